@@ -1,0 +1,85 @@
+"""Everything this package raises on purpose.
+
+    strands.types.exceptions.SessionException
+    └── StoreError                  anything below; catch this one
+        ├── InvalidIdError          an id that is empty, too long or holds control characters (also a ValueError)
+        ├── SessionNotFoundError    asked for a session that is not there (also a LookupError)
+        ├── ConflictError           an expectation of a commit did not hold; nothing was written
+        ├── TooLarge                an entry, a commit or a counter past its limit; nothing was written (also a ValueError)
+        ├── Unserializable          a value that can not be kept; nothing was written (also a TypeError)
+        ├── Unavailable             the engine can not be reached or refuses for now; a retry may help
+        │   └── InDoubt             ... and it is unknown whether the commit took place
+        ├── Corrupt                 stored bytes that can not be read; names the path, nothing is overwritten
+        └── Regressed               the engine lost what it had acknowledged (a failover)
+
+An engine translates its driver's errors into these at one point, ``from`` the original.
+"""
+
+from __future__ import annotations
+
+from strands.types.exceptions import SessionException
+
+
+class StoreError(SessionException):
+    """Base of all errors of this package."""
+
+
+class InvalidIdError(StoreError, ValueError):
+    """An id was refused before anything was read or written. The message names the argument and the limit."""
+
+
+class SessionNotFoundError(StoreError, LookupError):
+    """The session does not exist (or has expired, or was dropped)."""
+
+
+class ConflictError(StoreError):
+    """An expectation of a commit did not hold. Nothing was written.
+
+    Attributes:
+        path: The document or log whose expectation failed; ``""`` for the space itself (``on=``).
+        expected: What the writer believed in: a version, an incarnation, a log length, or ``"absent"``.
+        found: What the engine holds, of the same kind; ``None`` when it holds nothing.
+    """
+
+    def __init__(self, path: str, expected: object, found: object, message: str | None = None) -> None:
+        self.path, self.expected, self.found = path, expected, found
+        what = repr(path) if path else "the space"
+        super().__init__(message or f"conflict on {what}: expected {expected}, found {found}; nothing was written")
+
+
+class TooLarge(StoreError, ValueError):
+    """A limit of the port was passed (16 MiB an entry, 32 MiB and 5,000 changes a commit, int64 a counter).
+
+    Nothing was written. The message names the path, the size and the limit.
+    """
+
+
+class Unserializable(StoreError, TypeError):
+    """A value that no encoding exists for, at the key that the message names. Nothing was written."""
+
+
+class Unavailable(StoreError):
+    """The engine did not take the request; nothing was written. Repeating it may help."""
+
+
+class InDoubt(Unavailable):
+    """No answer came, so the commit may or may not have taken place.
+
+    Repeat it with the same ``commit_id``: it is applied once.
+    """
+
+
+class Corrupt(StoreError):
+    """Stored bytes can not be read. Names the path; nothing is overwritten.
+
+    Attributes:
+        path: Where the bytes are kept.
+    """
+
+    def __init__(self, path: str, why: str) -> None:
+        self.path = path
+        super().__init__(f"what is stored at {path!r} can not be read: {why}; nothing was overwritten")
+
+
+class Regressed(StoreError):
+    """The engine answers with a state older than one it had acknowledged, e.g. after a failover."""

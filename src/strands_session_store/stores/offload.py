@@ -1,0 +1,50 @@
+"""Blocking calls leave the event loop on a bounded pool; one pool a store, whichever faces share it."""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Offload:
+    """A pool of at most ``workers`` threads, made on first use, and anew in a forked child.
+
+    The caller's context variables travel along (so a trace's span is the parent of what the engine records).
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._pid = 0
+
+    def submit(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run ``fn`` on the pool.
+
+        Raises:
+            RuntimeError: The interpreter is shutting down, or the pool was closed; nothing was started.
+        """
+        context = contextvars.copy_context()
+        return self._ready().submit(context.run, fn, *args, **kwargs)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Let running calls end; take no new ones until the next use."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None and self._pid == os.getpid():
+            pool.shutdown(wait=False)
+
+    def _ready(self) -> ThreadPoolExecutor:
+        with self._lock:
+            # a forked child inherits the object but not its threads
+            if self._pool is None or self._pid != os.getpid():
+                self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="session-store")
+                self._pid = os.getpid()
+            return self._pool
