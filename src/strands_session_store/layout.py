@@ -1,0 +1,119 @@
+"""The only place where the path of a document, log or counter is spelled.
+
+    session                                    document   what the session is; without it there is none for a face
+    agents/<agent>/agent                       document   state, interrupts, model state
+    agents/<agent>/context                     document   conversation manager, and where the context's messages are
+    agents/<agent>/writer                      document   who wrote last; every commit expects it (fencing)
+    agents/<agent>/messages                    log        the history
+    agents/<agent>/variants                    log        messages of the context that differ from the history
+    multi_agents/<id>/state                    document   progress of a Graph or Swarm
+    multi_agents/<id>/writer                   document   as above
+    multi_agents/<id>/nodes/<node>/messages    log        what the agent of a node said
+    multi_agents/<id>/nodes/<node>/state       document   progress of an orchestrator that is a node (its own nodes
+                                                          follow below it: nodes/<node>/<inner node>/...)
+    runs/open/<run>                            document   a run that has begun
+    runs                                       log        runs that ended
+    events                                     log        tool calls and the like
+    counters: messages runs input_tokens ... (`COUNTERS`), agents/<agent>/tail/<log>
+
+Ids are escaped here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
+
+from .ids import escape, unescape
+from .stores.base import Space
+
+SESSION: Final = "session"
+AGENTS: Final = "agents/"
+MULTI_AGENTS: Final = "multi_agents/"
+RUNS: Final = "runs"
+OPEN_RUNS: Final = "runs/open/"
+EVENTS: Final = "events"
+
+COUNTERS: Final = (
+    "messages",
+    "runs",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_input_tokens",
+    "cache_write_input_tokens",
+)
+
+ContextLog: TypeAlias = Literal["messages", "variants"]
+
+
+def session_space(session_id: str, user_id: str | None) -> Space:
+    return Space("session", user_id, session_id)
+
+
+def agent(agent_id: str) -> str:
+    return f"{AGENTS}{escape(agent_id)}/agent"
+
+
+def context(agent_id: str) -> str:
+    return f"{AGENTS}{escape(agent_id)}/context"
+
+
+def writer(agent_id: str) -> str:
+    return f"{AGENTS}{escape(agent_id)}/writer"
+
+
+def history(agent_id: str) -> str:
+    return f"{AGENTS}{escape(agent_id)}/messages"
+
+
+def variants(agent_id: str) -> str:
+    return f"{AGENTS}{escape(agent_id)}/variants"
+
+
+def tail(agent_id: str, log: ContextLog) -> str:
+    """Counter: the index in ``log`` that the agent's context reaches back to, so that one read finds it whole."""
+    return f"{AGENTS}{escape(agent_id)}/tail/{log}"
+
+
+def multi_agent(multi_agent_id: str) -> str:
+    return f"{MULTI_AGENTS}{escape(multi_agent_id)}/state"
+
+
+def multi_agent_writer(multi_agent_id: str) -> str:
+    return f"{MULTI_AGENTS}{escape(multi_agent_id)}/writer"
+
+
+def nodes(multi_agent_id: str) -> str:
+    """Prefix of all that is kept of an orchestrator's nodes."""
+    return f"{MULTI_AGENTS}{escape(multi_agent_id)}/nodes/"
+
+
+def node_history(multi_agent_id: str, path: Sequence[str]) -> str:
+    """Log of a node's messages; ``path`` leads from the outermost orchestrator's node to the innermost's."""
+    return f"{nodes(multi_agent_id)}{'/'.join(map(escape, path))}/messages"
+
+
+def node_state(multi_agent_id: str, path: Sequence[str]) -> str:
+    """Document of an orchestrator at a node of another; the outermost's own for an empty path."""
+    if not path:
+        return multi_agent(multi_agent_id)
+    return f"{nodes(multi_agent_id)}{'/'.join(map(escape, path))}/state"
+
+
+def is_state_of(multi_agent_id: str, path: str) -> bool:
+    """Whether this is a document that `node_state` spells for this orchestrator."""
+    return path == multi_agent(multi_agent_id) or (path.startswith(nodes(multi_agent_id)) and path.endswith("/state"))
+
+
+def nodes_in(path: str) -> tuple[str, ...]:
+    """The nodes in a path that `node_state` or `node_history` spelled."""
+    return tuple(unescape(name) for name in path.split("/")[3:-1])
+
+
+def open_run(run_id: str) -> str:
+    return f"{OPEN_RUNS}{escape(run_id)}"
+
+
+def id_in(path: str) -> str:
+    """The agent or multi-agent id in a path that begins with ``agents/`` or ``multi_agents/``."""
+    return unescape(path.split("/")[1])

@@ -1,0 +1,151 @@
+"""What is stored, as frozen records. Payloads that belong to Strands stay opaque: they are never validated.
+
+Times are Unix seconds (float, UTC). ``None`` means unknown, never zero.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FORMAT = 1
+"""Version of the stored format. A document of a higher one is not read (`codec.decode`)."""
+
+
+class Record(BaseModel):
+    """Base: frozen; unknown keys of a later version are kept out silently, so that an older reader goes on."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Session(Record):
+    """Document `session`: written once, by the commit that creates the session."""
+
+    session_id: str
+    user_id: str | None = None
+    parent_id: str | None = None
+    created: float = Field(default_factory=time.time)
+    title: str | None = None
+
+
+class Agent(Record):
+    """Document `agents/<id>/agent`: what changes when the application changes it."""
+
+    agent_id: str
+    name: str | None = None
+    created: float = Field(default_factory=time.time)
+    state: Any = None
+    """`agent.state.get()`."""
+    interrupts: Any = None
+    """`to_dict()` of the interrupt state; None when there is no interrupt."""
+    model_state: Any = None
+    """Of a stateful model; None when empty."""
+
+
+class Context(Record):
+    """Document `agents/<id>/context`: what the model sees. Apart from `Agent`, since a window moves with every turn."""
+
+    spans: Any = None
+    """Where the context's messages are kept: `context.Context.spans`."""
+    conversation_manager: Any = None
+    """`get_state()` of the conversation manager; None for an agent without one (BidiAgent)."""
+
+
+class Writer(Record):
+    """Document `agents/<id>/writer`: the manager that may write this agent now. Another one taking over fences it."""
+
+    writer_id: str
+    host: str
+    pid: int
+    since: float = Field(default_factory=time.time)
+
+    def __str__(self) -> str:
+        return f"{self.host} pid {self.pid} ({self.writer_id})"
+
+
+class MultiAgent(Record):
+    """Document `multi_agents/<id>/state`: `serialize_state()` of a Graph or Swarm."""
+
+    multi_agent_id: str
+    created: float = Field(default_factory=time.time)
+    state: Any = None
+
+
+class Message(Record):
+    """Entry of a history. Kept small: a history has many."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    message: Any = Field(alias="m")
+    """The Strands message: role, content, tracking_id, metadata."""
+    at: float | None = Field(default=None, alias="t")
+    """When it was first written."""
+    redacted: float | None = Field(default=None, alias="r")
+    """When its content was replaced by a redaction."""
+
+
+class Variant(Record):
+    """Entry of a variants log."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    of: int | None = None
+    """Index in the history of the message this one stands for in the context; None: it is in no history."""
+    message: Any = Field(default=None, alias="m")
+    """None: the context shows the history's message again."""
+
+
+RunStatus = Literal["open", "completed", "interrupted", "failed", "cancelled", "abandoned"]
+
+
+class Usage(Record):
+    """Tokens, as models report them; None where a model did not say."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_write_input_tokens: int | None = None
+
+
+class Run(Record):
+    """One invocation of an agent or orchestrator: document `runs/open/<id>` while open, then an entry of log `runs`."""
+
+    run_id: str
+    agent_id: str | None = None
+    multi_agent_id: str | None = None
+    status: RunStatus = "open"
+    stop_reason: str | None = None
+    started: float = Field(default_factory=time.time)
+    ended: float | None = None
+    first_message: int | None = None
+    """Index in the history of the first message of the run; None when it added none."""
+    messages: int = 0
+    """How many it added."""
+    usage: Usage = Usage()
+    """Sum over its messages."""
+    error: str | None = None
+    """Type and text of what ended it, when that was an error."""
+
+
+class Event(Record):
+    """A recorded fact about a run that is no message: an entry of log `events`."""
+
+    type: str
+    """``tool_call``, ..."""
+    at: float = Field(default_factory=time.time)
+    """When it ended."""
+    run_id: str | None = None
+    agent_id: str | None = None
+    parent: str | None = None
+    """Tracking id of the message it belongs to: for a tool call the assistant message that asked for it."""
+    name: str | None = None
+    tool_use_id: str | None = None
+    status: str | None = None
+    """``success``, ``error`` or ``cancelled``."""
+    error: str | None = None
+    milliseconds: float | None = None
+    attempt: int | None = None
+    """1 for the first try of a tool use, 2 for the second ..."""
+    data: Any = None
