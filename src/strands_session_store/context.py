@@ -1,0 +1,329 @@
+"""Live messages <-> references into what is stored. Pure: no I/O, no clock, no Strands.
+
+Law: after ``sync(live)``, ``restore`` of what it said to store gives ``live`` again, and the history holds, in order,
+everything that was said.
+
+A *history* only grows; a *context* is the list the model sees. Each live message is one of
+
+    (h, None)   entry h of the history, as it is there
+    (h, v)      entry h, but shown otherwise (a truncated tool result): entry v of the variants log, with ``of=h``
+    (None, v)   in no history (a summary): entry v of the variants log
+
+Rule 1. Messages are known by tracking id; a missing one is assigned in place, as Strands itself does later.
+Rule 2. An announced message (Strands fired an event for it) that is known takes the place of its history entry;
+        unless it now stands more often in the live list than before: then it was said again.
+Rule 3. What stands behind the last known message joins the history, announced or not; summaries excepted.
+Rule 4. Any other difference between the live list and what was synced last is the context's, not the history's: it
+        becomes a variant. A variant is appended, never rewritten; of several for one entry the last one counts.
+Rule 5. Redaction is different: it replaces the content in every entry of both logs that has the id.
+
+The context is kept as spans; the last one is open-ended when it reaches the end of the history, so that a plain append
+changes no document.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+Message: TypeAlias = dict[str, Any]
+Span: TypeAlias = tuple[int, int | None]
+
+
+@dataclass(slots=True)
+class Slot:
+    """One message of the context as it was at the last sync."""
+
+    history: int | None
+    variant: int | None
+    message: Message
+    """A copy; never handed out, never changed."""
+
+
+@dataclass(slots=True)
+class Delta:
+    """What one sync has to store. Indices are final."""
+
+    appended: list[tuple[int, Message]] = field(default_factory=list)
+    """New entries of the history."""
+    replaced: dict[int, Message] = field(default_factory=dict)
+    """History entries with new content."""
+    redacted: bool = False
+    """Whether the replacements of this delta are a redaction."""
+    variants: list[tuple[int, int | None, Message | None]] = field(default_factory=list)
+    """New entries of the variants log: (index, of, message)."""
+    replaced_variants: dict[int, tuple[int | None, Message]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.appended or self.replaced or self.variants or self.replaced_variants)
+
+
+def snapshot(value: Any) -> Any:
+    """A copy whose containers are its own and whose leaves are shared: cheap, and safe from later edits in place."""
+    kind = type(value)
+    if kind is dict:
+        return {k: snapshot(v) for k, v in value.items()}
+    if kind is list:
+        return [snapshot(v) for v in value]
+    if kind is tuple:
+        return tuple([snapshot(v) for v in value])
+    if kind is bytearray:
+        return bytes(value)
+    if kind is set:
+        return set(value)
+    return value
+
+
+def same(a: Message, b: Message) -> bool:
+    """Whether two messages are equal. Identity first, as Python compares containers: shared leaves cost nothing."""
+    try:
+        return a == b
+    except Exception:  # a leaf that refuses to be compared (an array): taken for changed, which is always safe
+        return False
+
+
+def ensure_id(message: Message) -> str:
+    """The message's tracking id; a new one is assigned in place when it has none."""
+    found = message.get("tracking_id")
+    if not found:
+        found = message["tracking_id"] = str(uuid.uuid4())
+    return str(found)
+
+
+class Context:
+    """The context of one agent as of its last sync, and where the next entries of its two logs go."""
+
+    def __init__(self, history: int = 0, variants: int = 0) -> None:
+        self.slots: list[Slot] = []
+        self.history = history
+        """Length of the history: index of the next entry."""
+        self.variants = variants
+        self._said: dict[str, list[int]] = {}
+        """Tracking id -> its entries in the history, as far as this process has seen them."""
+        self._shown: dict[str, list[tuple[int, int | None]]] = {}
+        """Tracking id -> its entries in the variants log, each with what it stands for."""
+
+    # ---------------------------------------------------------------------------------------------------- storing
+
+    def sync(self, live: Sequence[Message], announced: Message | None = None, summaries: Collection[str] = ()) -> Delta:
+        """What has to be stored so that ``live`` can be restored. The context then *is* ``live``.
+
+        Args:
+            live: The agent's messages.
+            announced: The message that Strands has just added or updated. It enters the history also when a hook has
+                taken it out of ``live`` again.
+            summaries: Tracking ids of messages that were never said.
+        """
+        ids = [ensure_id(message) for message in live]
+        delta = Delta()
+        at = _position(live, ids, announced)
+        if announced is not None and at is None and ensure_id(announced) not in self._said:
+            self._append(delta, snapshot(announced))
+        matched = self._match(live, ids)
+        last_known = max((i for i, slot in enumerate(matched) if slot is not None), default=-1)
+        counts: Counter[str] | None = None
+        slots: list[Slot] = []
+        for i, message in enumerate(live):
+            slot = matched[i]
+            if slot is None:
+                joins = i == at
+                if not joins and i > last_known and ids[i] not in summaries:
+                    counts = counts if counts is not None else Counter(ids)
+                    joins = counts[ids[i]] > len(self._said.get(ids[i], ()))
+                copy = snapshot(message)
+                if joins:
+                    slot = Slot(self._append(delta, copy), None, copy)
+                else:
+                    slot = Slot(None, self._vary(delta, None, copy, ids[i]), copy)
+            elif i == at:
+                slot = self._announce(delta, slot, message, ids[i])
+            elif not same(slot.message, message):
+                copy = snapshot(message)
+                slot = Slot(slot.history, self._vary(delta, slot.history, copy, ids[i]), copy)
+            slots.append(slot)
+        self.slots = slots
+        self._gather(delta)
+        return delta
+
+    def redact(self, message: Message) -> Delta:
+        """Replace the content of every entry, in both logs, that has the message's tracking id."""
+        found, copy = ensure_id(message), snapshot(message)
+        delta = Delta(redacted=True)
+        delta.replaced = {index: copy for index in self._said.get(found, ())}
+        delta.replaced_variants = {index: (of, copy) for index, of in self._shown.get(found, ())}
+        for slot in self.slots:
+            if slot.message.get("tracking_id") == found:
+                slot.message = copy
+        return delta
+
+    def spans(self) -> list[dict[str, list[int | None]]]:
+        """The context in the form that is stored: ``{"history": [from, to]}`` and ``{"variants": [from, to]}`` in live
+        order, ``to`` exclusive; None for "to the end of the history, whatever it will be"."""
+        out: list[dict[str, list[int | None]]] = []
+        for slot in self.slots:
+            key, index = ("history", slot.history) if slot.history is not None else ("variants", slot.variant)
+            assert index is not None
+            if out and out[-1].get(key, (None, None))[1] == index:
+                out[-1][key][1] = index + 1
+            else:
+                out.append({key: [index, index + 1]})
+        if out and "history" in out[-1] and out[-1]["history"][1] == self.history:
+            out[-1]["history"][1] = None
+        elif not out or self.history == 0:
+            # an empty context: what is said next is in it
+            out.append({"history": [self.history, None]})
+        return out
+
+    def tails(self) -> tuple[int, int]:
+        """From which index on the history and the variants are worth reading in one go, to have this context.
+
+        Of the history, entries further back (a pinned first message) cost a second read; of the variants all are
+        covered, since the latest one of an entry can only be told by looking at all.
+        """
+        history = sorted({s.history for s in self.slots if s.history is not None}, reverse=True)
+        reach = self.history
+        for count, index in enumerate(history, 1):
+            if self.history - index <= 4 * count + 16:
+                reach = index
+        return reach, min((s.variant for s in self.slots if s.variant is not None), default=self.variants)
+
+    # ------------------------------------------------------------------------------------------------- restoring
+
+    def missing(self, spans: Sequence[Mapping[str, Any]], have: Collection[int]) -> list[Span]:
+        """Spans of the history that the stored context needs and that are not in ``have`` (indices already read)."""
+        out: list[Span] = []
+        for index in self._indices(spans):
+            if index not in have:
+                if out and out[-1][1] == index:
+                    out[-1] = (out[-1][0], index + 1)
+                else:
+                    out.append((index, index + 1))
+        return out
+
+    def restore(
+        self,
+        spans: Sequence[Mapping[str, Any]],
+        history: Mapping[int, Message],
+        variants: Mapping[int, tuple[int | None, Message | None]],
+    ) -> list[Message]:
+        """The live messages, each a copy of its own. What was read is remembered.
+
+        Args:
+            spans: As `spans` gave them.
+            history: Index -> message, at least those of `missing`.
+            variants: Index -> (of, message), at least from the tail on.
+
+        Raises:
+            KeyError: An entry that the spans name was not given.
+        """
+        for index, message in sorted(history.items()):
+            self._said.setdefault(ensure_id(message), []).append(index)
+        latest: dict[int, int] = {}
+        for index, (of, shown) in sorted(variants.items()):
+            if shown is not None:
+                self._shown.setdefault(ensure_id(shown), []).append((index, of))
+            if of is not None:
+                latest[of] = index
+        self.slots = []
+        for span in spans:
+            if "history" in span:
+                for index in self._range(span["history"]):
+                    at = latest.get(index)
+                    other = variants[at][1] if at is not None else None
+                    if other is None:
+                        self.slots.append(Slot(index, None, history[index]))
+                    else:
+                        self.slots.append(Slot(index, at, other))
+            else:
+                for index in self._range(span["variants"]):
+                    said = variants[index][1]
+                    if said is None:
+                        raise KeyError(f"variant {index} holds no message")
+                    self.slots.append(Slot(None, index, said))
+        return [snapshot(slot.message) for slot in self.slots]
+
+    def remember(self, history: Mapping[int, Message]) -> None:
+        """Note entries that were read without being restored, so that none is taken for a new one."""
+        for index, message in sorted(history.items()):
+            self._said.setdefault(ensure_id(message), []).append(index)
+
+    # --------------------------------------------------------------------------------------------------- private
+
+    def _match(self, live: Sequence[Message], ids: Sequence[str]) -> list[Slot | None]:
+        """For each live message the slot it had, or None. Each slot goes to one message."""
+        slots = self.slots
+        if len(live) >= len(slots) and all(same(slot.message, message) for slot, message in zip(slots, live)):
+            return [*slots, *[None] * (len(live) - len(slots))]
+        by_id: dict[str, list[Slot]] = {}
+        for slot in slots:
+            by_id.setdefault(str(slot.message.get("tracking_id")), []).append(slot)
+        places: dict[str, list[int]] = {}
+        for i, found in enumerate(ids):
+            places.setdefault(found, []).append(i)
+        matched: list[Slot | None] = [None] * len(live)
+        for found, at in places.items():
+            had = by_id.get(found, [])
+            # said once more than before: the last is new. Said less often: the first were trimmed
+            for i, slot in zip(at, had) if len(at) >= len(had) else zip(at, had[len(had) - len(at) :]):
+                matched[i] = slot
+        return matched
+
+    def _announce(self, delta: Delta, slot: Slot, message: Message, found: str) -> Slot:
+        """Rule 2 for a message that has a slot."""
+        said = self._said.get(found)
+        history = slot.history if slot.history is not None else said[-1] if said else None
+        if history is not None and slot.variant is None and same(slot.message, message):
+            return slot
+        copy = snapshot(message)
+        if history is None:
+            return Slot(self._append(delta, copy), None, copy)
+        delta.replaced[history] = copy
+        if slot.variant is not None and slot.history is not None:
+            self._vary(delta, history, None, found)
+        return Slot(history, None, copy)
+
+    def _append(self, delta: Delta, copy: Message) -> int:
+        index = self.history
+        self.history += 1
+        self._said.setdefault(str(copy["tracking_id"]), []).append(index)
+        delta.appended.append((index, copy))
+        return index
+
+    def _vary(self, delta: Delta, of: int | None, copy: Message | None, found: str) -> int:
+        index = self.variants
+        self.variants += 1
+        if copy is not None:
+            self._shown.setdefault(found, []).append((index, of))
+        delta.variants.append((index, of, copy))
+        return index
+
+    def _gather(self, delta: Delta) -> None:
+        """Append long-lived variants anew once most of the log from the first of them on is stale, so that a resume
+        keeps reading little. Amortized: at most one copy for every three that became stale."""
+        active = [slot for slot in self.slots if slot.variant is not None]
+        if active and self.variants - min(s.variant for s in active if s.variant is not None) > 4 * len(active) + 64:
+            for slot in active:
+                slot.variant = self._vary(delta, slot.history, slot.message, str(slot.message.get("tracking_id")))
+
+    def _range(self, span: Sequence[int | None]) -> range:
+        start, end = span
+        return range(start or 0, self.history if end is None else end)
+
+    def _indices(self, spans: Sequence[Mapping[str, Any]]) -> Iterable[int]:
+        for span in spans:
+            if "history" in span:
+                yield from self._range(span["history"])
+
+
+def _position(live: Sequence[Message], ids: Sequence[str], announced: Message | None) -> int | None:
+    """Where the announced message stands: the last place with this very object, else with its id."""
+    if announced is None:
+        return None
+    for i in range(len(live) - 1, -1, -1):
+        if live[i] is announced:
+            return i
+    found = announced.get("tracking_id")
+    return next((i for i in range(len(live) - 1, -1, -1) if ids[i] == found), None) if found else None
