@@ -1,0 +1,6 @@
+"""The face towards Strands."""
+
+from .manager import SQLiteSessionManager, StoreSessionManager
+from .session import Durability
+
+__all__ = ["Durability", "SQLiteSessionManager", "StoreSessionManager"]

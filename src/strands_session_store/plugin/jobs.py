@@ -1,0 +1,112 @@
+"""What hooks ask the writer to store, and how several such jobs become one commit. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .. import records
+from ..stores.base import MAX_CHANGES, MAX_COMMIT, Add, Append, Change, DropDoc, PutDoc, Replace
+
+SOFT_BYTES = MAX_COMMIT // 4
+SOFT_CHANGES = MAX_CHANGES // 2
+"""Up to here jobs are joined into one commit; a single job beyond it is written in several, its appends first."""
+
+
+@dataclass(slots=True)
+class Job:
+    """What one hook has to store. Records are encoded by the draining thread, once."""
+
+    fence: str
+    """Path of the writer document of the agent (or orchestrator) it speaks for."""
+    appends: dict[str, tuple[int | None, list[records.Record]]] = field(default_factory=dict)
+    """Log -> (index of the first; None: wherever the log ends, entries)."""
+    replaces: dict[tuple[str, int], records.Record] = field(default_factory=dict)
+    docs: dict[str, bytes | None] = field(default_factory=dict)
+    """Path -> bytes; None drops the document."""
+    adds: dict[str, int] = field(default_factory=dict)
+
+    def append(self, log: str, record: records.Record, at: int | None = None) -> None:
+        self.appends.setdefault(log, (at, []))[1].append(record)
+
+    def add(self, counter: str, delta: int) -> None:
+        if delta:
+            self.adds[counter] = self.adds.get(counter, 0) + delta
+
+    def __bool__(self) -> bool:
+        return bool(self.appends or self.replaces or self.docs or self.adds)
+
+
+def weight(changes: list[Change]) -> tuple[int, int]:
+    """Bytes and number of changes."""
+    size, count = 0, len(changes)
+    for change in changes:
+        match change:
+            case Append(_, entries):
+                size += sum(map(len, entries))
+                count += len(entries) - 1
+            case PutDoc(_, data) | Replace(_, _, data):
+                size += len(data)
+            case _:
+                pass
+    return size, count
+
+
+def merge(changes: list[Change]) -> list[Change]:
+    """Changes of several jobs as one set: the last document wins, appends are joined, sums added up, and what replaces
+    an entry that is itself still on its way takes its place."""
+    docs: dict[str, Change] = {}
+    appends: dict[str, tuple[int | None, list[bytes]]] = {}
+    replaces: dict[tuple[str, int], bytes] = {}
+    adds: dict[str, int] = {}
+    for change in changes:
+        match change:
+            case PutDoc(path) | DropDoc(path):
+                docs[path] = change
+            case Append(log, entries, at):
+                appends.setdefault(log, (at, []))[1].extend(entries)
+            case Replace(log, index, data):
+                at, entries = appends.get(log, (None, []))
+                if at is not None and index >= at:
+                    entries[index - at] = data
+                else:
+                    replaces[log, index] = data
+            case Add(counter, delta):
+                adds[counter] = adds.get(counter, 0) + delta
+            case _:
+                raise AssertionError(change)
+    return [
+        *docs.values(),
+        *(Append(log, entries, at) for log, (at, entries) in appends.items()),
+        *(Replace(log, index, data) for (log, index), data in replaces.items()),
+        *(Add(counter, delta) for counter, delta in adds.items() if delta),
+    ]
+
+
+def split(changes: list[Change]) -> list[list[Change]]:
+    """A set too large for one commit as several, to be made in this order: appends first, then all else."""
+    parts: list[list[Change]] = []
+    rest: list[Change] = []
+    for change in changes:
+        if not isinstance(change, Append):
+            rest.append(change)
+            continue
+        at, piece, size = change.at, list[bytes](), 0
+        for entry in change.entries:
+            if piece and (size + len(entry) > SOFT_BYTES or len(piece) >= SOFT_CHANGES):
+                parts.append([Append(change.log, piece, at)])
+                at, piece, size = None if at is None else at + len(piece), [], 0
+            piece.append(entry)
+            size += len(entry)
+        parts.append([Append(change.log, piece, at)])
+    return [*parts, rest] if rest else parts
+
+
+def without_content(record: records.Record, text: str) -> records.Record:
+    """The record with a text in the place of what was too large; a message keeps its role and id."""
+    if isinstance(record, records.Message | records.Variant):
+        kept = {k: record.message[k] for k in ("role", "tracking_id") if k in record.message}
+        return record.model_copy(update={"message": {**kept, "content": [{"text": text}]}})
+    if isinstance(record, records.Event):
+        return record.model_copy(update={"data": None, "error": text})
+    return record.model_copy(update={"error": text})

@@ -1,0 +1,211 @@
+"""What a resume reads: one round trip for documents, counters and the ends of the logs; a second one only where a
+context reaches further back (a pinned first message), a third only for originals that a stash lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import codec, layout, records
+from ..context import Context, Message
+from ..errors import Corrupt
+from ..stores.base import Counters, Doc, Docs, Log, LogView, Look, Space, Store, Version, Want
+from ..stores.reading import read_whole
+
+STASH_PAGE = 500
+STASH_PAGES = 20
+"""How far back originals are looked for: 10,000 entries."""
+_REFS = re.compile(r"\[refs?: ([^\]]+)\]")
+"""How Strands' context manager marks what it moved to its stash."""
+_NO_LOG = LogView(0, 0, {})
+
+
+@dataclass(slots=True)
+class LoadedAgent:
+    """One agent as it was stored. ``agent`` is None when there is no such agent in the session."""
+
+    agent_id: str
+    agent: records.Agent | None
+    stored: records.Context
+    writer: Version | None
+    context: Context
+    history: dict[int, Message]
+    variants: dict[int, tuple[int | None, Message | None]]
+    tails: dict[str, int]
+    agent_bytes: bytes | None
+    context_bytes: bytes | None
+
+
+@dataclass(slots=True)
+class LoadedMultiAgent:
+    multi_agent_id: str
+    states: dict[tuple[str, ...], records.MultiAgent]
+    """Path of nested nodes -> state; ``()`` is the orchestrator itself."""
+    writer: Version | None
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What one session holds of the agents and orchestrators asked for."""
+
+    incarnation: str | None
+    session: records.Session | None
+    """None: there is no such session."""
+    agents: dict[str, LoadedAgent] = field(default_factory=dict)
+    multi_agents: dict[str, LoadedMultiAgent] = field(default_factory=dict)
+
+
+def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_ids: Iterable[str] = ()) -> Loaded:
+    """Read the session, and all that these agents and orchestrators need to go on.
+
+    Raises:
+        Corrupt: Something stored can not be read; names its path.
+        StoreError: As the engine says.
+    """
+    agent_ids, multi_agent_ids = list(agent_ids), list(multi_agent_ids)
+    wants: list[Want] = [Doc(layout.SESSION)]
+    for id in agent_ids:
+        wants += [
+            Doc(layout.agent(id)),
+            Doc(layout.context(id)),
+            Doc(layout.writer(id)),
+            Log(layout.history(id), since=layout.tail(id, "messages")),
+            Log(layout.variants(id), since=layout.tail(id, "variants")),
+        ]
+    names = [layout.tail(id, log) for id in agent_ids for log in ("messages", "variants")]
+    if names:
+        wants.append(Counters(names))
+    for id in multi_agent_ids:
+        wants += [Docs(layout.multi_agent(id)), Doc(layout.multi_agent_writer(id)), Docs(layout.nodes(id))]
+    look = read_whole(store, space, *wants)
+    session = _record(look, layout.SESSION, records.Session)
+    loaded = Loaded(look.incarnation, session)
+    for id in agent_ids:
+        loaded.agents[id] = _agent(look, id)
+    _further(store, space, loaded.agents.values())
+    for id in multi_agent_ids:
+        states = {
+            layout.nodes_in(path): codec.load(records.MultiAgent, doc.data, path)
+            for path, doc in look.docs.items()
+            if layout.is_state_of(id, path)
+        }
+        writer = look.docs.get(layout.multi_agent_writer(id))
+        loaded.multi_agents[id] = LoadedMultiAgent(id, states, writer.version if writer is not None else None)
+    return loaded
+
+
+def agents_in(store: Store, space: Space) -> list[str]:
+    """Ids of the agents that the session has."""
+    look = read_whole(store, space, Docs(layout.AGENTS))
+    return sorted({layout.id_in(path) for path in look.docs})
+
+
+def originals(store: Store, space: Space, loaded: LoadedAgent) -> list[Message]:
+    """The history's messages that stash references in the restored context point to; read as far back as it takes.
+
+    References are looked for only in what a context manager has rewritten, so no user can make us search for nothing.
+    """
+    rewritten = [slot.message for slot in loaded.context.slots if slot.variant is not None]
+    wanted = {
+        ref.strip() for m in rewritten for text in _texts(m) for refs in _REFS.findall(text) for ref in refs.split(",")
+    }
+    found: list[Message] = []
+
+    def take(messages: Iterable[Message]) -> None:
+        for message in messages:
+            if hit := wanted & _names(message):
+                wanted.difference_update(hit)
+                found.append(message)
+
+    take(loaded.history.values())
+    end = min(loaded.history, default=loaded.context.history)
+    for _ in range(STASH_PAGES):
+        if not wanted or end <= 0:
+            break
+        log = layout.history(loaded.agent_id)
+        view = read_whole(store, space, Log(log, spans=[(max(0, end - STASH_PAGE), end)])).logs[log]
+        page = _messages(view, log)
+        loaded.context.remember(page)
+        take(page.values())
+        end = max(0, end - STASH_PAGE)
+    return found
+
+
+def _agent(look: Look, id: str) -> LoadedAgent:
+    history, variants = (look.logs.get(path, _NO_LOG) for path in (layout.history(id), layout.variants(id)))
+    writer, agent = look.docs.get(layout.writer(id)), look.docs.get(layout.agent(id))
+    context = look.docs.get(layout.context(id))
+    return LoadedAgent(
+        id,
+        _record(look, layout.agent(id), records.Agent),
+        _record(look, layout.context(id), records.Context) or records.Context(),
+        writer.version if writer is not None else None,
+        Context(history.length, variants.length),
+        _messages(history, layout.history(id)),
+        _variants(variants, layout.variants(id)),
+        {log: look.counters.get(layout.tail(id, log), 0) for log in ("messages", "variants")},
+        agent.data if agent is not None else None,
+        context.data if context is not None else None,
+    )
+
+
+def _further(store: Store, space: Space, agents: Iterable[LoadedAgent]) -> None:
+    """The second read, for all agents at once, where contexts reach further back than the ends of the logs."""
+    wants: list[Want] = []
+    of: dict[str, LoadedAgent] = {}
+    for loaded in agents:
+        if spans := loaded.context.missing(loaded.stored.spans or (), loaded.history):
+            log = layout.history(loaded.agent_id)
+            wants.append(Log(log, spans=spans))
+            of[log] = loaded
+    if wants:
+        look = read_whole(store, space, *wants)
+        for log, loaded in of.items():
+            loaded.history.update(_messages(look.logs[log], log))
+
+
+def _record(look: Look, path: str, kind: type[codec.R]) -> codec.R | None:
+    doc = look.docs.get(path)
+    return codec.load(kind, doc.data, path) if doc is not None else None
+
+
+def _messages(view: LogView, log: str) -> dict[int, Message]:
+    return {
+        i: _message(codec.load(records.Message, data, f"{log}[{i}]").message, f"{log}[{i}]")
+        for i, data in view.entries.items()
+    }
+
+
+def _variants(view: LogView, log: str) -> dict[int, tuple[int | None, Message | None]]:
+    out: dict[int, tuple[int | None, Message | None]] = {}
+    for i, data in view.entries.items():
+        variant = codec.load(records.Variant, data, f"{log}[{i}]")
+        out[i] = variant.of, None if variant.message is None else _message(variant.message, f"{log}[{i}]")
+    return out
+
+
+def _message(value: Any, path: str) -> Message:
+    if not isinstance(value, dict) or not isinstance(value.get("content"), list) or "role" not in value:
+        raise Corrupt(path, "it holds no message with role and content")
+    return value
+
+
+def _texts(message: Message) -> Iterable[str]:
+    for block in message["content"]:
+        items: Iterable[Mapping[str, Any]] = block["toolResult"]["content"] if "toolResult" in block else (block,)
+        yield from (item["text"] for item in items if "text" in item)
+
+
+def _names(message: Message) -> set[str]:
+    """The names a stash gives to the parts of a message."""
+    names: set[str] = set()
+    for i, block in enumerate(message["content"]):
+        if "toolResult" in block:
+            result = block["toolResult"]
+            names |= {f"{result['toolUseId']}_{n}" for n in range(len(result["content"]))}
+        else:
+            names.add(f"{message.get('tracking_id')}_{i}")
+    return names

@@ -1,0 +1,277 @@
+"""The session manager that an Agent, Graph, Swarm or BidiAgent is handed: its options, its life, and its two kinds of
+hooks (`agent_hooks`, `multi_agent_hooks`), composed. What they store goes through one `LiveSession`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import weakref
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from urllib.parse import quote
+
+from strands.hooks import HookRegistry
+from strands.session import SessionManager
+
+from .. import ids
+from ..errors import StoreError
+from ..stores import open_store
+from ..stores.base import Dropped, Store
+from .agent_hooks import AgentHooks
+from .multi_agent_hooks import MultiAgentHooks
+from .session import Durability, LiveSession
+from .writer import BeforeStore, Writer
+
+if TYPE_CHECKING:
+    from strands.multiagent.base import MultiAgentBase
+    from strands.types.agent import LocalAgent
+    from strands.types.content import Message
+
+logger = logging.getLogger(__name__)
+
+Self = TypeVar("Self", bound="StoreSessionManager")
+
+DEFAULT_STORE = "sqlite:///strands-sessions.db"
+DEFAULT_TIMEOUT = 30.0
+"""Seconds. A model call takes about as long: a store that is slower than that is down."""
+
+
+class StoreSessionManager(SessionManager["LocalAgent"]):
+    """Keeps a session in a store: its agents with their messages and state, its orchestrators' progress, runs, events.
+
+    Nothing is read before an agent (or orchestrator) is built with it, nothing is written before something is said.
+    Serves any number of agents with different ids, and may be used by many threads. When two managers write the same
+    agent of the same session, the later one gets a ConflictError.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        store: Store | str | None = None,
+        *,
+        user_id: str | None = None,
+        auto_create: bool = True,
+        durability: Durability = "message",
+        ttl: float | None = None,
+        timeout: float | None = None,
+        before_store: BeforeStore | None = None,
+    ) -> None:
+        """Name a session. No I/O.
+
+        Args:
+            session_id: Which. The same id resumes the same conversation. See `ids` for what is legal.
+            store: A Store (shared, left open by `close`), a URL for `open_store`, or None: the environment's
+                STRANDS_SESSION_STORE, else SQLite in ./strands-sessions.db.
+            user_id: The owner; ids are unique per owner. None: a session without one.
+            auto_create: False: an agent can only be built for a session that exists, else SessionNotFoundError.
+            durability: What a hook waits for; see `Durability`.
+            ttl: Seconds after the last commit when the whole session expires; None: never.
+            timeout: Seconds to wait for the store before a hook raises InDoubt; None: the environment's
+                STRANDS_SESSION_TIMEOUT, else 30.
+            before_store: Given a copy of each message before it is stored; returns what is to be kept. When it raises,
+                that surfaces as a StoreError, and the message stays pending: nothing unscrubbed is ever stored.
+
+        Raises:
+            InvalidIdError: session_id or user_id is no legal id.
+            ValueError: durability, ttl or timeout is out of its range.
+            StoreError: The URL names no known engine.
+        """
+        self.session_id = ids.check("session_id", session_id)
+        self.user_id = None if user_id is None else ids.check("user_id", user_id)
+        if durability not in get_args(Durability):
+            raise ValueError(f"durability must be one of {', '.join(get_args(Durability))}; got {durability!r}")
+        if ttl is not None and not 0 < ttl < math.inf:
+            raise ValueError(f"ttl must be a number of seconds above 0, or None for no expiry; got {ttl!r}")
+        timeout = seconds(timeout)
+        self._owns_store = not isinstance(store, Store)
+        if not isinstance(store, Store):
+            store = open_store(store or os.environ.get("STRANDS_SESSION_STORE") or DEFAULT_STORE, timeout=timeout)
+        self.store = store
+        self._session = LiveSession(
+            store,
+            self.session_id,
+            self.user_id,
+            auto_create=auto_create,
+            durability=durability,
+            ttl=ttl,
+            timeout=timeout,
+            before_store=before_store,
+        )
+        self._agents = AgentHooks(self._session)
+        self._multi_agents = MultiAgentHooks(self._session)
+        # at exit, and when an application drops the manager with writes pending: on the calling thread, pools may be gone
+        weakref.finalize(self, _store_the_rest, self._session.writer, timeout)
+
+    # --------------------------------------------------------------------------------------------- for the application
+
+    @classmethod
+    async def open(
+        cls: type[Self],
+        session_id: str,
+        *args: Any,
+        agent_ids: Sequence[str] = ("default",),
+        multi_agent_ids: Sequence[str] = (),
+        **options: Any,
+    ) -> Self:
+        """A session manager that has read already what its agents need, so that building them inside a running event
+        loop does no I/O (Strands restores an agent in its constructor, synchronously).
+
+        Args:
+            session_id: As for the constructor, like all further arguments.
+            agent_ids: Ids of the agents that will be built with it.
+            multi_agent_ids: Ids of the Graphs and Swarms that will be.
+
+        Raises:
+            As the constructor; SessionNotFoundError; and what the store says.
+        """
+        manager = cls(session_id, *args, **options)
+        try:
+            await manager._session.read_ahead(agent_ids, multi_agent_ids)
+        except BaseException:
+            manager._release()
+            raise
+        return manager
+
+    def flush(self) -> None:
+        """Store what has changed and what is pending, and wait for it. Blocks; from async code use `aflush`.
+
+        Raises:
+            StoreError: It could not be stored. It stays pending, in its order; `flush` again.
+        """
+        self._enqueue_all()
+        self._session.drain()
+
+    async def aflush(self) -> None:
+        """As `flush`, without blocking the event loop."""
+        self._enqueue_all()
+        await self._session.settled()
+
+    def close(self) -> None:
+        """`flush`, then release the store if this manager opened it. Repeatable.
+
+        Raises:
+            StoreError: What is pending could not be stored. The store stays open, so that `close` can be repeated.
+        """
+        self.flush()
+        self._release()
+
+    async def aclose(self) -> None:
+        """As `close`, without blocking the event loop."""
+        await self.aflush()
+        self._release()
+
+    def delete_session(self) -> Dropped:
+        """Erase the session, whole. Its agents in this process can not go on: their next write is a ConflictError.
+
+        Returns:
+            The receipt; all zero when there was no session.
+        """
+        return self.store.drop(self._session.space)
+
+    @property
+    def pending(self) -> int:
+        """Writes that the store has not acknowledged yet."""
+        return self._session.writer.pending
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self: Self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    # ----------------------------------------------------------------------------------------------------- for Strands
+
+    def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
+        """Called by Strands when an agent or orchestrator is built."""
+        self._agents.register(registry)
+        self._multi_agents.register(registry)
+
+    def initialize(self, agent: LocalAgent, **kwargs: Any) -> None:
+        """Restore the agent if the session has it; else it is new, and will be stored with its first message.
+
+        Raises:
+            StoreError: An agent with this id was built with this manager before.
+            SessionNotFoundError: No such session, and auto_create is False.
+            Corrupt: What is stored can not be read; nothing is overwritten.
+        """
+        self._agents.initialize(agent)
+
+    def append_message(self, message: Message, agent: LocalAgent, **kwargs: Any) -> None:
+        """Enqueue a message that was added; the next hook that waits, `flush` or `close` waits for it."""
+        self._agents.changed(agent, message)
+
+    def sync_agent(self, agent: LocalAgent, **kwargs: Any) -> None:
+        """Enqueue what has changed of the agent; the next hook that waits, `flush` or `close` waits for it."""
+        self._agents.changed(agent)
+
+    def redact_latest_message(self, redact_message: Message, agent: LocalAgent, **kwargs: Any) -> None:
+        """Enqueue the redaction of a message: its former content is replaced wherever it is kept."""
+        self._agents.redact(agent, redact_message)
+
+    def initialize_multi_agent(self, source: MultiAgentBase, **kwargs: Any) -> None:
+        """Give a Graph or Swarm its progress back, and record from now on what its nodes say.
+
+        Raises:
+            As `initialize`.
+        """
+        self._multi_agents.initialize(source)
+
+    def sync_multi_agent(self, source: MultiAgentBase, **kwargs: Any) -> None:
+        """Enqueue the progress of a Graph or Swarm."""
+        self._multi_agents.changed(source)
+
+    # --------------------------------------------------------------------------------------------------------- private
+
+    def _enqueue_all(self) -> None:
+        with self._session.lock:
+            self._agents.enqueue_all()
+            self._multi_agents.enqueue_all()
+
+    def _release(self) -> None:
+        if self._owns_store:
+            self.store.offload.close()
+            self.store.close()
+
+
+class SQLiteSessionManager(StoreSessionManager):
+    """A session in one SQLite file, which processes on one machine may share."""
+
+    def __init__(self, session_id: str, path: str | os.PathLike[str] = "strands-sessions.db", **options: Any) -> None:
+        """As `StoreSessionManager`, with the path of the file in the place of a store. It is created when missing."""
+        # three slashes lead to a relative path, and a fourth begins an absolute one
+        super().__init__(session_id, f"sqlite:///{quote(os.fspath(path))}", **options)
+
+
+def seconds(timeout: float | None) -> float:
+    """The time-out that holds: the argument, else the environment's, else the default."""
+    name = "timeout"
+    if timeout is None and (text := os.environ.get("STRANDS_SESSION_TIMEOUT")):
+        name = "STRANDS_SESSION_TIMEOUT"
+        try:
+            timeout = float(text)
+        except ValueError:
+            raise ValueError(f"{name} must be a number of seconds; got {text!r}") from None
+    timeout = DEFAULT_TIMEOUT if timeout is None else timeout
+    if not 0 < timeout < math.inf:
+        raise ValueError(f"{name} must be a number of seconds above 0; got {timeout!r}")
+    return timeout
+
+
+def _store_the_rest(writer: Writer, timeout: float) -> None:
+    try:
+        writer.drain_here(timeout)
+    except StoreError as error:
+        logger.error("%s | %d writes are lost with this process", error, writer.pending)

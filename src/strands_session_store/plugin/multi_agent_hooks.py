@@ -1,0 +1,144 @@
+"""What the hooks of a Graph or Swarm, and of the agents at its nodes, store, and when.
+
+hook                          what it does                                        waits in mode
+MultiAgentInitialized         restore progress; follow the nodes from now on
+BeforeMultiAgentInvocation    open a run, for the next commit                     none
+AfterNodeCall                 store progress                                      message
+AfterMultiAgentInvocation     store progress (all there is of an interrupted node); end the run    all
+MessageAdded of a node        store what it said                                  message
+AfterToolCall of a node       note the tool call, for the next commit             none
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from strands.hooks import (
+    AfterMultiAgentInvocationEvent,
+    AfterNodeCallEvent,
+    AfterToolCallEvent,
+    BeforeMultiAgentInvocationEvent,
+    HookOrder,
+    HookRegistry,
+    MessageAddedEvent,
+    MultiAgentInitializedEvent,
+)
+
+from .. import ids
+from ..errors import StoreError
+from . import recorder
+from .orchestrators import NodePath, TrackedMultiAgent, agents_in, orchestrators_in
+from .session import LiveSession
+from .jobs import Job
+
+if TYPE_CHECKING:
+    from strands.multiagent.base import MultiAgentBase
+
+
+class MultiAgentHooks:
+    """The orchestrators of one session."""
+
+    def __init__(self, session: LiveSession) -> None:
+        self._session = session
+        # an orchestrator holds its session manager: weak, or neither goes before the cycle is found
+        self._multi_agents: dict[str, tuple[weakref.ref[MultiAgentBase], TrackedMultiAgent]] = {}
+
+    def register(self, registry: HookRegistry) -> None:
+        registry.add_callback(MultiAgentInitializedEvent, lambda event: self.initialize(event.source))
+        registry.add_callback(BeforeMultiAgentInvocationEvent, self._before_invocation)
+        registry.add_callback(AfterNodeCallEvent, self._after_node_call, order=HookOrder.SDK_LAST)
+        registry.add_callback(AfterMultiAgentInvocationEvent, self._after_invocation, order=HookOrder.SDK_LAST)
+
+    def initialize(self, source: MultiAgentBase) -> None:
+        """Give the orchestrator its progress back, and record from now on what its nodes say."""
+        session = self._session
+        ids.check("id of the Graph or Swarm", source.id)
+        with session.lock:
+            if source.id in self._multi_agents:
+                raise StoreError(
+                    f"the id {source.id!r} must be unique in session {session.session_id!r}: a Graph or Swarm with it was "
+                    "built with this session manager before; give each its own id, or a new manager"
+                )
+            loaded = session.take_multi_agent(source.id)
+            tracked = TrackedMultiAgent(source, loaded)
+            tracked.restore(source, loaded)
+            session.writer.adopt(tracked.fence, loaded.writer)
+            self._multi_agents[source.id] = weakref.ref(source), tracked
+        for path, agent in agents_in(source):
+            self._record_node(tracked, path, agent.hooks)
+        for path, inner in orchestrators_in(source):
+            hooks = getattr(inner, "hooks", None)
+            if path and hooks is not None:
+                self._follow(tracked, weakref.ref(source), hooks)
+
+    def changed(self, source: MultiAgentBase) -> None:
+        """Enqueue the orchestrator's progress."""
+        with self._session.lock:
+            self._session.put(self._tracked(source).sync(source))
+        self._session.start()
+
+    def enqueue_all(self) -> None:
+        """Enqueue the progress of each orchestrator that was invoked; the caller holds the lock."""
+        for reference, tracked in self._multi_agents.values():
+            if (source := reference()) is not None and not tracked.untouched:
+                self._session.put(tracked.sync(source))
+
+    async def _before_invocation(self, event: BeforeMultiAgentInvocationEvent) -> None:
+        with self._session.lock:
+            tracked = self._tracked(event.source)
+            job = Job(tracked.fence)
+            if tracked.run is not None:
+                recorder.closed(job, tracked.run, "abandoned")
+            tracked.run, tracked.untouched = recorder.opened(job, multi_agent_id=tracked.multi_agent_id), False
+            tracked.attempts.clear()
+            self._session.put(job, at_once=False)
+
+    async def _after_node_call(self, event: AfterNodeCallEvent) -> None:
+        with self._session.lock:
+            self._session.put(self._tracked(event.source).sync(event.source))
+        await self._session.during()
+
+    async def _after_invocation(self, event: AfterMultiAgentInvocationEvent) -> None:
+        ending = recorder.ending_of(event.source)
+        with self._session.lock:
+            tracked = self._tracked(event.source)
+            job = tracked.sync(event.source)
+            if tracked.run is not None:
+                recorder.closed(job, tracked.run, **ending)
+                tracked.run = None
+            self._session.put(job)
+        await self._session.at_end()
+
+    def _record_node(self, tracked: TrackedMultiAgent, path: NodePath, hooks: HookRegistry) -> None:
+        async def message_added(event: MessageAddedEvent[Any]) -> None:
+            with self._session.lock:
+                self._session.put(tracked.said(path, event.message))  # type: ignore[arg-type]
+            await self._session.during()
+
+        def after_tool_call(event: AfterToolCallEvent[Any]) -> None:
+            with self._session.lock:
+                self._session.put(recorder.tool_call(event, tracked, "/".join(path)), at_once=False)
+
+        hooks.add_callback(MessageAddedEvent, message_added)
+        hooks.add_callback(AfterToolCallEvent, after_tool_call, order=HookOrder.SDK_LAST)
+
+    def _follow(self, tracked: TrackedMultiAgent, outermost: weakref.ref[MultiAgentBase], hooks: HookRegistry) -> None:
+        """Store the progress of an orchestrator that is a node, as it makes it."""
+
+        async def progressed(event: AfterNodeCallEvent | AfterMultiAgentInvocationEvent) -> None:
+            if (source := outermost()) is not None:
+                with self._session.lock:
+                    self._session.put(tracked.sync(source))
+                await self._session.during()
+
+        hooks.add_callback(AfterNodeCallEvent, progressed, order=HookOrder.SDK_LAST)
+        hooks.add_callback(AfterMultiAgentInvocationEvent, progressed, order=HookOrder.SDK_LAST)
+
+    def _tracked(self, source: MultiAgentBase) -> TrackedMultiAgent:
+        found = self._multi_agents.get(source.id)
+        if found is None:
+            raise StoreError(
+                f"{source.id!r} was not built with the session manager of session {self._session.session_id!r}"
+            )
+        return found[1]

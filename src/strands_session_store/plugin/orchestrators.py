@@ -1,0 +1,100 @@
+"""A Graph or Swarm beside what is stored of it: its progress, and what its nodes said.
+
+Nodes have no session manager of their own (Strands refuses it) and mostly share the id ``default``; so their messages
+are recorded by hooks under the orchestrator's id and the node's. They are a record, not restored: Strands gives
+an interrupted node its messages back out of the orchestrator's own state, and starts every other node afresh.
+An orchestrator that is itself a node has its progress stored below the outer one's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from strands import Agent
+from strands.multiagent.base import MultiAgentBase
+
+from .. import codec, layout, records
+from ..context import Message, ensure_id, snapshot
+from ..errors import TooLarge
+from ..stores.base import MAX_ENTRY
+from .loading import LoadedMultiAgent
+from .tracked import count
+from .jobs import Job
+
+NodePath = tuple[str, ...]
+
+
+def orchestrators_in(source: MultiAgentBase, path: NodePath = ()) -> Iterator[tuple[NodePath, MultiAgentBase]]:
+    """The orchestrator and those that are nodes of it, each with the way to it; outermost first."""
+    yield path, source
+    for node_id, executor in _nodes(source):
+        if isinstance(executor, MultiAgentBase):
+            yield from orchestrators_in(executor, (*path, node_id))
+
+
+def agents_in(source: MultiAgentBase, path: NodePath = ()) -> Iterator[tuple[NodePath, Agent]]:
+    """The agents at its nodes, and at those of orchestrators among them."""
+    for node_id, executor in _nodes(source):
+        if isinstance(executor, Agent):
+            yield (*path, node_id), executor
+        elif isinstance(executor, MultiAgentBase):
+            yield from agents_in(executor, (*path, node_id))
+
+
+def _nodes(source: MultiAgentBase) -> Iterator[tuple[str, Any]]:
+    for node_id, node in getattr(source, "nodes", {}).items():
+        yield node_id, getattr(node, "executor", None)
+
+
+class TrackedMultiAgent:
+    """An orchestrator of a session, in this process."""
+
+    def __init__(self, source: MultiAgentBase, loaded: LoadedMultiAgent) -> None:
+        self.multi_agent_id = source.id
+        self.fence = layout.multi_agent_writer(source.id)
+        self.run: records.Run | None = None
+        self.attempts: Counter[str] = Counter()
+        self.untouched = True
+        """Until it is invoked in this process."""
+        self._last: dict[NodePath, Any] = {}
+        self._created = {path: state.created for path, state in loaded.states.items()}
+
+    def restore(self, source: MultiAgentBase, loaded: LoadedMultiAgent) -> None:
+        """Give the orchestrator, and those among its nodes, their progress back."""
+        for path, inner in orchestrators_in(source):
+            if (stored := loaded.states.get(path)) is not None:
+                inner.deserialize_state(snapshot(stored.state))
+                self._last[path] = stored.state
+
+    def sync(self, source: MultiAgentBase, path: NodePath = ()) -> Job:
+        """What has to be stored of the orchestrator's progress, and of the nodes' that are orchestrators.
+
+        Raises:
+            TooLarge: Its state, encoded, is past the limit.
+        """
+        job = Job(self.fence)
+        for inner_path, inner in orchestrators_in(source, path):
+            state = inner.serialize_state()
+            if state == self._last.get(inner_path):
+                continue
+            created = self._created.setdefault(inner_path, time.time())
+            data = codec.dump_document(records.MultiAgent(multi_agent_id=inner.id, created=created, state=state))
+            if len(data) > MAX_ENTRY:
+                raise TooLarge(f"the state of {inner.id!r} takes {len(data):,} bytes, the limit is {MAX_ENTRY:,}")
+            self._last[inner_path] = snapshot(state)
+            job.docs[layout.node_state(self.multi_agent_id, inner_path)] = data
+        return job
+
+    def said(self, path: NodePath, message: Message) -> Job:
+        """What a node's agent has just said."""
+        job = Job(self.fence)
+        ensure_id(message)
+        copy = snapshot(message)
+        job.append(
+            layout.node_history(self.multi_agent_id, path), records.Message(message=copy, at=round(time.time(), 3))
+        )
+        count(job, copy)
+        return job

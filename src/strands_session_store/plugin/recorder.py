@@ -1,0 +1,116 @@
+"""Runs and tool calls as records: what the hooks tell about one invocation. No I/O: they travel in the message commits.
+
+A run is document `runs/open/<id>` from its first commit on, and an entry of the log `runs` when it has ended. It ends as
+
+    completed    the model ended its turn
+    interrupted  an interrupt waits for its response
+    cancelled    by `agent.cancel()`, or the task was cancelled
+    failed       an exception, which it names
+    abandoned    its end was never seen: the stream was dropped, or a hook raised before
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+import uuid
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Protocol
+
+from strands.multiagent.base import Status
+
+from .. import codec, layout, records
+from .jobs import Job
+
+if TYPE_CHECKING:
+    from strands.hooks import AfterInvocationEvent, AfterToolCallEvent
+    from strands.multiagent.base import MultiAgentBase
+
+MAX_ERROR = 500
+"""Characters of an error's text that are kept."""
+
+
+def opened(job: Job, *, agent_id: str | None = None, multi_agent_id: str | None = None) -> records.Run:
+    """A new run; its document goes with ``job``."""
+    run = records.Run(run_id=uuid.uuid4().hex, agent_id=agent_id, multi_agent_id=multi_agent_id)
+    job.docs[layout.open_run(run.run_id)] = codec.dump_document(run)
+    job.add("runs", 1)
+    return run
+
+
+def closed(job: Job, run: records.Run, status: records.RunStatus, **more: Any) -> None:
+    """The run's end goes with ``job``."""
+    job.docs[layout.open_run(run.run_id)] = None
+    job.append(layout.RUNS, run.model_copy(update={"status": status, "ended": round(time.time(), 3), **more}))
+
+
+def ending(event: AfterInvocationEvent) -> dict[str, Any]:
+    """How the run ended, as far as the event and the exception in flight tell: arguments for `closed`."""
+    error = sys.exc_info()[1]  # AfterInvocation fires in a finally block: what ends the run is being handled right now
+    if isinstance(error, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt):
+        return {"status": "cancelled"}
+    if error is not None:
+        return {"status": "failed", "error": described(error)}
+    if event.result is None:  # structured_output(): a run without messages
+        return {"status": "completed"}
+    reason = str(event.result.stop_reason)
+    status = {"interrupt": "interrupted", "cancelled": "cancelled"}.get(reason, "completed")
+    return {"status": status, "stop_reason": reason}
+
+
+def ending_of(source: MultiAgentBase) -> dict[str, Any]:
+    """As `ending`, for a Graph or Swarm, whose state says it."""
+    error = sys.exc_info()[1]
+    if isinstance(error, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt):
+        return {"status": "cancelled"}
+    state = getattr(source, "state", None)
+    # a Graph calls it status, a Swarm completion_status
+    found: Any = getattr(state, "status", None) or getattr(state, "completion_status", None)
+    if error is not None:
+        return {"status": "failed", "error": described(error)}
+    return {"status": {Status.INTERRUPTED: "interrupted", Status.FAILED: "failed"}.get(found, "completed")}
+
+
+class Caller(Protocol):
+    """Who made a tool call: a tracked agent or orchestrator."""
+
+    fence: str
+    run: records.Run | None
+    attempts: Counter[str]
+
+
+def tool_call(event: AfterToolCallEvent[Any], caller: Caller, agent_id: str) -> Job:
+    """One try of a tool use, as an event to be stored."""
+    use_id = event.tool_use["toolUseId"]
+    caller.attempts[use_id] += 1
+    # the message that asked is near the end: results are appended after all calls of a batch
+    parent = next(
+        (
+            m
+            for m in reversed(event.agent.messages)
+            if any(b.get("toolUse", {}).get("toolUseId") == use_id for b in m["content"])
+        ),
+        None,
+    )
+    record = records.Event(
+        type="tool_call",
+        at=round(time.time(), 3),
+        run_id=caller.run.run_id if caller.run is not None else None,
+        agent_id=agent_id,
+        parent=parent.get("tracking_id") if parent is not None else None,
+        name=event.tool_use["name"],
+        tool_use_id=use_id,
+        status="cancelled" if event.cancel_message is not None else event.result.get("status"),
+        error=described(event.exception) if event.exception is not None else event.cancel_message,
+        milliseconds=None if event.duration is None else round(event.duration * 1000, 3),
+        attempt=caller.attempts[use_id],
+    )
+    job = Job(caller.fence)
+    job.append(layout.EVENTS, record)
+    return job
+
+
+def described(error: BaseException) -> str:
+    """Type and text of an error, bounded."""
+    return f"{type(error).__name__}: {error}"[:MAX_ERROR]

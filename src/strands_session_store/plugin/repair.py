@@ -1,0 +1,45 @@
+"""Tool uses and results come in pairs: a stored list in which they do not is mended before a model sees it. Pure.
+
+Rule 1. The last message is never touched: an interrupt needs it as it is, and Agent itself mends it when it goes on.
+Rule 2. A result whose use is not in the message right before it is taken out; a message left empty by that goes.
+Rule 3. A use without its result gets one that says so, in the order of the uses.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..context import Message
+
+LOST = "The result of this tool call was lost: the process ended before it was stored."
+
+
+def repaired(messages: list[Message]) -> list[Message]:
+    """The messages with whole pairs; the very same list when nothing is to be mended. None of the given is changed."""
+    out: list[Message] = []
+    for i, message in enumerate(messages):
+        asked = _uses(out[-1]) if out else []
+        last = i == len(messages) - 1
+        if not last:
+            content = [b for b in message["content"] if "toolResult" not in b or b["toolResult"]["toolUseId"] in asked]
+            if len(content) < len(message["content"]):
+                if not content:
+                    continue
+                message = {**message, "content": content}
+        given = {b["toolResult"]["toolUseId"]: b for b in message["content"] if "toolResult" in b}
+        if asked and not given:
+            out.append({"role": "user", "content": [_lost(use) for use in asked]})
+        elif not last and set(given) < set(asked):
+            rest = [block for block in message["content"] if "toolResult" not in block]
+            message = {**message, "content": [*(given.get(use) or _lost(use) for use in asked), *rest]}
+        out.append(message)
+    same = len(out) == len(messages) and all(a is b for a, b in zip(out, messages))
+    return messages if same else out
+
+
+def _uses(message: Message) -> list[str]:
+    return [block["toolUse"]["toolUseId"] for block in message["content"] if "toolUse" in block]
+
+
+def _lost(use: str) -> dict[str, Any]:
+    return {"toolResult": {"toolUseId": use, "status": "error", "content": [{"text": LOST}]}}

@@ -1,0 +1,155 @@
+"""A session in this process: its writer, and who waits how long for it. Hooks enqueue under `lock`, then wait here."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from typing import Literal
+
+from .. import layout
+from ..errors import ConflictError, SessionNotFoundError, StoreError, Unavailable
+from ..stores.base import Store
+from .loading import Loaded, LoadedAgent, LoadedMultiAgent, agents_in, load
+from .waiting import settle
+from .jobs import Job
+from .writer import BeforeStore, Writer
+
+logger = logging.getLogger(__name__)
+
+Durability = Literal["message", "background", "turn"]
+"""``message``: a hook returns when its message is stored. ``background``: stored at once, waited for at the end of the
+invocation. ``turn``: one commit at the end of the invocation."""
+
+
+class LiveSession:
+    """One session of one session manager."""
+
+    def __init__(
+        self,
+        store: Store,
+        session_id: str,
+        user_id: str | None,
+        *,
+        auto_create: bool,
+        durability: Durability,
+        ttl: float | None,
+        timeout: float,
+        before_store: BeforeStore | None,
+    ) -> None:
+        self.store, self.session_id, self.user_id = store, session_id, user_id
+        self.space = layout.session_space(session_id, user_id)
+        self.timeout = timeout
+        self.writer = Writer(store, self.space, ttl=ttl, before_store=before_store)
+        # one lock for all of a session: looking and enqueueing are one step, or two hooks could swap places
+        self.lock = threading.RLock()
+        self._durability = durability
+        self._auto_create = auto_create
+        self._ahead: Loaded | None = None
+
+    # ------------------------------------------------------------------------------------------------------- reading
+
+    def read(self, agent_ids: Iterable[str] = (), multi_agent_ids: Iterable[str] = ()) -> Loaded:
+        """Read what these agents and orchestrators need. Blocks.
+
+        Raises:
+            SessionNotFoundError: No such session, and it is not to be created.
+        """
+        loaded = load(self.store, self.space, agent_ids, multi_agent_ids)
+        if loaded.session is None and not self._auto_create:
+            owner = f" of user {self.user_id!r}" if self.user_id is not None else ""
+            raise SessionNotFoundError(
+                f"there is no session {self.session_id!r}{owner}; auto_create=True (the default) makes a new one"
+            )
+        if loaded.incarnation is not None:
+            self.writer.exists(loaded.incarnation, with_session=loaded.session is not None)
+        return loaded
+
+    async def read_ahead(self, agent_ids: Iterable[str], multi_agent_ids: Iterable[str]) -> None:
+        """Read off the event loop what `take_agent` and `take_multi_agent` will be asked for."""
+        reading = self.store.offload.submit(self.read, agent_ids, multi_agent_ids)
+        text = f"session {self.session_id!r}: the store has not answered within {self.timeout:g} s"
+        self._ahead = await settle(reading, self.timeout, lambda: Unavailable(text))
+
+    def take_agent(self, agent_id: str) -> LoadedAgent:
+        """What is stored of the agent, read ahead or now."""
+        found = self._ahead.agents.pop(agent_id, None) if self._ahead is not None else None
+        loaded = self._ahead
+        if found is None or loaded is None:
+            loaded = self.read([agent_id])
+            found = loaded.agents[agent_id]
+        if found.agent is None and loaded.session is not None and (others := agents_in(self.store, self.space)):
+            logger.warning(
+                "agent_id=<%s>, session_id=<%s>, agents=<%s> | the session has no such agent: it starts with an empty "
+                "history",
+                agent_id,
+                self.session_id,
+                ", ".join(others),
+            )
+        return found
+
+    def take_multi_agent(self, multi_agent_id: str) -> LoadedMultiAgent:
+        """What is stored of the Graph or Swarm, read ahead or now."""
+        found = self._ahead.multi_agents.pop(multi_agent_id, None) if self._ahead is not None else None
+        return found or self.read((), [multi_agent_id]).multi_agents[multi_agent_id]
+
+    # ------------------------------------------------------------------------------------------------------- storing
+
+    def put(self, job: Job, *, at_once: bool = True) -> bool:
+        """Enqueue a job, if there is anything in it; the caller holds the lock.
+
+        Args:
+            job: What.
+            at_once: False: it may travel with whatever comes next.
+
+        Returns:
+            Whether there is something in the queue that is to be started.
+        """
+        if job:
+            self.writer.put(job)
+        return at_once and self.writer.pending > 0
+
+    def start(self) -> None:
+        """Have the queue written, unless it is to wait for the end of the invocation."""
+        if self._durability != "turn":
+            self.writer.start()
+
+    async def during(self, *, outside: bool = False) -> None:
+        """The end of a hook in mid-invocation: wait if the durability asks for it.
+
+        Args:
+            outside: There is no invocation whose end could be waited for.
+        """
+        if self._durability == "message" or outside:
+            await self.settled()
+        else:
+            self.start()
+
+    async def at_end(self) -> None:
+        """The end of the last hook of an invocation: all is stored, or it raises if the durability asks for that.
+
+        In the modes that do not wait, the application asked not to depend on the store: what is pending is kept, the
+        writer has logged it, flush and close will raise. But a conflict will not pass by itself: that is raised.
+        """
+        try:
+            await self.settled()
+        except ConflictError:
+            raise
+        except StoreError:
+            if self._durability == "message":
+                raise
+
+    async def settled(self) -> None:
+        """Wait until all that is queued now is stored.
+
+        Raises:
+            StoreError: It could not be. It stays queued.
+        """
+        settled = self.writer.settled()
+        if settled is not None:
+            self.writer.start()
+            await settle(settled, self.timeout, lambda: self.writer.overdue(self.timeout))
+
+    def drain(self) -> None:
+        """As `settled`, blocking, on the calling thread."""
+        self.writer.drain_here(self.timeout)

@@ -1,0 +1,293 @@
+"""One live agent beside what is stored of it: restores it once, then says what a change of it has to store.
+
+No I/O here: a `Job` goes to the writer. Called on the agent's thread, under the session manager's lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+import weakref
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from strands import Agent
+from strands.agent.state import AgentState
+from strands.types.session import SessionAgent
+
+from .. import codec, layout, records
+from ..context import Context, Delta, Message, snapshot
+from ..errors import Corrupt, TooLarge, Unserializable
+from ..stores.base import MAX_ENTRY
+from .loading import LoadedAgent
+from .repair import repaired
+from .jobs import Job
+
+if TYPE_CHECKING:
+    from strands.types.agent import LocalAgent
+
+logger = logging.getLogger(__name__)
+
+_USAGE = {
+    "input_tokens": "inputTokens",
+    "output_tokens": "outputTokens",
+    "cache_read_input_tokens": "cacheReadInputTokens",
+    "cache_write_input_tokens": "cacheWriteInputTokens",
+}
+_STATE = "['state']"
+"""How the codec names a place in the state."""
+
+
+class TrackedAgent:
+    """An agent of a session, in this process."""
+
+    def __init__(self, session_id: str, agent: LocalAgent, loaded: LoadedAgent) -> None:
+        self.agent_id = agent.agent_id
+        self.fence = layout.writer(agent.agent_id)
+        self.run: records.Run | None = None
+        """The run that is open, or None."""
+        self.attempts: Counter[str] = Counter()
+        """Tool use id -> tries, in the current run."""
+        self._session_id = session_id
+        # the agent holds its session manager: a strong reference back would keep both alive until the cycle is found
+        self._agent = weakref.ref(agent)
+        self._context: Context = loaded.context
+        self._created = loaded.agent.created if loaded.agent is not None else time.time()
+        self._tails = dict(loaded.tails)
+        self._agent_bytes, self._context_bytes = loaded.agent_bytes, loaded.context_bytes
+        self._last: tuple[Any, ...] | None = None
+        self._last_manager: Any = None
+
+    @property
+    def agent(self) -> LocalAgent | None:
+        """The agent, while somebody else holds it."""
+        return self._agent()
+
+    @property
+    def untouched(self) -> bool:
+        """Whether the agent is new and there is nothing of it worth storing yet."""
+        agent = self.agent
+        return agent is None or (
+            self._context_bytes is None and self.run is None and not agent.messages and not agent.state.get()
+        )
+
+    # ----------------------------------------------------------------------------------------------------- restoring
+
+    def restore(self, agent: LocalAgent, loaded: LoadedAgent) -> None:
+        """Make the fresh agent what the stored one was.
+
+        Raises:
+            Corrupt: What is stored contradicts itself; the agent was not changed.
+        """
+        assert loaded.agent is not None
+        stored = loaded.agent
+        stateful = bool(getattr(agent.model, "stateful", False))
+        try:
+            messages = self._context.restore(loaded.stored.spans or (), loaded.history, loaded.variants)
+        except (KeyError, TypeError, AssertionError) as error:
+            raise Corrupt(layout.context(self.agent_id), f"it names entries that are not there ({error})") from error
+        agent.state = _state(stored.state or {})
+        internal: dict[str, Any] = {}
+        if stored.interrupts is not None:
+            internal["interrupt_state"] = stored.interrupts
+        if stored.model_state is not None:
+            internal["model_state"] = stored.model_state
+        SessionAgent(self.agent_id, {}, {}, internal).initialize_internal_state(agent)
+        self._restore_manager(agent, loaded.stored.conversation_manager)
+        if stateful:
+            # the model's server has the conversation; the history goes on, the context starts afresh as it did live
+            self._context.slots = []
+            return
+        agent.messages = repaired(messages)  # type: ignore[assignment]
+        if agent.messages is not messages:
+            logger.warning(
+                "agent_id=<%s>, session_id=<%s> | tool uses without results (or results without uses) were repaired",
+                self.agent_id,
+                self._session_id,
+            )
+
+    def _restore_manager(self, agent: LocalAgent, stored: Any) -> None:
+        manager = getattr(agent, "conversation_manager", None)
+        if manager is None or stored is None:
+            return
+        try:
+            # what it would prepend (a summary) is in the context already
+            manager.restore_from_session(snapshot(stored))
+        except (ValueError, KeyError, TypeError) as error:
+            logger.warning(
+                "agent_id=<%s>, session_id=<%s>, stored=<%s>, now=<%s> | the conversation manager is another one; its "
+                "state starts afresh, the messages are as they were (%s)",
+                self.agent_id,
+                self._session_id,
+                _name(stored),
+                type(manager).__name__,
+                error,
+            )
+
+    # ------------------------------------------------------------------------------------------------------- storing
+
+    def sync(self, announced: Message | None = None) -> Job:
+        """What has to be stored for the agent as it is now; empty when nothing changed.
+
+        Args:
+            announced: The message that Strands has just added or updated.
+
+        Raises:
+            Unserializable: The agent's state holds what can't be stored; names the key. Nothing was noted.
+            TooLarge: The agent's state, encoded, is past the limit. Nothing was noted.
+        """
+        job = Job(self.fence)
+        agent = self.agent
+        if agent is None:
+            return job
+        # all that can be refused comes first: from Context.sync() on, what it says has to reach the queue
+        values, agent_bytes = self._agent_document(agent)
+        manager = self._manager_state(agent)
+        # the manager's own summary was never said, wherever in the list it stands
+        summary = manager.get("summary_message") if isinstance(manager, dict) else None
+        summaries = {summary["tracking_id"]} if isinstance(summary, dict) and "tracking_id" in summary else ()
+        delta = self._context.sync(agent.messages, announced, summaries)  # type: ignore[arg-type]
+        self._write(job, delta)
+        self._last = values
+        if agent_bytes is not None:
+            job.docs[layout.agent(self.agent_id)] = self._agent_bytes = agent_bytes
+        if self._context_bytes is None or delta or manager != self._last_manager:
+            context_bytes = self._context_document(manager)
+            if context_bytes != self._context_bytes:
+                job.docs[layout.context(self.agent_id)] = self._context_bytes = context_bytes
+        return job
+
+    def redact(self, message: Message) -> Job:
+        """What has to be stored so that the message's former content is nowhere any more."""
+        job = Job(self.fence)
+        delta = self._context.redact(message)
+        if not delta:
+            logger.warning(
+                "agent_id=<%s>, session_id=<%s> | a message to redact is not in the stored history",
+                self.agent_id,
+                self._session_id,
+            )
+        self._write(job, delta)
+        return job
+
+    def _write(self, job: Job, delta: Delta) -> None:
+        now = round(time.time(), 3)
+        history, variants = layout.history(self.agent_id), layout.variants(self.agent_id)
+        for index, message in delta.appended:
+            job.append(history, records.Message(message=message, at=now), at=index)
+            count(job, message, self.run)
+            if self.run is not None and self.run.first_message is None:
+                self.run = self.run.model_copy(update={"first_message": index})
+        redacted = now if delta.redacted else None
+        for index, message in delta.replaced.items():
+            job.replaces[history, index] = records.Message(message=message, at=now, redacted=redacted)
+        for index, of, shown in delta.variants:
+            job.append(variants, records.Variant(of=of, message=shown), at=index)
+        for index, (of, shown) in delta.replaced_variants.items():
+            job.replaces[variants, index] = records.Variant(of=of, message=shown)
+        if delta.appended:
+            self.run = self.run and self.run.model_copy(
+                update={
+                    "messages": self.run.messages + len(delta.appended),
+                    "usage": add_usage(self.run.usage, [m for _, m in delta.appended]),
+                }
+            )
+        for log, reach in zip(("messages", "variants"), self._context.tails()):
+            job.add(layout.tail(self.agent_id, log), reach - self._tails.get(log, 0))  # type: ignore[arg-type]
+            self._tails[log] = reach
+
+    def _agent_document(self, agent: LocalAgent) -> tuple[tuple[Any, ...] | None, bytes | None]:
+        """What the agent document is made of, and the document if it differs from what was stored last, else None.
+
+        Encoded here and not by the writer: telling whether it changed takes the same walk, and what can't be stored is
+        an error before anything is queued.
+        """
+        interrupts = getattr(agent, "_interrupt_state", None)
+        pending = interrupts is not None and (
+            interrupts.activated or interrupts.interrupts or interrupts.context or interrupts.pending_tool_execution
+        )
+        model_state = getattr(agent, "_model_state", None) or None
+        state = agent.state
+        with getattr(state, "_lock", None) or contextlib.nullcontext():
+            # AgentState.get() copies deeply each time; the identity-first comparison costs next to nothing
+            data = state._data
+            now = (data, interrupts.to_dict() if pending and interrupts is not None else None, model_state, agent.name)
+            if now == self._last:
+                return self._last, None
+            now = snapshot(now)
+        record = records.Agent(
+            agent_id=self.agent_id,
+            name=now[3],
+            created=self._created,
+            state=now[0],
+            interrupts=now[1],
+            model_state=now[2],
+        )
+        encoded = codec.dump_document(record, lost=self._refuse)
+        if len(encoded) > MAX_ENTRY:
+            raise TooLarge(
+                f"state of agent {self.agent_id!r} takes {len(encoded):,} bytes, the limit is {MAX_ENTRY:,}; nothing was written"
+            )
+        return now, encoded if encoded != self._agent_bytes else None
+
+    def _context_document(self, manager: Any) -> bytes:
+        self._last_manager = snapshot(manager)
+        record = records.Context(spans=self._context.spans(), conversation_manager=self._last_manager)
+        encoded = codec.dump_document(record)
+        if len(encoded) > MAX_ENTRY:  # no error: the messages of this sync have to be stored whatever a manager keeps
+            logger.error(
+                "agent_id=<%s>, bytes=<%d> | the conversation manager's state is too large and was not stored",
+                self.agent_id,
+                len(encoded),
+            )
+            encoded = codec.dump_document(record.model_copy(update={"conversation_manager": None}))
+        return encoded
+
+    def _refuse(self, place: str, kind: str) -> None:
+        if place.startswith(_STATE):
+            raise Unserializable(
+                f"agent.state{place[len(_STATE) :]} of agent {self.agent_id!r} is a {kind}, which can not be stored; "
+                "keep JSON values, bytes, tuples, sets, dates, Decimal or UUID in the state"
+            )
+        logger.warning(
+            "agent_id=<%s>, session_id=<%s> | a %s at %s can not be stored; a placeholder is kept of it",
+            self.agent_id,
+            self._session_id,
+            kind,
+            place,
+        )
+
+    def _manager_state(self, agent: LocalAgent) -> Any:
+        manager = getattr(agent, "conversation_manager", None)
+        return manager.get_state() if isinstance(agent, Agent) and manager is not None else None
+
+
+def count(job: Job, message: Message, run: records.Run | None = None) -> None:
+    """Add a new message to the session's counters."""
+    job.add("messages", 1)
+    usage = (message.get("metadata") or {}).get("usage") or {}
+    for counter, key in _USAGE.items():
+        job.add(counter, int(usage.get(key) or 0))
+
+
+def add_usage(usage: records.Usage, messages: list[Message]) -> records.Usage:
+    """The usage plus that of the messages; what no message reports stays None."""
+    total = usage.model_dump()
+    for message in messages:
+        reported = (message.get("metadata") or {}).get("usage") or {}
+        for name, key in _USAGE.items():
+            if reported.get(key) is not None:
+                total[name] = (total[name] or 0) + int(reported[key])
+    return records.Usage(**total)
+
+
+def _state(data: dict[str, Any]) -> AgentState:
+    state = AgentState()
+    # set as it was: AgentState's own check refuses what an application may have put past it (bytes), and copies again
+    state._data = data
+    return state
+
+
+def _name(state: Any) -> str:
+    return str(state.get("__name__")) if isinstance(state, dict) else type(state).__name__
