@@ -1,0 +1,65 @@
+# Needs Python >= 3.10 (with its venv module) and nothing else. ARGS="..." is handed on to the command of the target.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+LOWEST := 1.58.0
+
+# the first of these that runs, is new enough and can make environments
+CANDIDATES := python3 python3.14 python3.13 python3.12 python3.11 python3.10 python
+define FIND_PYTHON
+for found in $(PYTHON) $(CANDIDATES); do \
+    if $$found -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; then break; fi; found=; \
+done; \
+if [ -z "$$found" ]; then \
+    echo "make: no Python >= 3.10 with its venv module was found (on Debian and Ubuntu: apt install python3-venv)." >&2; \
+    echo "make: name one yourself: make $@ PYTHON=/path/to/python3" >&2; exit 1; \
+fi
+endef
+
+.PHONY: demo test test-lowest check format bench venv clean
+
+demo: $(VENV)/made-cli       ## a conversation that survives kill -9
+	$(BIN)/strands-session demo $(ARGS)
+
+test: $(VENV)/made-dev       ## all tests
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+test-lowest: .venv-lowest/made    ## all but the longest tests, with the lowest supported strands-agents
+	.venv-lowest/bin/python -m pytest -n auto -m "not soak" $(ARGS)
+
+check: $(VENV)/made-dev      ## lint, format, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/made-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/made-dev      ## the project's benchmark
+	$(BIN)/python -m bench $(ARGS)
+
+venv: $(VENV)/made-dev
+
+clean:
+	rm -rf .venv .venv-lowest dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# an environment older than pyproject.toml is made anew
+$(VENV)/made-cli: pyproject.toml
+	@$(FIND_PYTHON); rm -rf $(VENV); echo "making $(VENV) with $$($$found --version)"; $$found -m venv $(VENV)
+	$(PIP) --editable '.[cli]'
+	@touch $@
+
+$(VENV)/made-dev: $(VENV)/made-cli
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+# the lowest strands-agents on the lowest Python there is
+.venv-lowest/made: CANDIDATES := python3.10 python3.11 $(CANDIDATES)
+.venv-lowest/made: pyproject.toml
+	@$(FIND_PYTHON); rm -rf .venv-lowest; echo "making .venv-lowest with $$($$found --version)"; $$found -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[dev]' 'strands-agents==$(LOWEST)'
+	@touch $@
