@@ -1,0 +1,144 @@
+"""The commands: what they take, and what they do when something is not there. What is shown is spelled in `pages`.
+
+Rule 1. Errors of the store are one line on stderr and exit code 1, never a traceback; credentials in URLs are hidden.
+Rule 2. With ``--json`` stdout is one JSON document.
+Rule 3. Environment variables are read here: STRANDS_SESSION_STORE, where ``--store`` is not given.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import SessionNotFoundError, StoreError
+from ..sessions import Sessions
+from ..stores import open_store
+from . import pages
+from .pages import console
+
+DEFAULT_STORE = "sqlite:///strands-sessions.db"
+"""As for StoreSessionManager."""
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", metavar="URL", envvar="STRANDS_SESSION_STORE", help="Where sessions are kept."),
+]
+UserOption = Annotated[str | None, typer.Option("--user", metavar="USER_ID", help="Owner of the session.")]
+ModelOption = Annotated[
+    str,
+    typer.Option("--model", metavar="MODEL", help="offline, bedrock[:id], openai:id, anthropic:id or ollama:id."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="As one JSON document.")]
+SessionArgument = Annotated[str, typer.Argument(metavar="SESSION_ID", show_default=False)]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=f"Sessions of Strands agents. Kept in {DEFAULT_STORE}, unless --store or STRANDS_SESSION_STORE names another.",
+)
+
+
+def run() -> None:
+    """Run the command that the arguments name, and end the process."""
+    try:
+        app()
+    except StoreError as error:
+        pages.complain(str(error))
+        sys.exit(1)
+
+
+@app.command()
+def demo(model: ModelOption = "offline", store: StoreOption = None) -> None:
+    """A conversation that survives kill -9: two processes, one session, everything proven."""
+    from .demo import play
+
+    raise SystemExit(0 if play(store or DEFAULT_STORE, model) else 1)
+
+
+@app.command()
+def chat(
+    session_id: SessionArgument, model: ModelOption = "offline", store: StoreOption = None, user: UserOption = None
+) -> None:
+    """Talk to an agent; what was said before is known. Ctrl-D ends."""
+    from .chat import talk
+
+    talk(session_id, store or DEFAULT_STORE, user, model)
+
+
+@app.command(name="ls")
+def list_sessions(
+    store: StoreOption = None,
+    user: UserOption = None,
+    everyone: Annotated[bool, typer.Option("--all", help="Of all users.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on behind an earlier page.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List sessions, last used first."""
+    if everyone and user is not None:
+        raise typer.BadParameter("--all lists the sessions of all users; leave --user out")
+    with _sessions(store) as sessions:
+        page = sessions.list(user, limit=limit, cursor=cursor, everyone=everyone)
+    if as_json:
+        print(json.dumps(pages.page_as_data(page), indent=2))
+    elif page.sessions:
+        pages.show_page(page)
+    else:
+        console.print(f"No sessions{f' of user {user!r}' if user else ''} here.", markup=False)
+
+
+@app.command()
+def show(
+    session_id: SessionArgument,
+    store: StoreOption = None,
+    user: UserOption = None,
+    last: Annotated[int, typer.Option("--last", "-n", min=1, max=1000, help="How many messages of each agent.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a session: what is stored where, messages, state, runs, tool calls, counters."""
+    with _sessions(store) as sessions:
+        whole = pages.gather(sessions, session_id, user, last)
+    if as_json:
+        print(json.dumps(pages.session_as_data(whole), indent=2))
+    else:
+        pages.show_session(whole)
+
+
+@app.command()
+def delete(
+    session_id: SessionArgument,
+    store: StoreOption = None,
+    user: UserOption = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Erase a session, whole."""
+    with _sessions(store) as sessions:
+        found = sessions.get(session_id, user)
+        count = found.counters["messages"]
+        if not yes and not typer.confirm(f"Erase session {session_id!r} with {pages.many(count, 'message')}?"):
+            raise SystemExit(1)
+        gone = sessions.delete(session_id, user)
+    if not gone.existed:
+        raise SessionNotFoundError(f"session {session_id!r} was gone already")
+    console.print(
+        f"Erased {pages.many(gone.documents, 'document')} and {pages.many(gone.entries, 'log entry', 'log entries')}, "
+        f"{pages.size(gone.bytes)}."
+    )
+
+
+@contextmanager
+def _sessions(url: str | None) -> Iterator[Sessions]:
+    """The service over the store at a URL."""
+    name = DEFAULT_STORE.removeprefix("sqlite:///")
+    # SQLite makes a missing file; a look around should leave none behind
+    if url is None and not Path(name).exists():
+        raise StoreError(f"there is no {name} in this directory; name a store with --store or STRANDS_SESSION_STORE")
+    with open_store(url or DEFAULT_STORE) as store:
+        yield Sessions(store)
