@@ -1,0 +1,70 @@
+"""Documentation is executed: every Python block, and every ``strands-session`` command, as a reader would.
+
+The blocks of a file run in their order in one directory; each Python block is a process of its own, as are a reader's
+programs, so what a later block knows of an earlier one came out of the store.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+ELSEWHERE = re.compile(r"^\s*(pip|python3? -m (pip|venv|pytest|bench)|make|git|ruff|mypy|lint-imports|\.venv/bin/)\b")
+"""Commands that install, or work on the checkout: CI runs them, not this test."""
+
+
+def blocks(path: Path) -> list[tuple[int, str, str]]:
+    """(line, language, text) of each fenced block."""
+    text = path.read_text(encoding="utf-8")
+    return [(text.count("\n", 0, found.start()) + 1, found[1], found[2]) for found in BLOCK.finditer(text)]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_blocks_run_as_they_stand(path: Path, tmp_path: Path) -> None:
+    command = tmp_path / "bin" / "strands-session"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m strands_session_store.cli "$@"\n')
+    command.chmod(0o755)
+    there = tmp_path / "work"
+    there.mkdir()
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("STRANDS_SESSION_", "AWS_"))}
+    env["PATH"] = os.pathsep.join([str(command.parent), str(Path(sys.executable).parent), env["PATH"]])
+    for line, language, text in blocks(path):
+        if language == "python":
+            args = [sys.executable, "-W", "error", "-c", text]
+        elif language in ("bash", "sh", "console"):
+            kept = [command for command in text.splitlines() if not ELSEWHERE.match(command)]
+            args = ["sh", "-euc", "\n".join(kept)]
+        else:
+            continue
+        done = subprocess.run(
+            args,
+            cwd=there,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=120,
+        )
+        assert done.returncode == 0, f"{path.name}, block at line {line}:\n{text}\n{done.stdout}\n{done.stderr}"
+
+
+def test_the_readme_shows_the_first_steps_in_python_and_in_a_terminal() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for step in ("SQLiteSessionManager(", "strands-session chat", "make demo", "pip install"):
+        assert step in text
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_that_are_linked_to_exist(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
