@@ -1,0 +1,68 @@
+"""python -m bench [--quick] [--only flat,resume,...]: tables in Markdown."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import platform
+import sys
+from typing import Any
+
+from bench import scenarios
+
+SUBJECTS = ("ours-sqlite-turn", "ours-sqlite", "raw-file", "raw-sqlite", "strands-own-file", "strands-own-snapshot")
+STALL_SUBJECTS = ("without", "ours-sqlite", "ours-sqlite-turn", "strands-own-file", "strands-own-snapshot")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="smaller figures, half a minute")
+    parser.add_argument("--only", default="", help="of flat, resume, amplification, stalls; comma between")
+    args = parser.parse_args(argv)
+    only = set(filter(None, args.only.split(","))) or {"flat", "resume", "amplification", "stalls"}
+    os.environ["OTEL_SDK_DISABLED"] = "true"
+    logging.disable(logging.WARNING)
+    scenarios.load_subjects()
+    lengths = (40, 1000) if args.quick else (40, 1000, 10_000)
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores. Texts of 2 kB. Counts repeat; times are of this run.")
+    if "flat" in only:
+        head = ["context", "history", "commits", "reads", "bytes", "tool turn: commits", "reads", "bytes"]
+        rows = asyncio.run(scenarios.flat(lengths))
+        _table("A turn, whatever the history's length", head, rows, "Tool results of 20 kB. Bytes as handed to the store.")
+    if "resume" in only:
+        head = ["history", "reads", "bytes", "cpu ms", "bytes ratio", "cpu ratio"]
+        rows = asyncio.run(scenarios.resume(lengths, 5 if args.quick else 15))
+        _table("Resume, the context being 40 messages of the history", head, rows, "Ratios to the first row.")
+    if "amplification" in only:
+        head = ["subject", "to the store / payload", "to the disk / payload", ""]
+        rows = asyncio.run(scenarios.amplification(SUBJECTS))
+        _table("Bytes written a turn, after 20 turns", head, rows, "SQLite writes pages: its disk figure is a multiple of 4 kB.")
+    if "stalls" in only:
+        head = ["subject", "worst stall, resuming (ms)", "worst stall, turns (ms)", "wall of turns (ms)"]
+        rows = asyncio.run(scenarios.stalls(STALL_SUBJECTS, 20 if args.quick else 50, 1 if args.quick else 5))
+        _table("50 agents on one event loop, 3 turns each, model answers in 50 ms", head, rows, "Median of the rounds.")
+    sys.stdout.flush()
+
+
+def _table(title: str, head: list[str], rows: list[list[Any]], note: str) -> None:
+    print(f"\n### {title}\n\n{note}\n")
+    cells = [head, *([_cell(value) for value in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    for at, row in enumerate(cells):
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |", flush=True)
+        if at == 0:
+            print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+if __name__ == "__main__":
+    main()

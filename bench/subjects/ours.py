@@ -1,0 +1,50 @@
+"""This package's session managers, as subjects of this bench and of any harness with the same `bench.subjects.base`."""
+
+from bench.subjects.base import StrandsSubject, register
+
+
+class Ours(StrandsSubject):
+    """What an application would do: one store a process, a session manager a conversation, loaded ahead."""
+
+    package = "strands-session-store"
+    durability = "message"
+
+    def url(self, env):
+        raise NotImplementedError
+
+    def check(self):
+        import strands_session_store  # noqa: F401
+
+    def store(self, env):
+        from strands_session_store import open_store
+
+        metered = getattr(env, "metered", lambda store: store)  # where the bench counts what reaches the port
+        return env.share(self.url(env), lambda: metered(open_store(self.url(env))))
+
+    def manager(self, env, sid):
+        from strands_session_store import StoreSessionManager
+
+        return StoreSessionManager(sid, self.store(env), durability=self.durability)
+
+    async def open(self, env, sid, *, keep_all=False):
+        from strands_session_store import StoreSessionManager
+
+        manager = await StoreSessionManager.open(sid, self.store(env), agent_ids=("bench",), durability=self.durability)
+        return manager, self.agent(env, manager, keep_all=keep_all)
+
+
+@register
+class OursSQLite(Ours):
+    name = "ours-sqlite"
+    backend = "dir"
+    notes = 'SQLite, synchronous=FULL, durability="message": every message acknowledged on disk'
+
+    def url(self, env):
+        return f"sqlite:///{env.dir}/sessions.db"
+
+
+@register
+class OursSQLiteTurn(OursSQLite):
+    name = "ours-sqlite-turn"
+    notes = 'SQLite, durability="turn": one commit an invocation'
+    durability = "turn"
