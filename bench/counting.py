@@ -57,6 +57,7 @@ class Counted(Store):
 
     def close(self) -> None:
         self.inner.close()
+        super().close()
 
 
 def _bytes(change: Change) -> int:

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from strands_session_store.cli import app, demo, pages
-from strands_session_store.plugin import manager
+from strands_session_store.cli import demo, pages
 
 CLI = [sys.executable, "-m", "strands_session_store.cli"]
 
@@ -269,10 +268,6 @@ def test_a_missing_extra_says_what_to_install(here: Path, module: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     assert "pip install 'strands-session-store[cli]'" in done.stderr and "Traceback" not in done.stderr
-
-
-def test_the_default_store_is_the_session_managers() -> None:
-    assert app.DEFAULT_STORE == manager.DEFAULT_STORE
 
 
 def test_layout_of_nothing_is_a_bare_title(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
     strands.types.exceptions.SessionException
     └── StoreError                  anything below; catch this one
         ├── InvalidIdError          an id that is empty, too long or holds control characters (also a ValueError)
+        ├── InvalidUrlError         a URL that no store can be opened by (also a ValueError)
         ├── SessionNotFoundError    asked for a session that is not there (also a LookupError)
         ├── ConflictError           an expectation of a commit did not hold; nothing was written
         ├── TooLarge                an entry, a commit or a counter past its limit; nothing was written (also a ValueError)
@@ -26,6 +27,10 @@ class StoreError(SessionException):
 
 class InvalidIdError(StoreError, ValueError):
     """An id was refused before anything was read or written. The message names the argument and the limit."""
+
+
+class InvalidUrlError(StoreError, ValueError):
+    """A URL that no store can be opened by. The message shows it redacted and says what would do."""
 
 
 class SessionNotFoundError(StoreError, LookupError):

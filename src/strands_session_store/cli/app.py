@@ -18,11 +18,10 @@ import typer
 
 from ..errors import SessionNotFoundError, StoreError
 from ..sessions import Sessions
-from ..stores import open_store
+from ..stores import DEFAULT, open_store
 from . import pages
 from .pages import console
 
-DEFAULT_STORE = "sqlite:///strands-sessions.db"
 """As for StoreSessionManager."""
 
 StoreOption = Annotated[
@@ -41,7 +40,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help=f"Sessions of Strands agents. Kept in {DEFAULT_STORE}, unless --store or STRANDS_SESSION_STORE names another.",
+    help=f"Sessions of Strands agents. Kept in {DEFAULT}, unless --store or STRANDS_SESSION_STORE names another.",
 )
 
 
@@ -59,7 +58,7 @@ def demo(model: ModelOption = "offline", store: StoreOption = None) -> None:
     """A conversation that survives kill -9: two processes, one session, everything proven."""
     from .demo import play
 
-    raise SystemExit(0 if play(store or DEFAULT_STORE, model) else 1)
+    raise SystemExit(0 if play(store or DEFAULT, model) else 1)
 
 
 @app.command()
@@ -69,7 +68,7 @@ def chat(
     """Talk to an agent; what was said before is known. Ctrl-D ends."""
     from .chat import talk
 
-    talk(session_id, store or DEFAULT_STORE, user, model)
+    talk(session_id, store or DEFAULT, user, model)
 
 
 @app.command(name="ls")
@@ -136,9 +135,9 @@ def delete(
 @contextmanager
 def _sessions(url: str | None) -> Iterator[Sessions]:
     """The service over the store at a URL."""
-    name = DEFAULT_STORE.removeprefix("sqlite:///")
+    name = DEFAULT.removeprefix("sqlite:///")
     # SQLite makes a missing file; a look around should leave none behind
     if url is None and not Path(name).exists():
         raise StoreError(f"there is no {name} in this directory; name a store with --store or STRANDS_SESSION_STORE")
-    with open_store(url or DEFAULT_STORE) as store:
+    with open_store(url or DEFAULT) as store:
         yield Sessions(store)

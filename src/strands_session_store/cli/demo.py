@@ -22,7 +22,7 @@ from rich.text import Text
 from .. import codec
 from ..errors import StoreError
 from ..sessions import Sessions
-from ..stores import open_store, redact
+from ..stores import DEFAULT, open_store, redact
 from ..stores.base import Capability
 from . import pages
 from .pages import console
@@ -169,10 +169,8 @@ def _heading(text: str) -> None:
 
 def _next(session_id: str, store: str, model: str) -> None:
     """The commands to try next, such that they work as they stand."""
-    from .app import DEFAULT_STORE
-
     options = ""
-    if store != os.environ.get("STRANDS_SESSION_STORE", DEFAULT_STORE):
+    if store != os.environ.get("STRANDS_SESSION_STORE", DEFAULT):
         # a password is not printed; the reader has it
         options = f" --store {shlex.quote(store) if redact(store) == store else 'URL'}"
     chat_options = options + (f" --model {shlex.quote(model)}" if model != "offline" else "")

@@ -4,10 +4,8 @@ hooks (`agent_hooks`, `multi_agent_hooks`), composed. What they store goes throu
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import weakref
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
@@ -17,24 +15,21 @@ from strands.hooks import HookRegistry
 from strands.session import SessionManager
 
 from .. import ids
-from ..errors import StoreError
-from ..stores import open_store
+from ..errors import ConflictError
+from ..stores import DEFAULT, open_store
 from ..stores.base import Dropped, Store
 from .agent_hooks import AgentHooks
 from .multi_agent_hooks import MultiAgentHooks
 from .session import Durability, LiveSession
-from .writer import BeforeStore, Writer
+from .writer import BeforeStore
 
 if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
     from strands.types.agent import LocalAgent
     from strands.types.content import Message
 
-logger = logging.getLogger(__name__)
-
 Self = TypeVar("Self", bound="StoreSessionManager")
 
-DEFAULT_STORE = "sqlite:///strands-sessions.db"
 DEFAULT_TIMEOUT = 30.0
 """Seconds. A model call takes about as long: a store that is slower than that is down."""
 
@@ -88,7 +83,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         timeout = seconds(timeout)
         self._owns_store = not isinstance(store, Store)
         if not isinstance(store, Store):
-            store = open_store(store or os.environ.get("STRANDS_SESSION_STORE") or DEFAULT_STORE, timeout=timeout)
+            store = open_store(store or os.environ.get("STRANDS_SESSION_STORE") or DEFAULT, timeout=timeout)
         self.store = store
         self._session = LiveSession(
             store,
@@ -102,8 +97,6 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         )
         self._agents = AgentHooks(self._session)
         self._multi_agents = MultiAgentHooks(self._session)
-        # at exit, and when an application drops the manager with writes pending: on the calling thread, pools may be gone
-        weakref.finalize(self, _store_the_rest, self._session.writer, timeout)
 
     # --------------------------------------------------------------------------------------------- for the application
 
@@ -141,11 +134,13 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         Raises:
             StoreError: It could not be stored. It stays pending, in its order; `flush` again.
         """
+        self._agents.recall_all()
         self._enqueue_all()
         self._session.drain()
 
     async def aflush(self) -> None:
         """As `flush`, without blocking the event loop."""
+        await self._agents.arecall_all()
         self._enqueue_all()
         await self._session.settled()
 
@@ -153,14 +148,23 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         """`flush`, then release the store if this manager opened it. Repeatable.
 
         Raises:
+            ConflictError: What is pending can never be stored. The store was released.
             StoreError: What is pending could not be stored. The store stays open, so that `close` can be repeated.
         """
-        self.flush()
+        try:
+            self.flush()
+        except ConflictError:
+            self._release()
+            raise
         self._release()
 
     async def aclose(self) -> None:
         """As `close`, without blocking the event loop."""
-        await self.aflush()
+        try:
+            await self.aflush()
+        except ConflictError:
+            self._release()
+            raise
         self._release()
 
     def delete_session(self) -> Dropped:
@@ -242,7 +246,6 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
 
     def _release(self) -> None:
         if self._owns_store:
-            self.store.offload.close()
             self.store.close()
 
 
@@ -268,10 +271,3 @@ def seconds(timeout: float | None) -> float:
     if not 0 < timeout < math.inf:
         raise ValueError(f"{name} must be a number of seconds above 0; got {timeout!r}")
     return timeout
-
-
-def _store_the_rest(writer: Writer, timeout: float) -> None:
-    try:
-        writer.drain_here(timeout)
-    except StoreError as error:
-        logger.error("%s | %d writes are lost with this process", error, writer.pending)

@@ -71,7 +71,7 @@ Version: TypeAlias = str
 Incarnation: TypeAlias = str
 """Of a space: drawn at random when it is created."""
 Expected: TypeAlias = Literal[Mark.ANY, Mark.ABSENT] | str
-Ttl: TypeAlias = float | None | Literal[Mark.KEEP]
+Ttl: TypeAlias = float | Literal[Mark.KEEP] | None
 
 
 class Space(NamedTuple):
@@ -399,7 +399,13 @@ class Store(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Release what the store opened itself. Repeatable."""
+        """Release what the store opened itself, and its pool. Repeatable; any other verb then raises StoreError.
+
+        An engine ends its own by calling this one.
+        """
+        made = self.__dict__.get("_offload")
+        if made is not None:
+            made.close()
 
     @property
     def offload(self) -> Offload:

@@ -1,4 +1,4 @@
-"""A read as a whole, also where the port's bound takes several: all of it from one state of the space, or not at all."""
+"""A read as a whole, also where the port's bound takes several: all of it from one state of the space, or nothing."""
 
 from __future__ import annotations
 
@@ -32,4 +32,6 @@ def _join(look: Look, step: Look) -> Look:
     for name, view in step.logs.items():
         entries = {**logs[name].entries, **view.entries} if name in logs else view.entries
         logs[name] = LogView(view.start, view.length, dict(sorted(entries.items())))
-    return replace(look, docs={**look.docs, **step.docs}, logs=logs, counters={**look.counters, **step.counters}, more=step.more)
+    return replace(
+        look, docs={**look.docs, **step.docs}, logs=logs, counters={**look.counters, **step.counters}, more=step.more
+    )

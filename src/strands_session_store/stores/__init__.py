@@ -1,0 +1,110 @@
+"""A URL names an engine and its data; `open_store` is the only place that knows which engines there are.
+
+    memory://                       this process, until the store is closed
+    sqlite:///data/sessions.db      a file, relative to the working directory
+    sqlite:////srv/sessions.db      a file, absolute
+
+Other packages add engines by entry points of the group ``strands_session_store.stores``: the name is the URL's scheme,
+the object is called with the URL and the timeout and returns a `Store`. An engine is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib import metadata
+from typing import Final
+from urllib.parse import unquote
+
+from ..errors import InvalidUrlError
+from .base import Store
+
+DEFAULT: Final = "sqlite:///strands-sessions.db"
+"""What faces open when nothing says which store."""
+ENTRY_POINTS: Final = "strands_session_store.stores"
+
+_URL: Final = re.compile(
+    r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*)://(?P<rest>(?P<head>[^?#]*)((?P<mark>[?#])(?P<tail>.*))?)", re.DOTALL
+)
+
+_PLANNED: Final = {
+    "redis": "redis",
+    "rediss": "redis",
+    "redis+cluster": "redis",
+    "redis+sentinel": "redis",
+    "unix": "redis",
+    "s3": "s3",
+}
+"""Schemes of engines that this version does not have yet -> the extra that will install them."""
+
+
+def open_store(url: str, *, timeout: float | None = None) -> Store:
+    """The store at ``url``. Nothing is read or written yet, and no server has to be there; the first verb does that.
+
+    Args:
+        url: See the module's docstring. The path may be percent-encoded (and must be where it holds ``?``, ``#`` or
+            ``%``).
+        timeout: Seconds one verb may wait for the engine; None: the engine's own default.
+
+    Raises:
+        InvalidUrlError: No engine has this scheme, or the engine can not use the rest. Credentials are not shown.
+    """
+    parts = _URL.fullmatch(url)
+    if parts is None:
+        raise InvalidUrlError(f"{redact(url)!r} is no store URL; it must begin with one of {_known()}")
+    scheme = parts["scheme"].lower()
+    if scheme in _ENGINES:
+        return _ENGINES[scheme](url, parts["rest"], timeout)
+    for entry in metadata.entry_points(group=ENTRY_POINTS, name=scheme):
+        make: Callable[[str, float | None], Store] = entry.load()
+        return make(url, timeout)
+    if scheme in _PLANNED:
+        raise InvalidUrlError(
+            f"{redact(url)!r}: this version has no engine for {scheme}:// yet; a version that has one is installed by "
+            f"pip install strands-session-store[{_PLANNED[scheme]}]. It knows {_known()}"
+        )
+    raise InvalidUrlError(f"{redact(url)!r}: there is no engine for {scheme}://; this version knows {_known()}")
+
+
+def redact(url: str) -> str:
+    """``url`` as it may be shown: no user, no password, no query, no fragment.
+
+    A password may hold anything, also ``/ ? # @`` unescaped; where it can not be told what belongs to it, more is
+    hidden than need be.
+    """
+    parts = _URL.fullmatch(url)
+    if parts is None:
+        return url if re.fullmatch(r"[\w./\\ -]*", url) else "***"
+    head, mark, tail = parts["head"], parts["mark"], parts["tail"]
+    if mark and "@" in tail:
+        return f"{parts['scheme']}://***"
+    if "@" in head and not head.startswith("/"):
+        head = f"***@{head.rpartition('@')[2]}"
+    return f"{parts['scheme']}://{head}{mark + '***' if mark else ''}"
+
+
+def _memory(url: str, rest: str, timeout: float | None) -> Store:
+    if rest:
+        raise InvalidUrlError(f"{redact(url)!r}: memory:// takes nothing behind it")
+    from .memory import MemoryStore
+
+    return MemoryStore()
+
+
+def _sqlite(url: str, rest: str, timeout: float | None) -> Store:
+    path = unquote(rest[1:])
+    if not rest.startswith("/") or not path:
+        raise InvalidUrlError(f"{redact(url)!r}: write sqlite:///relative.db or sqlite:////absolute.db")
+    if "?" in rest or "#" in rest:
+        raise InvalidUrlError(f"{redact(url)!r}: sqlite takes no options; write ? as %3F and # as %23 in a path")
+    from .sqlite import SQLiteStore
+
+    return SQLiteStore(path) if timeout is None else SQLiteStore(path, timeout=timeout)
+
+
+_ENGINES: Final[dict[str, Callable[[str, str, float | None], Store]]] = {"memory": _memory, "sqlite": _sqlite}
+
+
+def _known() -> str:
+    found = {entry.name for entry in metadata.entry_points(group=ENTRY_POINTS)}
+    return ", ".join(f"{scheme}://" for scheme in sorted(found | set(_ENGINES)))

@@ -1,0 +1,304 @@
+"""What the contract means, in the fewest lines: plain dicts and one lock. Nothing outlives the object.
+
+A commit is checked whole before anything is changed, so nothing ever has to be undone. Of the promises one is not kept:
+``list`` sorts all spaces. Expired spaces are forgotten when they are met: by any verb of theirs, by any list.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..errors import ConflictError, StoreError, TooLarge
+from .base import (
+    ABSENT,
+    ANY,
+    INT64_MAX,
+    KEEP,
+    REPEAT_COMMITS,
+    REPEAT_SECONDS,
+    Add,
+    Append,
+    Change,
+    Committed,
+    Counters,
+    Doc,
+    Docs,
+    Document,
+    DropDoc,
+    Dropped,
+    Expect,
+    Expected,
+    Log,
+    LogView,
+    Look,
+    Order,
+    Page,
+    PutDoc,
+    Query,
+    Replace,
+    Row,
+    Space,
+    Store,
+    Summary,
+    Trim,
+    Ttl,
+    Want,
+    check_commit,
+    check_query,
+    new_incarnation,
+)
+from .paging import UPDATED_WITHIN, Bound, read_cursor, spans, write_cursor
+
+
+@dataclass(slots=True)
+class _Log:
+    start: int = 0
+    length: int = 0
+    entries: dict[int, bytes] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Held:
+    """One space."""
+
+    incarnation: str
+    created: float
+    updated: float
+    parent: str | None
+    revision: int = 0
+    expires: float | None = None
+    summary: bytes | None = None
+    docs: dict[str, Document] = field(default_factory=dict)
+    logs: dict[str, _Log] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    done: dict[str, tuple[float, Committed]] = field(default_factory=dict)
+    """Commit id -> when, and the result; in the order of the commits."""
+
+    def log(self, name: str) -> _Log:
+        return self.logs.get(name) or _Log()
+
+    def version(self, path: str) -> str | None:
+        return self.docs[path].version if path in self.docs else None
+
+
+class MemoryStore(Store):
+    """Spaces in this process's memory, until `close`.
+
+    Args:
+        clock: Seconds of Unix time.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._spaces: dict[Space, _Held] | None = {}
+
+    def read(self, space: Space, *wants: Want) -> Look:
+        with self._lock:
+            held = self._find(space, self._clock())
+            return Look(None) if held is None else _look(held, wants)
+
+    def commit(
+        self,
+        space: Space,
+        *changes: Change,
+        commit_id: str,
+        on: Expected = ANY,
+        ttl: Ttl = KEEP,
+        summary: Summary | None = None,
+    ) -> Committed:
+        check_commit(changes, commit_id, ttl, summary)
+        with self._lock:
+            now = self._clock()
+            held = self._find(space, now)
+            if held is not None and commit_id in held.done:
+                return replace(held.done[commit_id][1], repeated=True)
+            _check_space(held, on)
+            if held is None:
+                held = _Held(new_incarnation(), now, now, summary.parent if summary else None)
+            counters = _check(held, changes)
+            # nothing below can fail
+            result = _apply(held, changes, counters)
+            held.done[commit_id] = now, result
+            if ttl is not KEEP:
+                held.expires = None if ttl is None else now + ttl
+            if (summary is not None and summary.data != held.summary) or now - held.updated >= UPDATED_WITHIN:
+                held.updated = now
+            if summary is not None:
+                held.summary = summary.data
+            _forget(held, now)
+            self._all()[space] = held
+            return result
+
+    def list(self, query: Query) -> Page:
+        check_query(query)
+        behind = read_cursor(query)
+        with self._lock:
+            now = self._clock()
+            for space in tuple(self._all()):
+                self._find(space, now)
+            rows = [
+                Row(space, held.created, held.updated, held.parent, held.summary)
+                for space, held in self._all().items()
+                if space.kind == query.kind
+                and (query.everyone or space.owner == query.owner)
+                and (query.parent is None or held.parent == query.parent)
+            ]
+
+        def key(row: Row) -> tuple[float, str, str]:
+            _, owner, id = row.space.key
+            return row.created if query.order is Order.CREATED else row.updated, owner, id
+
+        rows = [
+            row
+            for row in sorted(rows, key=key, reverse=query.descending)
+            if (query.since is None or key(row)[0] >= query.since)
+            and (query.until is None or key(row)[0] < query.until)
+            and (behind is None or (key(row) < behind if query.descending else key(row) > behind))
+        ]
+        page = rows[: query.limit]
+        return Page(page, write_cursor(query.order, *key(page[-1])) if len(rows) > len(page) else None)
+
+    def drop(self, space: Space, *, on: Expected = ANY) -> Dropped:
+        with self._lock:
+            held = self._find(space, self._clock())
+            if held is None:
+                return Dropped()
+            _check_space(held, on)
+            del self._all()[space]
+        blobs = [doc.data for doc in held.docs.values()]
+        entries = [entry for log in held.logs.values() for entry in log.entries.values()]
+        return Dropped(True, len(blobs), len(entries), sum(map(len, blobs + entries)))
+
+    def close(self) -> None:
+        with self._lock:
+            self._spaces = None
+        super().close()
+
+    def _all(self) -> dict[Space, _Held]:
+        if self._spaces is None:
+            raise StoreError("this MemoryStore was closed, and what it held is gone; make another")
+        return self._spaces
+
+    def _find(self, space: Space, now: float) -> _Held | None:
+        held = self._all().get(space)
+        if held is not None and held.expires is not None and held.expires <= now:
+            del self._all()[space]
+            return None
+        return held
+
+
+def _check_space(held: _Held | None, on: Expected) -> None:
+    found = held.incarnation if held else None
+    if on is ABSENT and found is not None:
+        raise ConflictError("", ABSENT.value, found)
+    if isinstance(on, str) and on != found:
+        raise ConflictError("", on, found)
+
+
+def _check(held: _Held, changes: Sequence[Change]) -> dict[str, int]:
+    """Refuse the changes if an expectation does not hold or a counter would overflow; else the counters' new values."""
+    counters = {}
+    for change in changes:
+        match change:
+            case PutDoc(path, _, expected) | DropDoc(path, expected) | Expect(path, expected):
+                found = held.version(path)
+                if expected is ABSENT and found is not None:
+                    raise ConflictError(path, ABSENT.value, found)
+                if isinstance(expected, str) and expected != found:
+                    raise ConflictError(path, expected, found)
+            case Append(name, _, at):
+                if at is not None and at != held.log(name).length:
+                    raise ConflictError(name, at, held.log(name).length)
+            case Replace(name, index):
+                if index not in held.log(name).entries:
+                    raise ConflictError(name, index, None)
+            case Add(name, delta):
+                counters[name] = held.counters.get(name, 0) + delta
+                if not -INT64_MAX - 1 <= counters[name] <= INT64_MAX:
+                    raise TooLarge(f"counter {name!r} would be {counters[name]}: past int64; nothing was written")
+    return counters
+
+
+def _apply(held: _Held, changes: Sequence[Change], counters: dict[str, int]) -> Committed:
+    held.revision += 1
+    result = Committed(held.incarnation, held.revision, {}, counters)
+    held.counters |= counters
+    # indices and `Trim.before` are counted before the commit, whatever the order of the changes: so trims come last
+    lengths = {name: log.length for name, log in held.logs.items()}
+    indices = {}
+    for change in changes:
+        match change:
+            case PutDoc(path, data):
+                held.docs[path] = Document(data, result.version)
+            case DropDoc(path):
+                held.docs.pop(path, None)
+            case Replace(name, index, data):
+                held.logs[name].entries[index] = data
+            case Append(name, entries) if entries:
+                log = held.logs.setdefault(name, _Log())
+                indices[name] = log.length
+                log.entries |= enumerate(entries, log.length)
+                log.length += len(entries)
+    for change in changes:
+        if isinstance(change, Trim) and change.log in lengths:
+            log = held.logs[change.log]
+            start = max(log.start, min(change.before, lengths[change.log]))
+            for index in range(log.start, start):
+                del log.entries[index]
+            log.start = start
+    return replace(result, indices=indices)
+
+
+def _forget(held: _Held, now: float) -> None:
+    """Drop the oldest commit ids that are past both bounds of the contract."""
+    while len(held.done) > REPEAT_COMMITS + 1:
+        oldest = next(iter(held.done))
+        if now - held.done[oldest][0] < REPEAT_SECONDS:
+            break
+        del held.done[oldest]
+
+
+def _look(held: _Held, wants: Sequence[Want]) -> Look:
+    bound = Bound()
+    docs: dict[str, Document] = {}
+    logs: dict[str, LogView] = {}
+    counters: dict[str, int] = {}
+    more: list[Want] = []
+    for want in wants:
+        match want:
+            case Counters(names):
+                counters |= {name: held.counters.get(name, 0) for name in names}
+            case Doc(path):
+                if path in held.docs and path not in docs:
+                    if bound.take(len(held.docs[path].data)):
+                        docs[path] = held.docs[path]
+                    else:
+                        more.append(want)
+            case Docs(prefix, after):
+                for path in sorted(path for path in held.docs if path.startswith(prefix)):
+                    if (after is None or path > after) and path not in docs:
+                        if not bound.take(len(held.docs[path].data)):
+                            more.append(Docs(prefix, after))
+                            break
+                        docs[path] = held.docs[path]
+                        after = path
+            case Log(name):
+                log = held.log(name)
+                asked = spans(want, log.start, log.length, held.counters.get(want.since or "", 0))
+                entries = dict(logs[name].entries) if name in logs else {}
+                while asked and not bound.full:
+                    low, high = asked.pop()
+                    for index in range(high - 1, low - 1, -1):
+                        if index not in entries:
+                            if not bound.take(len(log.entries[index])):
+                                asked.append((low, index + 1))
+                                break
+                            entries[index] = log.entries[index]
+                if asked:
+                    more.append(Log(name, tuple(asked)))
+                logs[name] = LogView(log.start, log.length, dict(sorted(entries.items())))
+    return Look(held.incarnation, held.revision, docs, logs, counters, tuple(more))

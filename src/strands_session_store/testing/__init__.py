@@ -1,0 +1,41 @@
+"""For tests of engines and of applications. Names load when they are used, so none asks for what another one needs.
+
+StoreContract    what `stores.base` promises, as pytest tests for an engine (needs pytest)
+StoreMachine     random commits beside a model of the contract (needs hypothesis)
+FaultyStore      an engine that fails, hangs and is slow when it is told to
+ScriptedModel    a Strands model that says what it is told to
+OfflineModel     a Strands model that needs no network
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .contract import StoreContract as StoreContract
+    from .faults import FaultyStore as FaultyStore
+    from .machine import StoreMachine as StoreMachine
+    from .models import OfflineModel as OfflineModel
+    from .models import ScriptedModel as ScriptedModel
+
+_HOMES = {
+    "StoreContract": "contract",
+    "StoreMachine": "machine",
+    "FaultyStore": "faults",
+    "ScriptedModel": "models",
+    "OfflineModel": "models",
+}
+
+__all__ = ["FaultyStore", "OfflineModel", "ScriptedModel", "StoreContract", "StoreMachine"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "StoreContract":
+        import pytest
+
+        # so that a failing promise shows the values it was about
+        pytest.register_assert_rewrite(f"{__name__}.contract", f"{__name__}.promises")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

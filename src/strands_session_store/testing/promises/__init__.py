@@ -1,0 +1,1 @@
+"""The contract suite by subject; `testing.contract.StoreContract` is all of it."""
