@@ -1,0 +1,109 @@
+"""Where the rows of a listing are: three groups of sorted sets, none of which holds more than names and times.
+
+A space is named in the group of its owner, in that of its parent (if it has one) and in that of all. What a row shows
+beside its times is read from the space itself, in the same trip that tells whether the space still exists: so an
+expired, evicted or half-made space is never listed, a summary is never stale, and a commit has nothing to write here but
+`updated`, once a minute. Each group's keys share a slot; groups and spaces are in any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ... import ids
+from ..base import Order, Query, Space
+from .scripts import INDEX, Ask
+from .spelling import spell
+
+
+class Found(NamedTuple):
+    """A row of a group; whether its space exists is not known yet."""
+
+    space: Space
+    member: bytes
+    created: float
+    updated: float
+
+    def time(self, order: Order) -> float:
+        return self.created if order is Order.CREATED else self.updated
+
+
+class Group(NamedTuple):
+    """The keys of one group, and the space's name in it."""
+
+    keys: tuple[bytes, bytes, bytes]
+    member: bytes
+
+    def ask(self, verb: bytes, *args: bytes | str | int) -> Ask:
+        return Ask(INDEX, self.keys, (verb, self.member, *args))
+
+
+def groups_of(prefix: bytes, space: Space, parent: str | None) -> list[Group]:
+    kind, owner, id = (part.encode() for part in space.key)
+    groups = [Group(_keys(prefix, b"%s:%s" % (kind, owner)), id), Group(_keys(prefix, kind), member_of(owner, id))]
+    if parent is not None:
+        groups.append(Group(_keys(prefix, _below(kind, owner, parent)), id))
+    return groups
+
+
+def member_of(owner: bytes, id: bytes) -> bytes:
+    # a blank is below all that an escaped id may hold, so members sort as (owner, id) do
+    return owner + b" " + id
+
+
+def _below(kind: bytes, owner: bytes, parent: str) -> bytes:
+    # a parent is no id that was checked, so it may be long
+    return b"%s:%s:%s" % (
+        kind,
+        owner,
+        ids.escape(parent).encode() if parent.isascii() else spell(parent).hex().encode(),
+    )
+
+
+def _keys(prefix: bytes, tag: bytes) -> tuple[bytes, bytes, bytes]:
+    # "/" is in no escaped id: no key of a space reads like this
+    created, updated, claims = (b"%s/%s:{%s}" % (prefix, name, tag) for name in (b"created", b"updated", b"claims"))
+    return created, updated, claims
+
+
+def ask_page(prefix: bytes, query: Query, behind: tuple[float, str, str] | None, limit: int) -> Ask:
+    """Asks for ``limit`` rows behind the cursor."""
+    kind = query.kind.encode()
+    owner = (ids.NO_OWNER if query.owner is None else ids.escape(query.owner)).encode()
+    if query.everyone:
+        keys = _keys(prefix, kind)
+    elif query.parent is not None:
+        keys = _keys(prefix, _below(kind, owner, query.parent))
+    else:
+        keys = _keys(prefix, b"%s:%s" % (kind, owner))
+    time, member = "", b""
+    if behind is not None:
+        time = repr(behind[0])
+        member = member_of(behind[1].encode(), behind[2].encode()) if query.everyone else behind[2].encode()
+    return Ask(
+        INDEX,
+        keys,
+        (
+            b"page",
+            query.order.value,
+            b"-" if query.descending else b"+",
+            "" if query.since is None else repr(query.since),
+            "" if query.until is None else repr(query.until),
+            time,
+            member,
+            limit,
+        ),
+    )
+
+
+def found_in(query: Query, reply: Sequence[bytes]) -> list[Found]:
+    found = []
+    for member, created, updated in zip(reply[::3], reply[1::3], reply[2::3]):
+        owner, _, id = member.decode("ascii").rpartition(" ")
+        if not query.everyone:
+            name = query.owner
+        else:
+            name = None if owner == ids.NO_OWNER else ids.unescape(owner)
+        found.append(Found(Space(query.kind, name, ids.unescape(id)), member, float(created), float(updated)))
+    return found
