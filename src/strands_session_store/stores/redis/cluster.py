@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import redis
 from redis import exceptions
-from redis.cluster import ClusterNode
 
-from .links import _HOPS, Wire, unknown_script
+from .links import HOPS, Wire, unknown_script
 from .scripts import Ask
 from .translate import Cut, code_of
 
@@ -30,9 +28,9 @@ class Cluster:
 
     parallel = True
 
-    def __init__(self, make: Callable[[], redis.RedisCluster]) -> None:
+    def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
-        self._client: redis.RedisCluster | None = None
+        self._client: Any = None
         self._lock = threading.Lock()
         self._wires: dict[tuple[str, int], Wire] = {}
         self._stale = False
@@ -47,16 +45,14 @@ class Cluster:
                 ways[at] = ways[at - 1]
             else:
                 ways[at] = self._way(client, ask)
-        for _ in range(_HOPS):
+        for _ in range(HOPS):
             self._trip(client, asks, ways, answers, until)
             ways = {at: way for at in ways if (way := self._next(ways[at], answers[at])) is not None}
             if not ways:
                 break
         return answers
 
-    def _trip(
-        self, client: redis.RedisCluster, asks: Sequence[Ask], ways: dict[int, _Way], answers: list[Any], until: float
-    ) -> None:
+    def _trip(self, client: Any, asks: Sequence[Ask], ways: dict[int, _Way], answers: list[Any], until: float) -> None:
         """Send to every node, then read from every node. What got an answer keeps it, also when another was cut off."""
         parts: dict[_Way, list[int]] = {}
         for at, way in ways.items():
@@ -65,25 +61,25 @@ class Cluster:
         cut: Cut | None = None
         done: set[_Way] = set()
         try:
-            for way, at in parts.items():
+            for way, some in parts.items():
                 wire = self._wire(client, way)
-                lent.append((way, wire, wire.lend(), at))
+                lent.append((way, wire, wire.lend(), some))
             sent = []
-            for way, wire, connection, at in lent:
+            for way, wire, connection, some in lent:
                 try:
-                    wire.send(connection, [asks[i] for i in at], asking=way.asking)
-                    sent.append((way, wire, connection, at))
+                    wire.send(connection, [asks[at] for at in some], asking=way.asking)
+                    sent.append((way, wire, connection, some))
                 except Cut as error:
                     cut = error
-            for way, wire, connection, at in sent:
+            for way, wire, connection, some in sent:
                 try:
-                    found = wire.receive(connection, [asks[i] for i in at], until, asking=way.asking)
+                    found = wire.receive(connection, [asks[at] for at in some], until, asking=way.asking)
                 except Cut as error:
                     cut = Cut(error.cause, sent=error.sent or (cut is not None and cut.sent))
                     continue
                 done.add(way)
-                for i, answer in zip(at, found):
-                    answers[i] = answer
+                for at, answer in zip(some, found):
+                    answers[at] = answer
         except Cut as error:
             cut = error
         finally:
@@ -107,31 +103,31 @@ class Cluster:
             self._stale = True
         return None
 
-    def _way(self, client: redis.RedisCluster, ask: Ask) -> _Way:
+    def _way(self, client: Any, ask: Ask) -> _Way:
         try:
-            node: Any = client.get_node_from_key(ask.keys[0])  # type: ignore[no-untyped-call]
+            node = client.get_node_from_key(ask.keys[0])
         except exceptions.RedisError as error:
             self._stale = True
             raise Cut(error, sent=False) from error
         return _Way(node.host, int(node.port))
 
-    def _wire(self, client: redis.RedisCluster, way: _Way) -> Wire:
+    def _wire(self, client: Any, way: _Way) -> Wire:
         with self._lock:
             wire = self._wires.get((way.host, way.port))
             if wire is None:
                 wire = self._wires[way.host, way.port] = Wire(lambda: self._pool(client, way))
         return wire
 
-    def _pool(self, client: redis.RedisCluster, way: _Way) -> Any:
-        node: ClusterNode | None = client.get_node(host=way.host, port=way.port)  # type: ignore[no-untyped-call]
+    def _pool(self, client: Any, way: _Way) -> Any:
+        node = client.get_node(host=way.host, port=way.port)
         if node is None:
             self._refresh(client)
-            node = client.get_node(host=way.host, port=way.port)  # type: ignore[no-untyped-call]
+            node = client.get_node(host=way.host, port=way.port)
         if node is None:
             raise exceptions.ConnectionError(f"{way.host}:{way.port} is no node of the Cluster")
-        return client.get_redis_connection(node).connection_pool  # type: ignore[no-untyped-call]
+        return client.get_redis_connection(node).connection_pool
 
-    def _ready(self) -> redis.RedisCluster:
+    def _ready(self) -> Any:
         with self._lock:
             try:
                 if self._client is None:
@@ -143,14 +139,14 @@ class Cluster:
             self._refresh(client)
         return client
 
-    def _refresh(self, client: redis.RedisCluster) -> None:
+    def _refresh(self, client: Any) -> None:
         """Ask the nodes for the table of slots.
 
         Raises:
             Cut: None of them answers.
         """
         try:
-            client.nodes_manager.initialize()  # type: ignore[no-untyped-call]
+            client.nodes_manager.initialize()
         except (exceptions.RedisError, OSError) as error:
             raise Cut(error, sent=False) from error
         self._stale = False
@@ -158,4 +154,4 @@ class Cluster:
     def close(self) -> None:
         with self._lock:
             if self._client is not None:
-                self._client.close()  # type: ignore[no-untyped-call]
+                self._client.close()

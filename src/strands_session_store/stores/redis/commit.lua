@@ -35,7 +35,6 @@ local KEEP_SECONDS, KEEP_COMMITS = 121, 64 -- times are kept in whole seconds, s
 local TOUCH_SECONDS = 60
 local AT_ONCE = 1000 -- what unpack may spread: Lua's C stack takes 8,000
 local DELETE_AT_ONCE = 1000 -- entries; the rest is left to sweep.lua, so that no call blocks the server
-local EXACT = 4503599627370496 -- 2^52: sums of two below it are exact
 
 local key = KEYS[1]
 local id, on, fresh, ttl, summary, parent, claimed, floor, firmly =
@@ -125,28 +124,6 @@ local created = head[REVISION] == 0
 
 -- ------------------------------------------------------------------------------------------------------ the changes
 
--- decimal strings of int64 added exactly, which doubles can not do past 2^53; nil past int64
-local function sum(a, b)
-  local x, y = tonumber(a), tonumber(b)
-  if math.abs(x) < EXACT and math.abs(y) < EXACT then return string.format('%.0f', x + y) end
-  local function split(text)
-    local sign, digits = string.match(text, '^(-?)(%d+)$')
-    local unit = sign == '-' and -1 or 1
-    digits = string.rep('0', 10) .. digits
-    return unit * tonumber(string.sub(digits, 1, -10)), unit * tonumber(string.sub(digits, -9))
-  end
-  local high, low = split(a)
-  local more_high, more_low = split(b)
-  high, low = high + more_high, low + more_low
-  if low >= 1e9 then high, low = high + 1, low - 1e9 elseif low <= -1e9 then high, low = high - 1, low + 1e9 end
-  if high > 0 and low < 0 then high, low = high - 1, low + 1e9 elseif high < 0 and low > 0 then high, low = high + 1, low - 1e9 end
-  local negative = high < 0 or low < 0
-  high, low = math.abs(high), math.abs(low)
-  if high > 9223372036 or (high == 9223372036 and low > (negative and 854775808 or 854775807)) then return nil end
-  local digits = high > 0 and string.format('%.0f%09.0f', high, low) or string.format('%.0f', low)
-  return (negative and '-' or '') .. digits
-end
-
 local logs = {}
 local function log_at(slot)
   local log = logs[slot]
@@ -231,35 +208,6 @@ local function number_for(slot)
   new_names[#new_names + 1] = name_of(slot) .. '\0'
   head[NAMES] = head[NAMES] + 1
   return head[NAMES]
-end
-
--- by bytes: '<' goes by the server's locale
-local function before(a, b)
-  for i = 1, math.min(#a, #b) do
-    local x, y = string.byte(a, i), string.byte(b, i)
-    if x ~= y then return x < y end
-  end
-  return #a < #b
-end
-
--- where in the paths the first one stands that is not before `path`, looked for behind `from`
-local function place_of(paths, path, from)
-  local low, high = from, #paths + 1
-  while low < high do
-    -- the record at `low` first: sets of documents come and go together
-    local stop = string.find(paths, '\0', low, true)
-    if not before(string.sub(paths, low, stop - 1), path) then return low end
-    low = stop + 1
-    if high - low > 256 then
-      local middle = math.floor((low + high) / 2)
-      local begin = string.find(paths, '\0', middle, true) + 1
-      if begin < high then
-        local stops = string.find(paths, '\0', begin, true)
-        if before(string.sub(paths, begin, stops - 1), path) then low = begin else high = begin end
-      end
-    end
-  end
-  return low
 end
 
 local edits = {}

@@ -17,10 +17,8 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 import redis
 from redis.backoff import NoBackoff
-from redis.cluster import ClusterNode
-from redis.connection import parse_url
+from redis import cluster, connection, sentinel
 from redis.retry import Retry
-from redis.sentinel import Sentinel
 
 from ...errors import InvalidUrlError
 from .cluster import Cluster
@@ -28,6 +26,11 @@ from .links import Link, Single
 
 HEALTH_CHECK_SECONDS: Final = 30
 """A connection that was idle for longer is asked for a sign of life before it is used."""
+
+# some versions of redis-py have types for these, some have not
+_Node: Any = cluster.ClusterNode
+_Sentinel: Any = sentinel.Sentinel
+_parse: Any = connection.parse_url
 
 _OWN: Final[Mapping[str, type]] = {"prefix": str, "wait_replicas": int, "wait_timeout": float}
 
@@ -97,7 +100,7 @@ def link_to(url: str, timeout: float) -> tuple[Link, dict[str, Any]]:
         "socket_timeout": min(5.0, timeout / 2),
         "health_check_interval": HEALTH_CHECK_SECONDS,
     }
-    off: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "retry_on_error": [], "retry_on_timeout": False}  # type: ignore[no-untyped-call]
+    off: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "retry_on_error": [], "retry_on_timeout": False}
     try:
         if found.scheme in ("redis", "rediss", "unix"):
             if len(found.hosts) > 1:
@@ -110,15 +113,13 @@ def link_to(url: str, timeout: float) -> tuple[Link, dict[str, Any]]:
         if found.scheme.startswith("rediss+"):
             login["ssl"] = True
         # redis-py's own options keep the types that it gives them in its own URLs
-        more = {
-            name: value for name, value in parse_url("redis://h?" + urlencode(found.query)).items() if name != "host"
-        }
+        more = {name: value for name, value in _parse("redis://h?" + urlencode(found.query)).items() if name != "host"}
         if found.scheme.endswith("+cluster"):
             if not found.hosts or found.path not in ([], ["0"]):
                 raise InvalidUrlError(
                     f"{found.scheme}://: write {found.scheme}://host1:6379,host2:6379/ (it has one database)"
                 )
-            nodes = [ClusterNode(host, port) for host, port in found.hosts]  # type: ignore[no-untyped-call]
+            nodes = [_Node(host, port) for host, port in found.hosts]
             settings = {**common, **login, **more}
             return Cluster(lambda: _cluster(nodes, settings)), found.options
         if found.scheme.endswith("+sentinel"):
@@ -135,8 +136,8 @@ def link_to(url: str, timeout: float) -> tuple[Link, dict[str, Any]]:
                 name: more.pop(f"sentinel_{name}") for name in ("username", "password") if f"sentinel_{name}" in more
             }
             settings = {**common, **off, **login, "db": int(found.path[1]) if len(found.path) == 2 else 0, **more}
-            sentinels = Sentinel(found.hosts, sentinel_kwargs={**common, **guard}, **settings)  # type: ignore[no-untyped-call]
-            return Single(sentinels.master_for(found.path[0])), found.options  # type: ignore[no-untyped-call]
+            sentinels = _Sentinel(found.hosts, sentinel_kwargs={**common, **guard}, **settings)
+            return Single(sentinels.master_for(found.path[0])), found.options
     except InvalidUrlError:
         raise
     except (ValueError, TypeError) as error:
@@ -145,7 +146,7 @@ def link_to(url: str, timeout: float) -> tuple[Link, dict[str, Any]]:
     raise InvalidUrlError(f"{found.scheme}:// is no scheme of Redis")
 
 
-def _cluster(nodes: list[ClusterNode], settings: dict[str, Any]) -> redis.RedisCluster:
+def _cluster(nodes: list[Any], settings: dict[str, Any]) -> redis.RedisCluster:
     return redis.RedisCluster(startup_nodes=nodes, **settings)
 
 

@@ -18,15 +18,6 @@ local now = string.format('%s.%06d', clock[1], tonumber(clock[2]))
 local created, updated, claims = KEYS[1], KEYS[2], KEYS[3]
 local verb, member = ARGV[1], ARGV[2]
 
--- by bytes: '<' goes by the server's locale
-local function before(a, b)
-  for i = 1, math.min(#a, #b) do
-    local x, y = string.byte(a, i), string.byte(b, i)
-    if x ~= y then return x < y end
-  end
-  return #a < #b
-end
-
 if verb == 'claim' then
   local reply = redis.pcall('ZADD', created, 'NX', now, member)
   if type(reply) == 'table' then return reply end

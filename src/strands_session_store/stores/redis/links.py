@@ -18,7 +18,7 @@ from redis import exceptions
 from .scripts import Ask
 from .translate import Cut, code_of
 
-_HOPS: Final = 5
+HOPS: Final = 5
 """Redirections followed within one round of asking; more mean that the Cluster is being rebuilt."""
 
 
@@ -46,7 +46,7 @@ class Link(Protocol):
 class Wire:
     """The connections to one server."""
 
-    def __init__(self, pool: Callable[[], redis.ConnectionPool]) -> None:
+    def __init__(self, pool: Callable[[], Any]) -> None:
         self._pool = pool
         self._known: set[str] = set()
 
@@ -59,7 +59,7 @@ class Wire:
         try:
             # redis-py < 5.3 wants the name of a command, which it does not use; later ones warn when it is given
             pool = self._pool()
-            connection: Any = pool.get_connection("_") if _wants_name(pool) else pool.get_connection()  # type: ignore[no-untyped-call]
+            connection: Any = pool.get_connection("_") if _wants_name(pool) else pool.get_connection()
         except (exceptions.RedisError, OSError) as error:
             raise Cut(error, sent=False) from error
         try:
@@ -109,10 +109,10 @@ class Wire:
     def give_back(self, connection: Any, *, broken: bool) -> None:
         if broken:
             connection.disconnect()
-        self._pool().release(connection)  # type: ignore[no-untyped-call]
+        self._pool().release(connection)
 
 
-def _wants_name(pool: redis.ConnectionPool) -> bool:
+def _wants_name(pool: Any) -> bool:
     first = next(iter(inspect.signature(pool.get_connection).parameters.values()))
     return first.name == "command_name" and first.default is inspect.Parameter.empty
 

@@ -53,48 +53,30 @@ local function document(path, version)
   return {revision, data}
 end
 
--- by bytes: '<' goes by the server's locale
-local function before(a, b)
-  for i = 1, math.min(#a, #b) do
-    local x, y = string.byte(a, i), string.byte(b, i)
-    if x ~= y then return x < y end
-  end
-  return #a < #b
-end
-
 local function documents(prefix, after)
   local paths = redis.call('HGET', key, 'p') or ''
   local answer = {0}
   local begin = (after and before(prefix, after)) and after or prefix
-  -- the first path that is not before `begin`
-  local low, high = 1, #paths + 1
-  while high - low > 256 do
-    local place = string.find(paths, '\0', math.floor((low + high) / 2), true) + 1
-    if place >= high then break end
-    local stop = string.find(paths, '\0', place, true)
-    if before(string.sub(paths, place, stop - 1), begin) then low = place else high = place end
-  end
+  local low = place_of(paths, begin, 1)
   while low <= #paths do
     local stop = string.find(paths, '\0', low, true)
     local path = string.sub(paths, low, stop - 1)
     low = stop + 1
-    if not before(path, begin) then
-      if string.sub(path, 1, #prefix) ~= prefix then break end
-      if path ~= after and not seen['d' .. path] then
-        local version = redis.call('HGET', key, 'v' .. path)
-        if not version then
-          broken = 'v' .. path
-          break
-        end
-        local found = document(path, version)
-        if found == 0 then
-          answer[1] = 1
-          break
-        end
-        answer[#answer + 1] = path
-        answer[#answer + 1] = found[1]
-        answer[#answer + 1] = found[2]
+    if string.sub(path, 1, #prefix) ~= prefix then break end
+    if path ~= after and not seen['d' .. path] then
+      local version = redis.call('HGET', key, 'v' .. path)
+      if not version then
+        broken = 'v' .. path
+        break
       end
+      local found = document(path, version)
+      if found == 0 then
+        answer[1] = 1
+        break
+      end
+      answer[#answer + 1] = path
+      answer[#answer + 1] = found[1]
+      answer[#answer + 1] = found[2]
     end
   end
   return answer

@@ -15,22 +15,26 @@ Reply: TypeAlias = "bytes | int | list[Reply] | None"
 
 @dataclass(frozen=True)
 class Script:
+    """``parts`` are files that stand in front of it, as one chunk of Lua."""
+
     name: str
+    parts: tuple[str, ...] = ()
 
     @cached_property
     def text(self) -> bytes:
-        return resources.files(__package__).joinpath(f"{self.name}.lua").read_bytes()
+        folder = resources.files(__package__)
+        return b"\n".join(folder.joinpath(f"{name}.lua").read_bytes() for name in (*self.parts, self.name))
 
     @cached_property
     def sha(self) -> str:
         return hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
 
 
-COMMIT: Final = Script("commit")
-READ: Final = Script("read")
+COMMIT: Final = Script("commit", ("order", "paths", "sums"))
+READ: Final = Script("read", ("order", "paths"))
 DROP: Final = Script("drop")
 SWEEP: Final = Script("sweep")
-INDEX: Final = Script("index")
+INDEX: Final = Script("index", ("order",))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from ..base import (
     Space,
     Store,
     Summary,
+    Trim,
     Ttl,
     Want,
     check_commit,
@@ -189,7 +190,7 @@ class RedisStore(Store):
         made = answer.committed
         self._known.note(key, made.incarnation, made.revision)
         if answer.undeleted:
-            self._sweep(key, [change.log for change in changes if hasattr(change, "before")])
+            self._sweep(key, [change.log for change in changes if isinstance(change, Trim)])
         return made
 
     def list(self, query: Query) -> Page:
