@@ -30,7 +30,7 @@
 local INCARNATION, REVISION, BORN, TOUCHED, CLAIMED, PARENT = 1, 2, 3, 4, 5, 6
 local DOCUMENTS, ENTRIES, BYTES, NAMES, OLDEST = 7, 8, 9, 10, 11 -- OLDEST: page of commit ids
 
-local PAGE = 128 -- commit ids
+local PAGE = 128 -- commit ids; see also the top
 local KEEP_SECONDS, KEEP_COMMITS = 121, 64 -- times are kept in whole seconds, so one more
 local TOUCH_SECONDS = 60
 local AT_ONCE = 1000 -- what unpack may spread: Lua's C stack takes 8,000

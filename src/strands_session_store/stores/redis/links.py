@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import redis
 from redis import exceptions
 
-from .scripts import Ask
+from .scripts import Ask, Word
 from .translate import Cut, code_of
 
 HOPS: Final = 5
 """Redirections followed within one round of asking; more mean that the Cluster is being rebuilt."""
+_LARGE: Final = 2**16
+"""Bytes."""
 
 
 class Link(Protocol):
@@ -57,9 +60,8 @@ class Wire:
             Cut: Nothing was sent.
         """
         try:
-            # redis-py < 5.3 wants the name of a command, which it does not use; later ones warn when it is given
             pool = self._pool()
-            connection: Any = pool.get_connection("_") if _wants_name(pool) else pool.get_connection()
+            connection: Any = pool.get_connection("_") if _wants_name(type(pool)) else pool.get_connection()
         except (exceptions.RedisError, OSError) as error:
             raise Cut(error, sent=False) from error
         try:
@@ -72,11 +74,13 @@ class Wire:
 
     def send(self, connection: Any, asks: Iterable[Ask], *, asking: bool = False) -> None:
         """Raises: Cut"""
-        lines: list[tuple[Any, ...]] = [ask.words(ask.script is None or ask.script.sha in self._known) for ask in asks]
-        if asking:
-            lines = [line for words in lines for line in (("ASKING",), words)]
+        chunks: list[bytes] = []
+        for ask in asks:
+            if asking:
+                chunks += pack(("ASKING",))
+            chunks += pack(ask.words(ask.script is None or ask.script.sha in self._known))
         try:
-            connection.send_packed_command(connection.pack_commands(lines), check_health=False)
+            connection.send_packed_command(chunks if len(chunks) == 1 else join(chunks), check_health=False)
         except (exceptions.RedisError, OSError) as error:
             raise Cut(error, sent=True) from error
 
@@ -112,9 +116,40 @@ class Wire:
         self._pool().release(connection)
 
 
-def _wants_name(pool: Any) -> bool:
-    first = next(iter(inspect.signature(pool.get_connection).parameters.values()))
-    return first.name == "command_name" and first.default is inspect.Parameter.empty
+@lru_cache
+def _wants_name(pool: Hashable) -> bool:
+    """redis-py < 5.3 wants the name of a command, which it does not use; later ones warn when it is given."""
+    found = inspect.signature(getattr(pool, "get_connection")).parameters.get("command_name")  # noqa: B009
+    return found is not None and found.default is inspect.Parameter.empty
+
+
+def pack(words: Sequence[Word]) -> list[bytes]:
+    """A command as it goes over the wire. Large words are chunks of their own, so that they are not copied."""
+    chunks: list[bytes] = []
+    small = [b"*%d\r\n" % len(words)]
+    for word in words:
+        raw = word if isinstance(word, bytes) else b"%d" % word if isinstance(word, int) else word.encode("ascii")
+        small.append(b"$%d\r\n" % len(raw))
+        if len(raw) > _LARGE:
+            chunks += b"".join(small), raw
+            small = [b"\r\n"]
+        else:
+            small += raw, b"\r\n"
+    chunks.append(b"".join(small))
+    return chunks
+
+
+def join(chunks: Iterable[bytes]) -> list[bytes]:
+    """The same in as few chunks as may be: each is a call of the operating system, and often a packet."""
+    joined: list[bytes] = []
+    small: list[bytes] = []
+    for chunk in chunks:
+        if len(chunk) > _LARGE:
+            joined += b"".join(small), chunk
+            small = []
+        else:
+            small.append(chunk)
+    return [chunk for chunk in (*joined, b"".join(small)) if chunk]
 
 
 class Single:

@@ -1,13 +1,14 @@
 -- A read is one call: all that was asked for of one state, in the order asked, until the bound is reached.
 --
 -- KEYS[1] is the space; its fields are told at the top of commit.lua. Writes nothing.
--- ARGV: items and bytes to return at most, number of fields, the fields (h first), then the wants by field number:
+-- ARGV: items and bytes that may still be returned by this read; bytes that one call returns, so that it does not hold
+-- up the server; 1 if an earlier call of this read returned something; number of fields, the fields (h first), then the wants by field number:
 --   D slot                                        a document, by its v field
 --   S prefix after                                documents by prefix; after is "" or has one more character in front
 --   L slot since last spans from to from to ...   of a log; since: a counter's slot or 0; a span's end may be ""
 --   C slots slot slot ...                         counters
 --   R                                             parent and summary: what a listing shows
--- Returns nil if there is no such space; else {incarnation, revision, one answer a want ...}:
+-- Returns nil if there is no such space; else {incarnation, revision, 1 if another call may go on, one answer a want ...}:
 --   D  nil (absent, or given before) | 0 (left out) | {revision, data}
 --   S  {1 if some were left out, path, revision, data, ...}
 --   L  {start, length, {from, to, ... left out}, first index, {entries}, first index, {entries}, ...}
@@ -15,8 +16,8 @@
 -- or {"corrupt", field}.
 
 local key = KEYS[1]
-local items_left, bytes_left = tonumber(ARGV[1]), tonumber(ARGV[2])
-local FIRST, count = 4, tonumber(ARGV[3])
+local items_left, bytes_left, part_left = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local FIRST, count = 6, tonumber(ARGV[5])
 local AT_ONCE = 1000 -- what unpack may spread
 
 local got = {}
@@ -31,16 +32,20 @@ end
 local head = cmsgpack.unpack(got[1])
 local INCARNATION, REVISION, PARENT, BYTES = 1, 2, 6, 9
 -- sizes need a look each; a space that fits as a whole needs none
-local fits = head[BYTES] <= bytes_left
+local fits = head[BYTES] <= math.min(bytes_left, part_left)
 
-local full, some = false, false
+local full, paused, some, here = false, 0, ARGV[4] == '1', false
 local function take(size)
-  if full or items_left == 0 or (some and size > bytes_left) then
+  if full then return false end
+  if items_left == 0 or (some and size > bytes_left) then
     full = true
-    return false
+  elseif here and size > part_left then
+    full, paused = true, 1
+  else
+    items_left, bytes_left, part_left = items_left - 1, bytes_left - size, part_left - size
+    some, here = true, true
   end
-  items_left, bytes_left, some = items_left - 1, bytes_left - size, true
-  return true
+  return not full
 end
 
 local seen, broken = {}, nil
@@ -149,7 +154,7 @@ local function entries_of(name, head_of_log, spans)
   return answer
 end
 
-local answers = {head[INCARNATION], head[REVISION]}
+local answers = {head[INCARNATION], head[REVISION], 0}
 local at = FIRST + count
 while at <= #ARGV do
   local want, answer = ARGV[at], false
@@ -186,5 +191,6 @@ while at <= #ARGV do
   end
   answers[#answers + 1] = answer
 end
+answers[3] = paused
 if broken then return {'corrupt', broken} end
 return answers

@@ -38,7 +38,7 @@ from .connect import link_over, link_to
 from .index import Found, ask_page, found_in, groups_of
 from .links import Link
 from .patience import ask
-from .reads import ROW_WORDS, look_of, words_of
+from .reads import ROW_WORDS, join, part_of, words_of
 from .scripts import COMMIT, DROP, INDEX, READ, SWEEP, Ask
 from .spelling import check_prefix, space_key, spell, unspell
 
@@ -49,7 +49,7 @@ _PRUNED: Final = 50
 class RedisStore(Store):
     """Spaces in Redis >= 6.2 or Valkey, which any number of processes may share.
 
-    Round trips: a commit 1, a read 1, a drop 2, a page of a listing 2. A commit that may create a space claims its rows
+    Round trips: a commit 1, a read 1 (each 3 MiB of it), a drop 2, a page of a listing 2. A commit that may create a space claims its rows
     in the index before: on one server in the same trip (a pipeline is done in order); in a Cluster in one before it, as
     the rows are in other slots and must be there first. Once a minute a commit moves its row, which is one trip more.
 
@@ -120,7 +120,15 @@ class RedisStore(Store):
         key = space_key(self._prefix, space)
         owed = self._known.get(key)
         (reply,) = self._ask([Ask(READ, (key,), words_of(wants))])
-        look = look_of(space, wants, reply)
+        part = part_of(space, wants, reply)
+        while part.paused:
+            wants = part.look.more
+            (reply,) = self._ask([Ask(READ, (key,), words_of(wants, part))])
+            then = part_of(space, wants, reply)
+            if (then.look.incarnation, then.look.revision) != (part.look.incarnation, part.look.revision):
+                break  # changed meanwhile: what came is of one state, and `more` says what did not
+            part = join(part, then)
+        look = part.look
         if look.incarnation is None:
             self._known.forget(key)
         elif owed is not None and owed[0] == look.incarnation and look.revision < owed[1]:
@@ -213,7 +221,7 @@ class RedisStore(Store):
                 if len(rows) == query.limit:
                     assert last is not None
                     return self._page(query, rows, last, absent)
-                parent, summary = look[2]
+                parent, summary = look[3]
                 rows.append(
                     Row(row.space, row.created, row.updated, None if parent is None else unspell(parent), summary)
                 )
