@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, settings
 
 pytest.importorskip("redis")
 
+from tests.stores.servers import Servers
+
 from strands_session_store.stores import open_store
 from strands_session_store.stores.base import Store
 from strands_session_store.testing import StoreContract, StoreMachine
-from tests.stores.servers import Servers
 
 TOPOLOGIES = "standalone", "cluster", "sentinel"
 

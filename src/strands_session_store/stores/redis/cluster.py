@@ -5,13 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from redis import exceptions
 
 from .links import HOPS, Wire, unknown_script
 from .scripts import Ask
 from .translate import Cut, code_of
+
+_UNREACHABLE: Final = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
+
+
+def _reason(error: Exception) -> Exception:
+    """Why no node told the table of slots: redis-py says of every reason that the Cluster can not be connected."""
+    cause = error.__cause__
+    return cause if isinstance(cause, exceptions.RedisError | OSError) else exceptions.ConnectionError(str(error))
 
 
 @dataclass(frozen=True)
@@ -132,8 +140,8 @@ class Cluster:
             try:
                 if self._client is None:
                     self._client = self._make()
-            except (exceptions.RedisError, OSError) as error:
-                raise Cut(error, sent=False) from error
+            except _UNREACHABLE as error:
+                raise Cut(_reason(error), sent=False) from error
             client, stale = self._client, self._stale
         if stale:
             self._refresh(client)
@@ -147,8 +155,8 @@ class Cluster:
         """
         try:
             client.nodes_manager.initialize()
-        except (exceptions.RedisError, OSError) as error:
-            raise Cut(error, sent=False) from error
+        except _UNREACHABLE as error:
+            raise Cut(_reason(error), sent=False) from error
         self._stale = False
 
     def close(self) -> None:

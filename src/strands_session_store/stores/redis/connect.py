@@ -16,8 +16,8 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlencode
 
 import redis
-from redis.backoff import NoBackoff
 from redis import cluster, connection, sentinel
+from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ...errors import InvalidUrlError
@@ -100,6 +100,8 @@ def link_to(url: str, timeout: float) -> tuple[Link, dict[str, Any]]:
         "socket_timeout": min(5.0, timeout / 2),
         "health_check_interval": HEALTH_CHECK_SECONDS,
     }
+    if found.options.get("wait_replicas"):
+        common["socket_timeout"] += found.options.get("wait_timeout", 1.0)
     off: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "retry_on_error": [], "retry_on_timeout": False}
     try:
         if found.scheme in ("redis", "rediss", "unix"):
@@ -126,8 +128,7 @@ def link_to(url: str, timeout: float) -> tuple[Link, dict[str, Any]]:
             if (
                 not found.hosts
                 or not 1 <= len(found.path) <= 2
-                or not found.path[-1:][0].isdigit()
-                and len(found.path) == 2
+                or (not found.path[-1:][0].isdigit() and len(found.path) == 2)
             ):
                 raise InvalidUrlError(
                     f"{found.scheme}://: write {found.scheme}://host1:26379,host2:26379/name-of-primary/0"

@@ -1,86 +1,80 @@
--- A group of the index: the spaces of an owner, of a parent, or all of a kind, by time. All its keys are in one slot.
+-- A group of the index is one sorted set: a Cluster moves it whole, so a listing works while its slot is being moved.
 --
--- KEYS: created, updated, claims: sorted sets of members (`index.py`) by Unix time in seconds.
--- A claim says that somebody is about to create the space. Its row is there before the space is, and is taken away only
--- when no claim is younger than the life that ended: so no space is without a row.
+-- KEYS[1] holds three members for each space of the group (of an owner, of a parent, or all of a kind), whose scores, in
+-- seconds of Unix time, do not overlap:
+--   c<name>   when it was created
+--   u<name>   when it was updated, plus 2^33
+--   x<name>   when somebody last claimed it, negative: was about to create it
+-- A claim is there before the space is, and the rest is taken away only when no claim is younger than the life that
+-- ended: so no space is without a row.
 -- ARGV: verb, then
---   claim   member                    make the row, if there is none. Returns 1 if there was one
---   renew   member                    the row of an earlier life is of one that begins now
---   touch   member, time              the space was updated; and make the row, should it be missing
---   remove  member, claimed           the life whose last claim was at `claimed` (microseconds) has ended; "" for a row
+--   claim   name                      make the row, if there is none. Returns 1 if there was one
+--   renew   name                      the row of an earlier life is of one that begins now
+--   touch   name, time                the space was updated; and make the row, should it be missing
+--   remove  name, claimed             the life whose last claim was at `claimed` (microseconds) has ended; "" for a row
 --                                     whose space is absent: it goes when an hour old
---   page    created | updated, + | -, since, until, cursor's time, cursor's member, limit
---                                     {member, created, updated, ...}; since, until and the cursor may be ""
+--   page    c | u, + | -, since, until, cursor's time, cursor's name, limit
+--                                     {name, created, updated, ...}; since, until and the cursor may be ""
 
-local HOUR = 3600
+local HOUR, APART = 3600, 8589934592
+local key, verb, name = KEYS[1], ARGV[1], ARGV[2]
 local clock = redis.call('TIME')
 local now = string.format('%s.%06d', clock[1], tonumber(clock[2]))
-local created, updated, claims = KEYS[1], KEYS[2], KEYS[3]
-local verb, member = ARGV[1], ARGV[2]
+local function exact(number) return string.format('%.17g', number) end
+local function score(member) return tonumber(redis.call('ZSCORE', key, member) or nil) end
 
 if verb == 'claim' then
-  local reply = redis.pcall('ZADD', created, 'NX', now, member)
+  local reply = redis.pcall('ZADD', key, '-' .. now, 'x' .. name)
   if type(reply) == 'table' then return reply end
-  redis.call('ZADD', updated, 'NX', now, member)
-  redis.call('ZADD', claims, now, member)
+  local made = redis.call('ZADD', key, 'NX', now, 'c' .. name, exact(tonumber(now) + APART), 'u' .. name)
   -- claims are forgotten when too old to matter, a few at a time
-  for _, old in ipairs(redis.call('ZRANGEBYSCORE', claims, '-inf', tonumber(now) - HOUR, 'LIMIT', 0, 8)) do
-    redis.call('ZREM', claims, old)
+  for _, old in ipairs(redis.call('ZREVRANGEBYSCORE', key, '(0', exact(HOUR - tonumber(now)), 'LIMIT', 0, 8)) do
+    redis.call('ZREM', key, old)
   end
-  return 1 - reply
+  return made == 0 and 1 or 0
 elseif verb == 'renew' then
-  redis.call('ZADD', created, now, member)
-  redis.call('ZADD', updated, now, member)
-  return 1
+  return redis.call('ZADD', key, now, 'c' .. name, exact(tonumber(now) + APART), 'u' .. name)
 elseif verb == 'touch' then
-  local reply = redis.pcall('ZADD', updated, 'GT', ARGV[3], member)
+  local reply = redis.pcall('ZADD', key, 'GT', exact(tonumber(ARGV[3]) + APART), 'u' .. name)
   if type(reply) == 'table' then return reply end
-  redis.call('ZADD', created, 'NX', ARGV[3], member)
-  return 1
+  return redis.call('ZADD', key, 'NX', ARGV[3], 'c' .. name)
 elseif verb == 'remove' then
-  local claim = redis.call('ZSCORE', claims, member)
+  local claim = -(score('x' .. name) or 0)
   if ARGV[3] == '' then
-    local born = tonumber(redis.call('ZSCORE', created, member) or 0)
-    if math.max(born, tonumber(claim or 0)) > tonumber(now) - HOUR then return 0 end
-  elseif claim and math.floor(tonumber(claim) * 1000000 + 0.5) > tonumber(ARGV[3]) then
+    if math.max(score('c' .. name) or 0, claim) > tonumber(now) - HOUR then return 0 end
+  elseif math.floor(claim * 1000000 + 0.5) > tonumber(ARGV[3]) then
     return 0
   end
-  local reply = redis.pcall('ZREM', created, member)
-  if type(reply) == 'table' then return reply end
-  redis.call('ZREM', updated, member)
-  redis.call('ZREM', claims, member)
-  return reply
+  return redis.pcall('ZREM', key, 'c' .. name, 'u' .. name, 'x' .. name)
 end
 
 -- page
-local by = ARGV[2] == 'created' and created or updated
-local other = ARGV[2] == 'created' and updated or created
-local up, since, till, time, behind, limit =
-  ARGV[3] == '+', ARGV[4], ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8])
-local low, high = since == '' and '-inf' or since, till == '' and '+inf' or '(' .. till
-if time ~= '' then
-  if up and (since == '' or tonumber(time) > tonumber(since)) then low = time end
-  if not up and (till == '' or tonumber(time) < tonumber(till)) then high = time end
-end
+local letter, up, since, till, time, behind, limit =
+  ARGV[2], ARGV[3] == '+', tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
+local base = letter == 'u' and APART or 0
+local low, high = exact(base), letter == 'u' and '+inf' or '(' .. exact(APART)
+if since and since > 0 then low = exact(base + since) end
+if till and till < APART then high = '(' .. exact(base + till) end
+if time and up and (not since or time > since) then low = exact(base + time) end
+if time and not up and (not till or time < till) then high = exact(base + time) end
 local found, skipped = {}, 0
 while #found < 3 * limit do
   local rows
   if up then
-    rows = redis.call('ZRANGEBYSCORE', by, low, high, 'WITHSCORES', 'LIMIT', skipped, limit)
+    rows = redis.call('ZRANGEBYSCORE', key, low, high, 'WITHSCORES', 'LIMIT', skipped, limit)
   else
-    rows = redis.call('ZREVRANGEBYSCORE', by, high, low, 'WITHSCORES', 'LIMIT', skipped, limit)
+    rows = redis.call('ZREVRANGEBYSCORE', key, high, low, 'WITHSCORES', 'LIMIT', skipped, limit)
   end
   for at = 1, #rows, 2 do
-    local name, score = rows[at], rows[at + 1]
-    local past = true
-    if time ~= '' and tonumber(score) == tonumber(time) then
-      if up then past = before(behind, name) else past = before(name, behind) end
-    end
+    local member, at_time = string.sub(rows[at], 2), tonumber(rows[at + 1]) - base
+    local past = not time or at_time ~= time
+    if not past and up then past = before(behind, member) elseif not past then past = before(member, behind) end
     if past and #found < 3 * limit then
-      local also = redis.call('ZSCORE', other, name) or score
-      found[#found + 1] = name
-      found[#found + 1] = by == created and score or also
-      found[#found + 1] = by == created and also or score
+      local created = letter == 'c' and at_time or score('c' .. member) or at_time
+      local updated = letter == 'u' and at_time or (score('u' .. member) or at_time + APART) - APART
+      found[#found + 1] = member
+      found[#found + 1] = exact(created)
+      found[#found + 1] = exact(updated)
     end
   end
   if #rows < 2 * limit then break end

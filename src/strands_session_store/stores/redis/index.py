@@ -1,9 +1,9 @@
-"""Where the rows of a listing are: three groups of sorted sets, none of which holds more than names and times.
+"""Where the rows of a listing are: three sorted sets, none of which holds more than names and times.
 
 A space is named in the group of its owner, in that of its parent (if it has one) and in that of all. What a row shows
 beside its times is read from the space itself, in the same trip that tells whether the space still exists: so an
 expired, evicted or half-made space is never listed, a summary is never stale, and a commit has nothing to write here but
-`updated`, once a minute. Each group's keys share a slot; groups and spaces are in any.
+`updated`, once a minute. Each group is one key, in any slot.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Found(NamedTuple):
     """A row of a group; whether its space exists is not known yet."""
 
     space: Space
-    member: bytes
+    name: bytes
     created: float
     updated: float
 
@@ -30,20 +30,20 @@ class Found(NamedTuple):
 
 
 class Group(NamedTuple):
-    """The keys of one group, and the space's name in it."""
+    """The key of one group, and the space's name in it."""
 
-    keys: tuple[bytes, bytes, bytes]
-    member: bytes
+    key: bytes
+    name: bytes
 
     def ask(self, verb: bytes, *args: bytes | str | int) -> Ask:
-        return Ask(INDEX, self.keys, (verb, self.member, *args))
+        return Ask(INDEX, (self.key,), (verb, self.name, *args))
 
 
 def groups_of(prefix: bytes, space: Space, parent: str | None) -> list[Group]:
     kind, owner, id = (part.encode() for part in space.key)
-    groups = [Group(_keys(prefix, b"%s:%s" % (kind, owner)), id), Group(_keys(prefix, kind), member_of(owner, id))]
+    groups = [Group(_key(prefix, b"%s:%s" % (kind, owner)), id), Group(_key(prefix, kind), member_of(owner, id))]
     if parent is not None:
-        groups.append(Group(_keys(prefix, _below(kind, owner, parent)), id))
+        groups.append(Group(_key(prefix, _below(kind, owner, parent)), id))
     return groups
 
 
@@ -61,10 +61,9 @@ def _below(kind: bytes, owner: bytes, parent: str) -> bytes:
     )
 
 
-def _keys(prefix: bytes, tag: bytes) -> tuple[bytes, bytes, bytes]:
+def _key(prefix: bytes, tag: bytes) -> bytes:
     # "/" is in no escaped id: no key of a space reads like this
-    created, updated, claims = (b"%s/%s:{%s}" % (prefix, name, tag) for name in (b"created", b"updated", b"claims"))
-    return created, updated, claims
+    return b"%s/index:{%s}" % (prefix, tag)
 
 
 def ask_page(prefix: bytes, query: Query, behind: tuple[float, str, str] | None, limit: int) -> Ask:
@@ -72,21 +71,21 @@ def ask_page(prefix: bytes, query: Query, behind: tuple[float, str, str] | None,
     kind = query.kind.encode()
     owner = (ids.NO_OWNER if query.owner is None else ids.escape(query.owner)).encode()
     if query.everyone:
-        keys = _keys(prefix, kind)
+        key = _key(prefix, kind)
     elif query.parent is not None:
-        keys = _keys(prefix, _below(kind, owner, query.parent))
+        key = _key(prefix, _below(kind, owner, query.parent))
     else:
-        keys = _keys(prefix, b"%s:%s" % (kind, owner))
+        key = _key(prefix, b"%s:%s" % (kind, owner))
     time, member = "", b""
     if behind is not None:
         time = repr(behind[0])
         member = member_of(behind[1].encode(), behind[2].encode()) if query.everyone else behind[2].encode()
     return Ask(
         INDEX,
-        keys,
+        (key,),
         (
             b"page",
-            query.order.value,
+            b"c" if query.order is Order.CREATED else b"u",
             b"-" if query.descending else b"+",
             "" if query.since is None else repr(query.since),
             "" if query.until is None else repr(query.until),

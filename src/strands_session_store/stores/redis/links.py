@@ -75,10 +75,13 @@ class Wire:
     def send(self, connection: Any, asks: Iterable[Ask], *, asking: bool = False) -> None:
         """Raises: Cut"""
         chunks: list[bytes] = []
+        known = set(self._known)
         for ask in asks:
             if asking:
                 chunks += pack(("ASKING",))
-            chunks += pack(ask.words(ask.script is None or ask.script.sha in self._known))
+            sha = ask.script.sha if ask.script else ""
+            chunks += pack(ask.words(sha in known))
+            known.add(sha)
         try:
             connection.send_packed_command(chunks if len(chunks) == 1 else join(chunks), check_health=False)
         except (exceptions.RedisError, OSError) as error:

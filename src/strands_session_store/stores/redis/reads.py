@@ -11,7 +11,6 @@ from .commits import corrupt
 from .scripts import Word
 from .spelling import Fields, spell, unspell
 
-
 PART: Final = 3 * 2**20
 """Bytes that one call of the script returns (but always one item): more of them would hold up the server for over 10 ms."""
 

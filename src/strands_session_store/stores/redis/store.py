@@ -100,8 +100,8 @@ class RedisStore(Store):
     ) -> None:
         if not 0 < timeout < float("inf"):
             raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}")
-        if wait_replicas < 0 or not 0 < wait_timeout <= timeout:
-            raise ValueError("wait_replicas must not be negative, and wait_timeout above 0 and at most timeout")
+        if wait_replicas < 0 or (wait_replicas and not 0 < wait_timeout < timeout):
+            raise ValueError("wait_replicas must not be negative, and wait_timeout above 0 and below timeout")
         self._prefix = check_prefix(prefix)
         self._link: Link | None = link
         self._timeout = timeout
@@ -276,6 +276,6 @@ class RedisStore(Store):
         if absent:
             keys = ask_page(self._prefix, query, None, 1).keys
             # each goes only if it is an hour old: a younger one may be of a creation that is under way
-            self._ask([Ask(INDEX, keys, (b"remove", row.member, b"")) for row in absent[:_PRUNED]])
+            self._ask([Ask(INDEX, keys, (b"remove", row.name, b"")) for row in absent[:_PRUNED]])
         cursor = write_cursor(query.order, more.time(query.order), *more.space.key[1:]) if more else None
         return Page(rows, cursor)
