@@ -8,7 +8,7 @@ import threading
 
 
 class CuttingProxy:
-    """Forwards to ``port``. While `cut` is set, the next answer with `mark` in it is swallowed and the connection ended.
+    """Forwards to ``target``. While `cut` is set, the next answer with `mark` in it is swallowed, the connection ended.
 
     Attributes:
         always: Whether `cut` stays set.

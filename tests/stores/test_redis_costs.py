@@ -1,5 +1,6 @@
 """What RedisStore asks of a server: round trips, commands and time, whatever else is in it."""
 
+# ruff: noqa: E402 - what needs redis is imported once it is known to be there
 from __future__ import annotations
 
 import contextlib
@@ -108,6 +109,20 @@ def test_round_trips_in_a_cluster(cluster: Servers, trips: Trips) -> None:
         assert trips.of(lambda: store.read(SPACE, Doc("doc"))) == 1
         # the claims go to at most two nodes at once, the commit behind them
         assert trips.of(lambda: message(store, space=Space("session", "ann", "new"), on=ABSENT)) <= 3
+
+
+def test_a_large_read_takes_several_calls_and_each_stays_within_the_part(server: Server, trips: Trips) -> None:
+    with open_store(server.url) as store:
+        for _ in range(8):
+            store.commit(SPACE, Append("log", [os.urandom(2**17)] * 8), commit_id=new_commit_id())
+        looks: list[Any] = []
+        assert trips.of(lambda: looks.append(store.read(SPACE, Log("log", [(0, None)])))) == 3
+        assert len(looks[0].logs["log"].entries) == 64 and not looks[0].more
+        for _ in range(2):
+            store.commit(SPACE, Append("log", [os.urandom(2**17)] * 8), commit_id=new_commit_id())
+        looks.append(store.read(SPACE, Log("log", [(0, None)])))
+        assert list(looks[1].logs["log"].entries) == list(range(16, 80))
+        assert list(store.read(SPACE, *looks[1].more).logs["log"].entries) == list(range(16))
 
 
 def test_nothing_is_ever_walked(server: Server) -> None:

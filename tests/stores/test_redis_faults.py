@@ -1,5 +1,6 @@
-"""RedisStore when something breaks: nothing that was acknowledged is lost, nothing is done twice, and the error says what to do."""
+"""RedisStore when something breaks: nothing acknowledged is lost, nothing is done twice, errors say what to do."""
 
+# ruff: noqa: E402 - what needs redis is imported once it is known to be there
 from __future__ import annotations
 
 import contextlib
@@ -37,6 +38,7 @@ from strands_session_store.stores.base import (
     new_commit_id,
 )
 from strands_session_store.stores.redis import RedisStore
+from strands_session_store.stores.redis.scripts import COMMIT, Script
 
 SPACE = Space("session", "ann", "one")
 KEY = b"strands:{session:ann:one}"
@@ -95,17 +97,20 @@ def test_every_answer_of_a_conversation_is_lost_once_and_nothing_is_doubled(
 def test_an_answer_that_never_comes_is_in_doubt_and_the_commit_can_be_repeated(standalone: Servers) -> None:
     url = standalone.url
     server = standalone.servers[0]
-    with CuttingProxy(server.port) as proxy:
-        with open_store(url.replace(str(server.port), str(proxy.port)), timeout=0.4) as store, open_store(url) as other:
-            say(store, 0)
-            proxy.mark, proxy.always = b"*", True  # all that a script answers
-            proxy.cut.set()
-            with pytest.raises(InDoubt, match="repeat"):
-                store.commit(SPACE, Append("log", [b"1"], 1), PutDoc("doc", b"1"), Add("n", 1), commit_id="id")
-            assert proxy.cuts > 1
-            proxy.cut.clear()
-            assert store.commit(SPACE, Append("log", [b"1"], 1), commit_id="id").repeated
-            told(other, 2)
+    with (
+        CuttingProxy(server.port) as proxy,
+        open_store(url.replace(str(server.port), str(proxy.port)), timeout=0.4) as store,
+        open_store(url) as other,
+    ):
+        say(store, 0)
+        proxy.mark, proxy.always = b"*", True  # all that a script answers
+        proxy.cut.set()
+        with pytest.raises(InDoubt, match="repeat"):
+            store.commit(SPACE, Append("log", [b"1"], 1), PutDoc("doc", b"1"), Add("n", 1), commit_id="id")
+        assert proxy.cuts > 1
+        proxy.cut.clear()
+        assert store.commit(SPACE, Append("log", [b"1"], 1), commit_id="id").repeated
+        told(other, 2)
 
 
 def test_a_server_that_is_not_there_is_unavailable_and_never_in_doubt() -> None:
@@ -229,7 +234,7 @@ def test_a_slot_that_moves_while_sessions_are_made_loses_none(cluster: Servers, 
                 made.append(space)
 
         for at in range(1, 4):
-            tag = f"{prefix}:{{session:ann:{4 * at + 1}}}" if what == "space" else f"{prefix}/index:{{session:ann}}"
+            tag = f"{prefix}:{{session:ann:{4 * at + 1}}}" if what == "space" else f"{prefix}:{{session:ann}}:index"
             move_slot(cluster, key_slot(tag.encode()), create)
         for space in made:
             told(store, 1, space)
@@ -472,13 +477,23 @@ def test_a_row_of_a_creation_that_failed_is_not_listed_and_the_space_can_still_b
         assert store.drop(SPACE, on=said.incarnation).existed
 
 
+def test_the_row_of_a_failed_creation_gets_the_time_of_the_one_that_succeeds(standalone: Servers) -> None:
+    with open_store(standalone.url) as store, contextlib.closing(standalone.servers[0].client()) as admin:
+        with pytest.raises(ConflictError):
+            say(store, 7)
+        seconds, micros = admin.time()
+        say(store, 0)
+        (row,) = store.list(Query("session", "ann")).rows
+        assert row.created >= seconds + micros / 1e6 and row.updated >= row.created
+
+
 def test_rows_of_absent_spaces_go_when_they_are_an_hour_old_and_not_before(standalone: Servers) -> None:
     url = standalone.url
     prefix = url.partition("prefix=")[2]
     with open_store(url) as store, contextlib.closing(standalone.servers[0].client()) as admin:
         say(store, 0)
         admin.delete(f"{prefix}:{{session:ann:one}}")
-        groups = {f"{prefix}/index:{{session:ann}}": "one", f"{prefix}/index:{{session}}": "ann one"}
+        groups = {f"{prefix}:{{session:ann}}:index": "one", f"{prefix}:{{session}}:index": "ann one"}
         store.list(Query("session", "ann"))
         assert [admin.zcard(key) for key in groups] == [3, 3]
         for key, name in groups.items():
@@ -505,7 +520,7 @@ def test_a_drop_leaves_no_key_and_a_claim_that_came_later_keeps_its_row(standalo
         with pytest.raises(ConflictError):  # it claimed the row and made nothing; for all we know it is still at it
             say(other, 5, on=ABSENT)
         store.drop(SPACE)
-        assert admin.zcard(f"{prefix}/index:{{session:ann}}") == 3
+        assert admin.zcard(f"{prefix}:{{session:ann}}:index") == 3
         assert store.list(Query("session", "ann")).rows == []
 
 
@@ -520,3 +535,36 @@ def test_a_large_trim_is_deleted_to_the_end(standalone: Servers) -> None:
         assert admin.hlen(key) == before - 4990
         dropped = store.drop(SPACE)
         assert (dropped.entries, dropped.bytes) == (10, 50)
+
+
+# --------------------------------------------------------------------------------------------------------- commit ids
+
+
+def test_every_commit_of_two_minutes_is_known_by_its_id(standalone: Servers) -> None:
+    with open_store(standalone.url) as store:
+        made = [store.commit(SPACE, Add("n", 1), Append("log", [b"x"]), commit_id=f"{at}") for at in range(400)]
+        for at, first in enumerate(made):
+            again = store.commit(SPACE, commit_id=f"{at}")
+            assert again.repeated and (again.revision, again.indices, again.counters) == (
+                first.revision,
+                first.indices,
+                first.counters,
+            )
+
+
+def test_older_ids_are_forgotten_but_for_the_last_64(standalone: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    # as if two minutes were nothing
+    hasty = Script("commit", COMMIT.parts)
+    text = COMMIT.text.replace(b"KEEP_SECONDS, KEEP_COMMITS = 121, 64", b"KEEP_SECONDS, KEEP_COMMITS = 0, 64")
+    assert text != COMMIT.text
+    hasty.__dict__["text"] = text
+    monkeypatch.setattr("strands_session_store.stores.redis.store.COMMIT", hasty)
+    url = standalone.url
+    key = f"{url.partition('prefix=')[2]}:{{session:ann:one}}"
+    with open_store(url) as store, contextlib.closing(standalone.servers[0].client()) as admin:
+        for at in range(700):
+            store.commit(SPACE, Add("n", 1), commit_id=f"{at}")
+            if at >= 64 and at % 7 == 0:
+                assert store.commit(SPACE, commit_id=f"{at - 64}").repeated
+        assert admin.hlen(key) < 15 and not admin.hexists(key, "i0")
+        assert not store.commit(SPACE, commit_id="0").repeated

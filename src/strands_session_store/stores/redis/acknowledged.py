@@ -1,4 +1,4 @@
-"""What this process was told of spaces: bounded, and only ever used to notice that a server forgot, or to save a trip."""
+"""What this process was told of spaces: bounded; used to notice that a server forgot, and to save a trip."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Acknowledged:
         self._spaces: OrderedDict[bytes, tuple[str, int]] = OrderedDict()
 
     def get(self, key: bytes) -> tuple[str, int] | None:
-        """Incarnation and revision; ask for it *before* the server is asked: only what was acknowledged by then is owed."""
+        """Incarnation and revision. Ask *before* the server is asked: what was acknowledged by then is owed."""
         with self._lock:
             return self._spaces.get(key)
 

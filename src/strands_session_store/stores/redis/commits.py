@@ -53,7 +53,7 @@ class Answer:
 
 
 class Unclaimed(Exception):
-    """The space is absent, and its rows in the index have to be claimed before it is created. Never leaves the engine."""
+    """The space is absent; its rows in the index have to be claimed before it is created. Never leaves the engine."""
 
 
 class Encoded:
@@ -158,8 +158,8 @@ class Encoded:
 
 def regressed(space: Space, found: int | None) -> Regressed:
     return Regressed(
-        f"the server knows {space.kind} {space.id!r} at revision {found}, and had acknowledged a later one: a failover or a "
-        "restart without AOF lost it. Nothing was written; what comes next is judged by what the server has now"
+        f"the server knows {space.kind} {space.id!r} at revision {found}, and had acknowledged a later one: "
+        "a failover or a restart without AOF lost it. Nothing was written; from now on what the server has counts"
     )
 
 

@@ -2,8 +2,8 @@
 
 A space is named in the group of its owner, in that of its parent (if it has one) and in that of all. What a row shows
 beside its times is read from the space itself, in the same trip that tells whether the space still exists: so an
-expired, evicted or half-made space is never listed, a summary is never stale, and a commit has nothing to write here but
-`updated`, once a minute. Each group is one key, in any slot.
+expired, evicted or half-made space is never listed, a summary is never stale, and a commit has nothing to write here
+but `updated`, once a minute. Each group is one key, in any slot.
 """
 
 from __future__ import annotations
@@ -41,29 +41,28 @@ class Group(NamedTuple):
 
 def groups_of(prefix: bytes, space: Space, parent: str | None) -> list[Group]:
     kind, owner, id = (part.encode() for part in space.key)
-    groups = [Group(_key(prefix, b"%s:%s" % (kind, owner)), id), Group(_key(prefix, kind), member_of(owner, id))]
+    groups = [Group(_key(prefix, b"%s:%s" % (kind, owner)), id), Group(_key(prefix, kind), name_among_all(owner, id))]
     if parent is not None:
         groups.append(Group(_key(prefix, _below(kind, owner, parent)), id))
     return groups
 
 
-def member_of(owner: bytes, id: bytes) -> bytes:
-    # a blank is below all that an escaped id may hold, so members sort as (owner, id) do
+def name_among_all(owner: bytes, id: bytes) -> bytes:
+    # a blank is below all that an escaped id may hold, so names sort as (owner, id) do
     return owner + b" " + id
 
 
 def _below(kind: bytes, owner: bytes, parent: str) -> bytes:
-    # a parent is no id that was checked, so it may be long
-    return b"%s:%s:%s" % (
-        kind,
-        owner,
-        ids.escape(parent).encode() if parent.isascii() else spell(parent).hex().encode(),
-    )
+    try:
+        name = ids.escape(parent)
+    except UnicodeEncodeError:  # a lone surrogate: a parent is no id that was checked. No escaped id holds a tilde
+        name = "~" + spell(parent).hex()
+    return b"%s:%s:%s" % (kind, owner, name.encode())
 
 
 def _key(prefix: bytes, tag: bytes) -> bytes:
-    # "/" is in no escaped id: no key of a space reads like this
-    return b"%s/index:{%s}" % (prefix, tag)
+    # the key of a space ends with the brace, whatever its prefix
+    return b"%s:{%s}:index" % (prefix, tag)
 
 
 def ask_page(prefix: bytes, query: Query, behind: tuple[float, str, str] | None, limit: int) -> Ask:
@@ -76,10 +75,10 @@ def ask_page(prefix: bytes, query: Query, behind: tuple[float, str, str] | None,
         key = _key(prefix, _below(kind, owner, query.parent))
     else:
         key = _key(prefix, b"%s:%s" % (kind, owner))
-    time, member = "", b""
+    time, name = "", b""
     if behind is not None:
         time = repr(behind[0])
-        member = member_of(behind[1].encode(), behind[2].encode()) if query.everyone else behind[2].encode()
+        name = name_among_all(behind[1].encode(), behind[2].encode()) if query.everyone else behind[2].encode()
     return Ask(
         INDEX,
         (key,),
@@ -90,7 +89,7 @@ def ask_page(prefix: bytes, query: Query, behind: tuple[float, str, str] | None,
             "" if query.since is None else repr(query.since),
             "" if query.until is None else repr(query.until),
             time,
-            member,
+            name,
             limit,
         ),
     )
@@ -98,11 +97,10 @@ def ask_page(prefix: bytes, query: Query, behind: tuple[float, str, str] | None,
 
 def found_in(query: Query, reply: Sequence[bytes]) -> list[Found]:
     found = []
-    for member, created, updated in zip(reply[::3], reply[1::3], reply[2::3]):
-        owner, _, id = member.decode("ascii").rpartition(" ")
-        if not query.everyone:
-            name = query.owner
-        else:
-            name = None if owner == ids.NO_OWNER else ids.unescape(owner)
-        found.append(Found(Space(query.kind, name, ids.unescape(id)), member, float(created), float(updated)))
+    for name, created, updated in zip(reply[::3], reply[1::3], reply[2::3]):
+        owner, _, id = name.decode("ascii").rpartition(" ")
+        whose = query.owner
+        if query.everyone and owner != ids.NO_OWNER:
+            whose = ids.unescape(owner)
+        found.append(Found(Space(query.kind, whose, ids.unescape(id)), name, float(created), float(updated)))
     return found

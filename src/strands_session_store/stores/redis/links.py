@@ -1,7 +1,7 @@
-"""One round trip: what is asked goes out at once, then the answers are read. Who retries, and when, is decided elsewhere.
+"""One round trip: what is asked goes out at once, then the answers are read. Retries are decided elsewhere.
 
-The client lends its connections (its pools, credentials, TLS, Sentinel, table of slots); requests go over them directly.
-So nothing of the client's own retries, decoding or response callbacks has a say, and it is known whether a request may
+The client lends its connections (its pools, credentials, TLS, Sentinel, slots); requests go over them directly. So
+nothing of the client's own retries, decoding or response callbacks has a say, and it is known whether a request may
 have reached the server before the connection broke: that is the difference between Unavailable and InDoubt.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
@@ -61,7 +61,7 @@ class Wire:
         """
         try:
             pool = self._pool()
-            connection: Any = pool.get_connection("_") if _wants_name(type(pool)) else pool.get_connection()
+            connection: Any = pool.get_connection("_") if _wants_name(pool.__class__) else pool.get_connection()
         except (exceptions.RedisError, OSError) as error:
             raise Cut(error, sent=False) from error
         try:
@@ -120,7 +120,7 @@ class Wire:
 
 
 @lru_cache
-def _wants_name(pool: Hashable) -> bool:
+def _wants_name(pool: Any) -> bool:
     """redis-py < 5.3 wants the name of a command, which it does not use; later ones warn when it is given."""
     found = inspect.signature(getattr(pool, "get_connection")).parameters.get("command_name")  # noqa: B009
     return found is not None and found.default is inspect.Parameter.empty

@@ -12,7 +12,7 @@ from .scripts import Word
 from .spelling import Fields, spell, unspell
 
 PART: Final = 3 * 2**20
-"""Bytes that one call of the script returns (but always one item): more of them would hold up the server for over 10 ms."""
+"""Bytes that one call of the script returns (but always one item), so that it holds up nobody for 10 ms."""
 
 
 @dataclass(frozen=True, slots=True)

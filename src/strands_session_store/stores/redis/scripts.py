@@ -39,7 +39,7 @@ INDEX: Final = Script("index", ("order",))
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One command. A script's keys are all in one slot; a command without a script goes where the one before it went."""
+    """One command. A script's keys are in one slot; a command without a script goes where the one before it went."""
 
     script: Script | None
     keys: tuple[bytes, ...]

@@ -16,7 +16,7 @@ def check_prefix(prefix: str) -> bytes:
         ValueError: It would move the hash tag, or could not be told from what follows.
     """
     if not prefix or len(prefix.encode()) > MAX_PREFIX or any(mark in prefix for mark in "{}\r\n\0"):
-        raise ValueError(f"prefix must have 1 to {MAX_PREFIX} bytes and none of {{ }}, got {prefix!r}")
+        raise ValueError(f"prefix must have 1 to {MAX_PREFIX} bytes and none of {{ }}")
     return prefix.encode()
 
 

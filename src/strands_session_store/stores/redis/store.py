@@ -49,9 +49,10 @@ _PRUNED: Final = 50
 class RedisStore(Store):
     """Spaces in Redis >= 6.2 or Valkey, which any number of processes may share.
 
-    Round trips: a commit 1, a read 1 (each 3 MiB of it), a drop 2, a page of a listing 2. A commit that may create a space claims its rows
-    in the index before: on one server in the same trip (a pipeline is done in order); in a Cluster in one before it, as
-    the rows are in other slots and must be there first. Once a minute a commit moves its row, which is one trip more.
+    Round trips: a commit 1, a read 1 (one for each 3 MiB), a drop 2, a page of a listing 2. A commit that may create a
+    space claims its rows in the index before: on one server in the same trip (a pipeline is done in order); in a
+    Cluster in one before it, as the rows are in other slots and must be there first. Once a minute a commit moves its
+    row, which is one trip more.
 
     Args:
         client: A ready `redis.Redis` (also one that Sentinel manages) or `redis.RedisCluster`, whatever its
