@@ -21,21 +21,23 @@ local key, verb, name = KEYS[1], ARGV[1], ARGV[2]
 local clock = redis.call('TIME')
 local now = string.format('%s.%06d', clock[1], tonumber(clock[2]))
 local function exact(number) return string.format('%.17g', number) end
+-- past 2^33 doubles are 1.9 microseconds apart: rounded up, so that nothing is updated before it is created
+local function shifted(time) return exact(tonumber(time) + 0.0000012 + APART) end
 local function score(member) return tonumber(redis.call('ZSCORE', key, member) or nil) end
 
 if verb == 'claim' then
   local reply = redis.pcall('ZADD', key, '-' .. now, 'x' .. name)
   if type(reply) == 'table' then return reply end
-  local made = redis.call('ZADD', key, 'NX', now, 'c' .. name, exact(tonumber(now) + APART), 'u' .. name)
+  local made = redis.call('ZADD', key, 'NX', now, 'c' .. name, shifted(now), 'u' .. name)
   -- claims are forgotten when too old to matter, a few at a time
   for _, old in ipairs(redis.call('ZREVRANGEBYSCORE', key, '(0', exact(HOUR - tonumber(now)), 'LIMIT', 0, 8)) do
     redis.call('ZREM', key, old)
   end
   return made == 0 and 1 or 0
 elseif verb == 'renew' then
-  return redis.call('ZADD', key, now, 'c' .. name, exact(tonumber(now) + APART), 'u' .. name)
+  return redis.call('ZADD', key, now, 'c' .. name, shifted(now), 'u' .. name)
 elseif verb == 'touch' then
-  local reply = redis.pcall('ZADD', key, 'GT', exact(tonumber(ARGV[3]) + APART), 'u' .. name)
+  local reply = redis.pcall('ZADD', key, 'GT', shifted(ARGV[3]), 'u' .. name)
   if type(reply) == 'table' then return reply end
   return redis.call('ZADD', key, 'NX', ARGV[3], 'c' .. name)
 elseif verb == 'remove' then
