@@ -28,11 +28,11 @@ from strands.hooks import (
 from .. import ids
 from ..errors import StoreError
 from . import recorder
+from .jobs import Job
 from .loading import originals
 from .session import LiveSession
 from .stash import lost_stash, refill
 from .tracked import TrackedAgent
-from .jobs import Job
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
@@ -64,8 +64,8 @@ class AgentHooks:
         with session.lock:
             if agent.agent_id in self._agents:
                 raise StoreError(
-                    f"agent_id {agent.agent_id!r} must be unique in session {session.session_id!r}: an agent with it was "
-                    "built with this session manager before; give each agent its own agent_id, or a new manager"
+                    f"agent_id {agent.agent_id!r} must be unique in session {session.session_id!r}: an agent with it "
+                    "was built with this session manager before; give each agent its own agent_id, or a new manager"
                 )
             loaded = session.take_agent(agent.agent_id)
             tracked = TrackedAgent(session.session_id, agent, loaded)
@@ -95,13 +95,27 @@ class AgentHooks:
             if not tracked.untouched:
                 self._session.put(tracked.sync())
 
+    def recall_all(self) -> None:
+        """What has to come before `enqueue_all`. Blocks where there is something to read, which is rare."""
+        for tracked in self._agents.values():
+            if tracked.unsure():
+                self._session.recall_here(tracked)
+
+    async def arecall_all(self) -> None:
+        """As `recall_all`, off the event loop."""
+        for tracked in list(self._agents.values()):
+            if tracked.unsure():
+                await self._session.recall(tracked)
+
     async def _before_invocation(self, event: BeforeInvocationEvent) -> None:
+        if (tracked := self._tracked(event.agent)).unsure(event.messages or ()):
+            await self._session.recall(tracked)
         with self._session.lock:
             tracked = self._tracked(event.agent)
-            edited = self._session.put(tracked.sync())
+            # a new agent is stored with its first message
+            edited = self._session.put(Job(tracked.fence) if tracked.untouched else tracked.sync())
             job = Job(tracked.fence)
-            if tracked.run is not None:
-                recorder.closed(job, tracked.run, "abandoned")
+            recorder.abandoned(job, tracked)
             tracked.run = recorder.opened(job, agent_id=tracked.agent_id)
             tracked.attempts.clear()
             self._session.put(job, at_once=False)  # travels with the first message
@@ -109,6 +123,8 @@ class AgentHooks:
             await self._session.during()
 
     async def _message_added(self, event: MessageAddedEvent[LocalAgent] | MessageUpdatedEvent[LocalAgent]) -> None:
+        if (tracked := self._tracked(event.agent)).unsure(announced=event.message):
+            await self._session.recall(tracked)
         with self._session.lock:
             tracked = self._tracked(event.agent)
             self._session.put(tracked.sync(event.message))  # type: ignore[arg-type]
@@ -129,7 +145,7 @@ class AgentHooks:
                 recorder.closed(job, tracked.run, **ending)
                 tracked.run = None
             self._session.put(job)
-        await self._session.at_end()
+        await self._session.at_end(cancelled=recorder.being_cancelled())
 
     async def _pause(self, event: BidiAgentStopEvent | BidiBeforeConnectionRestartEvent) -> None:
         with self._session.lock:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import codec, layout, records
-from ..context import Context, Message
+from ..context import Context, Message, Span, ids, variant_ids
 from ..errors import Corrupt
 from ..stores.base import Counters, Doc, Docs, Log, LogView, Look, Space, Store, Version, Want
 from ..stores.reading import read_whole
@@ -18,6 +18,7 @@ from ..stores.reading import read_whole
 STASH_PAGE = 500
 STASH_PAGES = 20
 """How far back originals are looked for: 10,000 entries."""
+RECALL_PAGE = 1_000
 _REFS = re.compile(r"\[refs?: ([^\]]+)\]")
 """How Strands' context manager marks what it moved to its stash."""
 _NO_LOG = LogView(0, 0, {})
@@ -37,6 +38,8 @@ class LoadedAgent:
     tails: dict[str, int]
     agent_bytes: bytes | None
     context_bytes: bytes | None
+    open_runs: list[records.Run]
+    """Whose end was never stored: their process was killed."""
 
 
 @dataclass(slots=True)
@@ -45,6 +48,7 @@ class LoadedMultiAgent:
     states: dict[tuple[str, ...], records.MultiAgent]
     """Path of nested nodes -> state; ``()`` is the orchestrator itself."""
     writer: Version | None
+    open_runs: list[records.Run]
 
 
 @dataclass(slots=True)
@@ -75,6 +79,7 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
             Log(layout.history(id), since=layout.tail(id, "messages")),
             Log(layout.variants(id), since=layout.tail(id, "variants")),
         ]
+    wants.append(Docs(layout.OPEN_RUNS))
     names = [layout.tail(id, log) for id in agent_ids for log in ("messages", "variants")]
     if names:
         wants.append(Counters(names))
@@ -83,8 +88,9 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
     look = read_whole(store, space, *wants)
     session = _record(look, layout.SESSION, records.Session)
     loaded = Loaded(look.incarnation, session)
+    runs = [codec.load(records.Run, d.data, path) for path, d in look.docs.items() if path.startswith(layout.OPEN_RUNS)]
     for id in agent_ids:
-        loaded.agents[id] = _agent(look, id)
+        loaded.agents[id] = _agent(look, id, [run for run in runs if run.agent_id == id])
     _further(store, space, loaded.agents.values())
     for id in multi_agent_ids:
         states = {
@@ -93,7 +99,12 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
             if layout.is_state_of(id, path)
         }
         writer = look.docs.get(layout.multi_agent_writer(id))
-        loaded.multi_agents[id] = LoadedMultiAgent(id, states, writer.version if writer is not None else None)
+        loaded.multi_agents[id] = LoadedMultiAgent(
+            id,
+            states,
+            writer.version if writer is not None else None,
+            [run for run in runs if run.multi_agent_id == id],
+        )
     return loaded
 
 
@@ -121,20 +132,43 @@ def originals(store: Store, space: Space, loaded: LoadedAgent) -> list[Message]:
                 found.append(message)
 
     take(loaded.history.values())
-    end = min(loaded.history, default=loaded.context.history)
-    for _ in range(STASH_PAGES):
-        if not wanted or end <= 0:
+    pages = (page for span in reversed(loaded.context.unread()[0]) for page in _pages(span, STASH_PAGE))
+    for page, _ in zip(pages, range(STASH_PAGES)):
+        if not wanted:
             break
-        log = layout.history(loaded.agent_id)
-        view = read_whole(store, space, Log(log, spans=[(max(0, end - STASH_PAGE), end)])).logs[log]
-        page = _messages(view, log)
-        loaded.context.remember(page)
-        take(page.values())
-        end = max(0, end - STASH_PAGE)
+        entries = _read_page(store, space, layout.history(loaded.agent_id), page)
+        messages = _messages(entries, layout.history(loaded.agent_id))
+        loaded.context.remember(ids(messages), {})
+        take(messages.values())
     return found
 
 
-def _agent(look: Look, id: str) -> LoadedAgent:
+def ids_in(
+    store: Store, space: Space, agent_id: str, history: Iterable[Span], variants: Iterable[Span]
+) -> tuple[dict[int, str], dict[int, tuple[int | None, str | None]]]:
+    """What a resume left out of an agent's logs, for `Context.remember`."""
+    said: dict[int, str] = {}
+    shown: dict[int, tuple[int | None, str | None]] = {}
+    for page in (page for span in history for page in _pages(span, RECALL_PAGE)):
+        said |= ids(_messages(_read_page(store, space, layout.history(agent_id), page), layout.history(agent_id)))
+    for page in (page for span in variants for page in _pages(span, RECALL_PAGE)):
+        view = _read_page(store, space, layout.variants(agent_id), page)
+        shown |= variant_ids(_variants(view, layout.variants(agent_id)))
+    return said, shown
+
+
+def _pages(span: Span, size: int) -> Iterable[Span]:
+    """The span in pieces, the last one first."""
+    start, end = span
+    for to in range(end or 0, start, -size):
+        yield max(start, to - size), to
+
+
+def _read_page(store: Store, space: Space, log: str, page: Span) -> LogView:
+    return read_whole(store, space, Log(log, spans=[page])).logs[log]
+
+
+def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
     history, variants = (look.logs.get(path, _NO_LOG) for path in (layout.history(id), layout.variants(id)))
     writer, agent = look.docs.get(layout.writer(id)), look.docs.get(layout.agent(id))
     context = look.docs.get(layout.context(id))
@@ -149,6 +183,7 @@ def _agent(look: Look, id: str) -> LoadedAgent:
         {log: look.counters.get(layout.tail(id, log), 0) for log in ("messages", "variants")},
         agent.data if agent is not None else None,
         context.data if context is not None else None,
+        open_runs,
     )
 
 

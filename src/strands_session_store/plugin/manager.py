@@ -19,9 +19,9 @@ from ..errors import ConflictError
 from ..stores import DEFAULT, open_store
 from ..stores.base import Dropped, Store
 from .agent_hooks import AgentHooks
+from .encoding import BeforeStore
 from .multi_agent_hooks import MultiAgentHooks
 from .session import Durability, LiveSession
-from .writer import BeforeStore
 
 if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase

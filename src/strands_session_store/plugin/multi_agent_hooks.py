@@ -28,9 +28,9 @@ from strands.hooks import (
 from .. import ids
 from ..errors import StoreError
 from . import recorder
+from .jobs import Job
 from .orchestrators import NodePath, TrackedMultiAgent, agents_in, orchestrators_in
 from .session import LiveSession
-from .jobs import Job
 
 if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
@@ -57,8 +57,8 @@ class MultiAgentHooks:
         with session.lock:
             if source.id in self._multi_agents:
                 raise StoreError(
-                    f"the id {source.id!r} must be unique in session {session.session_id!r}: a Graph or Swarm with it was "
-                    "built with this session manager before; give each its own id, or a new manager"
+                    f"the id {source.id!r} must be unique in session {session.session_id!r}: a Graph or Swarm with it "
+                    "was built with this session manager before; give each its own id, or a new manager"
                 )
             loaded = session.take_multi_agent(source.id)
             tracked = TrackedMultiAgent(source, loaded)
@@ -88,8 +88,7 @@ class MultiAgentHooks:
         with self._session.lock:
             tracked = self._tracked(event.source)
             job = Job(tracked.fence)
-            if tracked.run is not None:
-                recorder.closed(job, tracked.run, "abandoned")
+            recorder.abandoned(job, tracked)
             tracked.run, tracked.untouched = recorder.opened(job, multi_agent_id=tracked.multi_agent_id), False
             tracked.attempts.clear()
             self._session.put(job, at_once=False)
@@ -108,7 +107,7 @@ class MultiAgentHooks:
                 recorder.closed(job, tracked.run, **ending)
                 tracked.run = None
             self._session.put(job)
-        await self._session.at_end()
+        await self._session.at_end(cancelled=recorder.being_cancelled())
 
     def _record_node(self, tracked: TrackedMultiAgent, path: NodePath, hooks: HookRegistry) -> None:
         async def message_added(event: MessageAddedEvent[Any]) -> None:

@@ -20,9 +20,9 @@ from .. import codec, layout, records
 from ..context import Message, ensure_id, snapshot
 from ..errors import TooLarge
 from ..stores.base import MAX_ENTRY
+from .jobs import LAST, Job
 from .loading import LoadedMultiAgent
 from .tracked import count
-from .jobs import Job
 
 NodePath = tuple[str, ...]
 
@@ -56,10 +56,13 @@ class TrackedMultiAgent:
         self.multi_agent_id = source.id
         self.fence = layout.multi_agent_writer(source.id)
         self.run: records.Run | None = None
+        self.left_open = loaded.open_runs
         self.attempts: Counter[str] = Counter()
         self.untouched = True
         """Until it is invoked in this process."""
         self._last: dict[NodePath, Any] = {}
+        self._said: dict[NodePath, str] = {}
+        """Node -> tracking id of the message it was last heard to say."""
         self._created = {path: state.created for path, state in loaded.states.items()}
 
     def restore(self, source: MultiAgentBase, loaded: LoadedMultiAgent) -> None:
@@ -89,12 +92,17 @@ class TrackedMultiAgent:
         return job
 
     def said(self, path: NodePath, message: Message) -> Job:
-        """What a node's agent has just said."""
+        """What a node's agent has just said.
+
+        Strands merges a prompt into a message of the same role at the end of the list, and announces that one again.
+        """
         job = Job(self.fence)
-        ensure_id(message)
-        copy = snapshot(message)
-        job.append(
-            layout.node_history(self.multi_agent_id, path), records.Message(message=copy, at=round(time.time(), 3))
-        )
-        count(job, copy)
+        found, log = ensure_id(message), layout.node_history(self.multi_agent_id, path)
+        record = records.Message(message=snapshot(message), at=round(time.time(), 3))
+        if self._said.get(path) == found:
+            job.replaces[log, LAST] = record
+        else:
+            self._said[path] = found
+            job.append(log, record)
+            count(job, record.message)
         return job

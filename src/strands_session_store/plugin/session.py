@@ -2,24 +2,73 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
+import os
 import threading
+import weakref
+from collections import deque
 from collections.abc import Iterable
 from typing import Literal
 
 from .. import layout
 from ..errors import ConflictError, SessionNotFoundError, StoreError, Unavailable
 from ..stores.base import Store
-from .loading import Loaded, LoadedAgent, LoadedMultiAgent, agents_in, load
-from .waiting import settle
+from .encoding import BeforeStore
 from .jobs import Job
-from .writer import BeforeStore, Writer
+from .loading import Loaded, LoadedAgent, LoadedMultiAgent, agents_in, ids_in, load
+from .tracked import TrackedAgent
+from .waiting import settle
+from .writer import Writer
 
 logger = logging.getLogger(__name__)
 
 Durability = Literal["message", "background", "turn"]
 """``message``: a hook returns when its message is stored. ``background``: stored at once, waited for at the end of the
 invocation. ``turn``: one commit at the end of the invocation."""
+
+_live: weakref.WeakSet[LiveSession] = weakref.WeakSet()
+_left: deque[Writer] = deque()
+"""Of session managers that were dropped. A finalizer runs in the midst of anything, also where a lock is held that it
+would need: so it only appends here. Whoever stores next in this process tries them once, and its end once more."""
+_tried: list[Writer] = []
+
+
+def _dropped(writer: Writer) -> None:
+    if not writer.idle:
+        _left.append(writer)
+
+
+def _store_what_is_left() -> None:
+    if _left:
+        _tried[:] = [writer for writer in _tried if not writer.idle]
+    while _left:
+        with contextlib.suppress(IndexError):  # another thread was faster
+            writer = _left.popleft()
+            _tried.append(writer)
+            writer.start()
+
+
+def _at_exit() -> None:
+    for writer in [*(session.writer for session in list(_live)), *_left, *_tried]:
+        writer.leave()
+
+
+def _forked() -> None:
+    _left.clear()
+    _tried.clear()
+    for session in list(_live):
+        session.forked()
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forked)
+
+CANCELLED_SECONDS = 1.0
+"""How long a cancelled invocation still waits for its last write: a healthy store needs far less, and one that hangs is
+not to hold up a cancellation."""
 
 
 class LiveSession:
@@ -46,6 +95,13 @@ class LiveSession:
         self._durability = durability
         self._auto_create = auto_create
         self._ahead: Loaded | None = None
+        _live.add(self)
+        weakref.finalize(self, _dropped, self.writer).atexit = False
+
+    def forked(self) -> None:
+        """In a forked child: another thread may have held the lock."""
+        self.lock = threading.RLock()
+        self.writer.forked()
 
     # ------------------------------------------------------------------------------------------------------- reading
 
@@ -93,6 +149,22 @@ class LiveSession:
         found = self._ahead.multi_agents.pop(multi_agent_id, None) if self._ahead is not None else None
         return found or self.read((), [multi_agent_id]).multi_agents[multi_agent_id]
 
+    async def recall(self, tracked: TrackedAgent) -> None:
+        """Have an agent know all that was ever stored of it, off the event loop. Costs what the history costs, once in
+        a process; see `Context.unsure` for when it takes that."""
+        spans = tracked.context.unread()
+        reading = self.store.offload.submit(ids_in, self.store, self.space, tracked.agent_id, *spans)
+        text = f"session {self.session_id!r}: the store has not answered within {self.timeout:g} s"
+        found = await settle(reading, self.timeout, lambda: Unavailable(text))
+        with self.lock:
+            self.put(tracked.remember(*found))
+
+    def recall_here(self, tracked: TrackedAgent) -> None:
+        """As `recall`, blocking."""
+        with self.lock:
+            spans = tracked.context.unread()
+            self.put(tracked.remember(*ids_in(self.store, self.space, tracked.agent_id, *spans)))
+
     # ------------------------------------------------------------------------------------------------------- storing
 
     def put(self, job: Job, *, at_once: bool = True) -> bool:
@@ -111,6 +183,7 @@ class LiveSession:
 
     def start(self) -> None:
         """Have the queue written, unless it is to wait for the end of the invocation."""
+        _store_what_is_left()
         if self._durability != "turn":
             self.writer.start()
 
@@ -125,31 +198,35 @@ class LiveSession:
         else:
             self.start()
 
-    async def at_end(self) -> None:
+    async def at_end(self, *, cancelled: bool = False) -> None:
         """The end of the last hook of an invocation: all is stored, or it raises if the durability asks for that.
 
         In the modes that do not wait, the application asked not to depend on the store: what is pending is kept, the
-        writer has logged it, flush and close will raise. But a conflict will not pass by itself: that is raised.
+        log says so, flush and close will raise. But a conflict will not pass by itself: that is raised.
+
+        Args:
+            cancelled: The task is being cancelled. That comes first: no error of a store takes its place.
         """
         try:
-            await self.settled()
-        except ConflictError:
-            raise
-        except StoreError:
-            if self._durability == "message":
+            await self.settled(min(self.timeout, CANCELLED_SECONDS) if cancelled else self.timeout)
+        except StoreError as error:
+            if not cancelled and (self._durability == "message" or isinstance(error, ConflictError)):
                 raise
 
-    async def settled(self) -> None:
+    async def settled(self, timeout: float | None = None) -> None:
         """Wait until all that is queued now is stored.
 
         Raises:
             StoreError: It could not be. It stays queued.
         """
+        _store_what_is_left()
         settled = self.writer.settled()
         if settled is not None:
             self.writer.start()
-            await settle(settled, self.timeout, lambda: self.writer.overdue(self.timeout))
+            seconds = self.timeout if timeout is None else timeout
+            await settle(settled, seconds, lambda: self.writer.overdue(seconds))
 
     def drain(self) -> None:
         """As `settled`, blocking, on the calling thread."""
+        _store_what_is_left()
         self.writer.drain_here(self.timeout)

@@ -10,6 +10,7 @@ import logging
 import time
 import weakref
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from strands import Agent
@@ -17,12 +18,12 @@ from strands.agent.state import AgentState
 from strands.types.session import SessionAgent
 
 from .. import codec, layout, records
-from ..context import Context, Delta, Message, snapshot
+from ..context import Context, Delta, Message, Spans, snapshot
 from ..errors import Corrupt, TooLarge, Unserializable
 from ..stores.base import MAX_ENTRY
+from .jobs import Job
 from .loading import LoadedAgent
 from .repair import repaired
-from .jobs import Job
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
@@ -47,16 +48,19 @@ class TrackedAgent:
         self.fence = layout.writer(agent.agent_id)
         self.run: records.Run | None = None
         """The run that is open, or None."""
+        self.left_open = loaded.open_runs
+        """Runs of an earlier process whose end nobody saw."""
         self.attempts: Counter[str] = Counter()
         """Tool use id -> tries, in the current run."""
         self._session_id = session_id
         # the agent holds its session manager: a strong reference back would keep both alive until the cycle is found
         self._agent = weakref.ref(agent)
-        self._context: Context = loaded.context
+        self.context: Context = loaded.context
         self._created = loaded.agent.created if loaded.agent is not None else time.time()
         self._tails = dict(loaded.tails)
         self._agent_bytes, self._context_bytes = loaded.agent_bytes, loaded.context_bytes
         self._last: tuple[Any, ...] | None = None
+        self._last_spans: Spans | None = None
         self._last_manager: Any = None
 
     @property
@@ -84,7 +88,7 @@ class TrackedAgent:
         stored = loaded.agent
         stateful = bool(getattr(agent.model, "stateful", False))
         try:
-            messages = self._context.restore(loaded.stored.spans or (), loaded.history, loaded.variants)
+            messages = self.context.restore(loaded.stored.spans or (), loaded.history, loaded.variants)
         except (KeyError, TypeError, AssertionError) as error:
             raise Corrupt(layout.context(self.agent_id), f"it names entries that are not there ({error})") from error
         agent.state = _state(stored.state or {})
@@ -97,7 +101,7 @@ class TrackedAgent:
         self._restore_manager(agent, loaded.stored.conversation_manager)
         if stateful:
             # the model's server has the conversation; the history goes on, the context starts afresh as it did live
-            self._context.slots = []
+            self.context.slots = []
             return
         agent.messages = repaired(messages)  # type: ignore[assignment]
         if agent.messages is not messages:
@@ -127,6 +131,23 @@ class TrackedAgent:
 
     # ------------------------------------------------------------------------------------------------------- storing
 
+    def unsure(self, prompt: Iterable[Any] = (), announced: Any = None) -> bool:
+        """Whether a hook has to have the rest of the history read first: see `Context.unsure`.
+
+        Args:
+            prompt: Messages that are about to be added.
+            announced: The message that was just added; it is known from the prompt, or new.
+        """
+        agent = self.agent
+        messages = [] if agent is None else [m for m in agent.messages if m is not announced]
+        return self.context.unsure([*messages, *prompt])  # type: ignore[list-item]
+
+    def remember(self, said: dict[int, str], shown: dict[int, tuple[int | None, str | None]]) -> Job:
+        """Note what the rest of the history holds (`loading.ids_in`), and what has to be stored for it."""
+        job = Job(self.fence)
+        self._write(job, self.context.remember(said, shown))
+        return job
+
     def sync(self, announced: Message | None = None) -> Job:
         """What has to be stored for the agent as it is now; empty when nothing changed.
 
@@ -147,13 +168,15 @@ class TrackedAgent:
         # the manager's own summary was never said, wherever in the list it stands
         summary = manager.get("summary_message") if isinstance(manager, dict) else None
         summaries = {summary["tracking_id"]} if isinstance(summary, dict) and "tracking_id" in summary else ()
-        delta = self._context.sync(agent.messages, announced, summaries)  # type: ignore[arg-type]
+        delta = self.context.sync(agent.messages, announced, summaries)  # type: ignore[arg-type]
         self._write(job, delta)
         self._last = values
         if agent_bytes is not None:
             job.docs[layout.agent(self.agent_id)] = self._agent_bytes = agent_bytes
-        if self._context_bytes is None or delta or manager != self._last_manager:
-            context_bytes = self._context_document(manager)
+        # looked at each time: a message taken out of the live list changes the spans and neither of the logs
+        spans = self.context.spans()
+        if spans != self._last_spans or manager != self._last_manager:
+            context_bytes = self._context_document(spans, manager)
             if context_bytes != self._context_bytes:
                 job.docs[layout.context(self.agent_id)] = self._context_bytes = context_bytes
         return job
@@ -161,7 +184,7 @@ class TrackedAgent:
     def redact(self, message: Message) -> Job:
         """What has to be stored so that the message's former content is nowhere any more."""
         job = Job(self.fence)
-        delta = self._context.redact(message)
+        delta = self.context.redact(message)
         if not delta:
             logger.warning(
                 "agent_id=<%s>, session_id=<%s> | a message to redact is not in the stored history",
@@ -193,7 +216,7 @@ class TrackedAgent:
                     "usage": add_usage(self.run.usage, [m for _, m in delta.appended]),
                 }
             )
-        for log, reach in zip(("messages", "variants"), self._context.tails()):
+        for log, reach in zip(("messages", "variants"), self.context.tails()):
             job.add(layout.tail(self.agent_id, log), reach - self._tails.get(log, 0))  # type: ignore[arg-type]
             self._tails[log] = reach
 
@@ -231,9 +254,9 @@ class TrackedAgent:
             )
         return now, encoded if encoded != self._agent_bytes else None
 
-    def _context_document(self, manager: Any) -> bytes:
-        self._last_manager = snapshot(manager)
-        record = records.Context(spans=self._context.spans(), conversation_manager=self._last_manager)
+    def _context_document(self, spans: Spans, manager: Any) -> bytes:
+        self._last_spans, self._last_manager = spans, snapshot(manager)
+        record = records.Context(spans=spans, conversation_manager=self._last_manager)
         encoded = codec.dump_document(record)
         if len(encoded) > MAX_ENTRY:  # no error: the messages of this sync have to be stored whatever a manager keeps
             logger.error(
