@@ -250,7 +250,8 @@ class TrackedAgent:
         encoded = codec.dump_document(record, lost=self._refuse)
         if len(encoded) > MAX_ENTRY:
             raise TooLarge(
-                f"state of agent {self.agent_id!r} takes {len(encoded):,} bytes, the limit is {MAX_ENTRY:,}; nothing was written"
+                f"state of agent {self.agent_id!r} takes {len(encoded):,} bytes, the limit is {MAX_ENTRY:,}; "
+                "nothing was written"
             )
         return now, encoded if encoded != self._agent_bytes else None
 
