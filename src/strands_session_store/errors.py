@@ -6,7 +6,7 @@
         ├── InvalidUrlError         a URL that no store can be opened by (also a ValueError)
         ├── SessionNotFoundError    asked for a session that is not there (also a LookupError)
         ├── ConflictError           an expectation of a commit did not hold; nothing was written
-        ├── TooLarge                an entry, a commit or a counter past its limit; nothing was written (also a ValueError)
+        ├── TooLarge                an entry, a commit or a counter past its limit; nothing was written (a ValueError)
         ├── Unserializable          a value that can not be kept; nothing was written (also a TypeError)
         ├── Unavailable             the engine can not be reached or refuses for now; a retry may help
         │   └── InDoubt             ... and it is unknown whether the commit took place
