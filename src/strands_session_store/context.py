@@ -116,12 +116,13 @@ def variant_ids(variants: Mapping[int, tuple[int | None, Message | None]]) -> di
 class Context:
     """The context of one agent as of its last sync, and where the next entries of its two logs go."""
 
-    def __init__(self, history: int = 0, variants: int = 0) -> None:
+    def __init__(self, history: int = 0, variants: int = 0, start: int = 0) -> None:
+        """Begin with an empty context beside logs of these lengths; below ``start`` the history was trimmed."""
         self.slots: list[Slot] = []
         self.history = history
         """Length of the history: index of the next entry."""
         self.variants = variants
-        self._found = history, variants
+        self._found, self._start = (history, variants), start
         self._read: tuple[set[int], set[int]] = set(), set()
         """Of the entries that were there before this process began: those it has seen, in both logs."""
         self._said: dict[str, list[int]] = {}
@@ -253,7 +254,7 @@ class Context:
                     else:
                         self.slots.append(Slot(index, at, other))
             else:
-                for index in self._range(span["variants"]):
+                for index in range(*span["variants"]):
                     said = variants[index][1]
                     if said is None:
                         raise KeyError(f"variant {index} holds no message")
@@ -262,8 +263,7 @@ class Context:
 
     def unread(self) -> tuple[list[Span], list[Span]]:
         """Spans of the history and of the variants that were there before and that this process has not seen yet."""
-        history, variants = (_gaps(length, seen) for length, seen in zip(self._found, self._read))
-        return history, variants
+        return _gaps(self._start, self._found[0], self._read[0]), _gaps(0, self._found[1], self._read[1])
 
     def unsure(self, messages: Iterable[Message]) -> bool:
         """Whether it takes reading all (`unread`, then `remember`) to tell which of the messages are new.
@@ -310,7 +310,8 @@ class Context:
     @property
     def _complete(self) -> bool:
         """Whether all that was there before this process began was seen by it."""
-        return all(len(seen) >= length for length, seen in zip(self._found, self._read))
+        history, variants = self._found
+        return len(self._read[0]) >= history - self._start and len(self._read[1]) >= variants
 
     def _redact(self, delta: Delta, found: str, copy: Message) -> None:
         delta.replaced |= {index: copy for index in self._said.get(found, ())}
@@ -373,8 +374,9 @@ class Context:
                 slot.variant = self._vary(delta, slot.history, slot.message, str(slot.message.get("tracking_id")))
 
     def _range(self, span: Sequence[int | None]) -> range:
+        """The indices of a span of the history; those that an application has erased since are left out."""
         start, end = span
-        return range(start or 0, self.history if end is None else end)
+        return range(max(start or 0, self._start), self.history if end is None else end)
 
     def _indices(self, spans: Sequence[Mapping[str, Any]]) -> Iterable[int]:
         for span in spans:
@@ -403,7 +405,7 @@ def _spans(indices: Iterable[int]) -> list[Span]:
     return out
 
 
-def _gaps(length: int, seen: Collection[int]) -> list[Span]:
-    """Spans of ``range(length)`` that were not seen."""
-    edges = [-1, *sorted(index for index in seen if index < length), length]
+def _gaps(start: int, length: int, seen: Collection[int]) -> list[Span]:
+    """Spans of ``range(start, length)`` that were not seen."""
+    edges = [start - 1, *sorted(index for index in seen if index < length), length]
     return [(a + 1, b) for a, b in pairwise(edges) if b > a + 1]

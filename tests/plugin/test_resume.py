@@ -10,9 +10,9 @@ import pytest
 from strands import Agent, ToolContext, tool
 from strands.hooks import AfterInvocationEvent, HookOrder
 
-from strands_session_store import StoreSessionManager, open_store
+from strands_session_store import StoreSessionManager, layout, open_store
 from strands_session_store.sessions import Sessions
-from strands_session_store.stores.base import Store
+from strands_session_store.stores.base import Store, Trim
 from strands_session_store.testing.models import ScriptedModel, ToolCall
 
 from .children import Parent
@@ -105,6 +105,19 @@ def test_state_may_be_replaced(store: Store) -> None:
     first.state = AgentState({"b": 2})
     first("again")
     assert agent_of(store, []).state.get() == {"b": 2}
+
+
+def test_what_an_application_erased_is_left_out(store: Store) -> None:
+    first = agent_of(store, lambda messages: "fine")
+    for prompt in ("one", "two", "three"):
+        first(prompt)
+    space = layout.session_space("s", None)
+    store.commit(space, Trim(layout.history("default"), 2), commit_id="erase")
+    second = agent_of(store, lambda messages: "fine")
+    assert second.messages == first.messages[2:]
+    second("four")
+    assert agent_of(store, []).messages == second.messages
+    assert list(Sessions(store).history("s", "default").entries) == list(range(2, 8))
 
 
 def test_what_code_says_of_the_system_prompt_wins(store: Store) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import codec, layout, records
-from ..context import Context, Message, Span, ids, variant_ids
+from ..context import Context, Message, Span, Spans, ids, variant_ids
 from ..errors import Corrupt
 from ..stores.base import Counters, Doc, Docs, Log, LogView, Look, Space, Store, Version, Want
 from ..stores.reading import read_whole
@@ -30,7 +30,8 @@ class LoadedAgent:
 
     agent_id: str
     agent: records.Agent | None
-    stored: records.Context
+    conversation_manager: Any
+    """State of the conversation manager."""
     writer: Version | None
     context: Context
     history: dict[int, Message]
@@ -40,6 +41,9 @@ class LoadedAgent:
     context_bytes: bytes | None
     open_runs: list[records.Run]
     """Whose end was never stored: their process was killed."""
+    spans: Spans
+    messages: list[Message] = field(default_factory=list)
+    """The live list, restored; the agent's to keep."""
 
 
 @dataclass(slots=True)
@@ -92,6 +96,13 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
     for id in agent_ids:
         loaded.agents[id] = _agent(look, id, [run for run in runs if run.agent_id == id])
     _further(store, space, loaded.agents.values())
+    for agent in loaded.agents.values():
+        # here and not where the agent is built: `open` does it off the event loop
+        try:
+            agent.messages = agent.context.restore(agent.spans, agent.history, agent.variants)
+        except (KeyError, TypeError, AssertionError) as error:
+            path = layout.context(agent.agent_id)
+            raise Corrupt(path, f"it names entries that are not there ({error})") from error
     for id in multi_agent_ids:
         states = {
             layout.nodes_in(path): codec.load(records.MultiAgent, doc.data, path)
@@ -172,18 +183,20 @@ def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
     history, variants = (look.logs.get(path, _NO_LOG) for path in (layout.history(id), layout.variants(id)))
     writer, agent = look.docs.get(layout.writer(id)), look.docs.get(layout.agent(id))
     context = look.docs.get(layout.context(id))
+    stored = _record(look, layout.context(id), records.Context) or records.Context()
     return LoadedAgent(
         id,
         _record(look, layout.agent(id), records.Agent),
-        _record(look, layout.context(id), records.Context) or records.Context(),
+        stored.conversation_manager,
         writer.version if writer is not None else None,
-        Context(history.length, variants.length),
+        Context(history.length, variants.length, history.start),
         _messages(history, layout.history(id)),
         _variants(variants, layout.variants(id)),
         {log: look.counters.get(layout.tail(id, log), 0) for log in ("messages", "variants")},
         agent.data if agent is not None else None,
         context.data if context is not None else None,
         open_runs,
+        stored.spans or [],
     )
 
 
@@ -192,7 +205,7 @@ def _further(store: Store, space: Space, agents: Iterable[LoadedAgent]) -> None:
     wants: list[Want] = []
     of: dict[str, LoadedAgent] = {}
     for loaded in agents:
-        if spans := loaded.context.missing(loaded.stored.spans or (), loaded.history):
+        if spans := loaded.context.missing(loaded.spans, loaded.history):
             log = layout.history(loaded.agent_id)
             wants.append(Log(log, spans=spans))
             of[log] = loaded

@@ -19,7 +19,7 @@ from strands.types.session import SessionAgent
 
 from .. import codec, layout, records
 from ..context import Context, Delta, Message, Spans, snapshot
-from ..errors import Corrupt, TooLarge, Unserializable
+from ..errors import TooLarge, Unserializable
 from ..stores.base import MAX_ENTRY
 from .jobs import Job
 from .loading import LoadedAgent
@@ -79,18 +79,9 @@ class TrackedAgent:
     # ----------------------------------------------------------------------------------------------------- restoring
 
     def restore(self, agent: LocalAgent, loaded: LoadedAgent) -> None:
-        """Make the fresh agent what the stored one was.
-
-        Raises:
-            Corrupt: What is stored contradicts itself; the agent was not changed.
-        """
+        """Make the fresh agent what the stored one was."""
         assert loaded.agent is not None
         stored = loaded.agent
-        stateful = bool(getattr(agent.model, "stateful", False))
-        try:
-            messages = self.context.restore(loaded.stored.spans or (), loaded.history, loaded.variants)
-        except (KeyError, TypeError, AssertionError) as error:
-            raise Corrupt(layout.context(self.agent_id), f"it names entries that are not there ({error})") from error
         agent.state = _state(stored.state or {})
         internal: dict[str, Any] = {}
         if stored.interrupts is not None:
@@ -98,13 +89,13 @@ class TrackedAgent:
         if stored.model_state is not None:
             internal["model_state"] = stored.model_state
         SessionAgent(self.agent_id, {}, {}, internal).initialize_internal_state(agent)
-        self._restore_manager(agent, loaded.stored.conversation_manager)
-        if stateful:
+        self._restore_manager(agent, loaded.conversation_manager)
+        if getattr(agent.model, "stateful", False):
             # the model's server has the conversation; the history goes on, the context starts afresh as it did live
             self.context.slots = []
             return
-        agent.messages = repaired(messages)  # type: ignore[assignment]
-        if agent.messages is not messages:
+        agent.messages = repaired(loaded.messages)  # type: ignore[assignment]
+        if agent.messages is not loaded.messages:
             logger.warning(
                 "agent_id=<%s>, session_id=<%s> | tool uses without results (or results without uses) were repaired",
                 self.agent_id,
