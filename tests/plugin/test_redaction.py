@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from strands import Agent
+from strands.agent.conversation_manager import SummarizingConversationManager
 from strands.hooks import BeforeModelCallEvent, MessageAddedEvent
 from strands.types.exceptions import EventLoopException
 
-from strands_session_store import StoreError, Unavailable, open_store
+from strands_session_store import SQLiteSessionManager, StoreError, Unavailable, open_store
 from strands_session_store.errors import InDoubt
 from strands_session_store.layout import session_space
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores.base import Append, Docs, Log, PutDoc, Replace
 from strands_session_store.testing.faults import FaultyStore
-from strands_session_store.testing.models import Reply, ToolCall
+from strands_session_store.testing.models import Reply, ScriptedModel, ToolCall
 
 from .children import build
 
@@ -191,3 +194,29 @@ def test_what_came_before_an_unscrubbable_message_is_stored_all_the_same(store: 
     with pytest.raises(StoreError, match="dictionary is missing"):
         manager.flush()
     assert [e.message for e in Sessions(store).history("s", "default").entries.values()] == agent.messages[:1]
+
+
+def test_a_summary_is_scrubbed_wherever_it_is_kept(tmp_path: Path) -> None:
+    def scrub(message: Any) -> Any:
+        for block in message["content"]:
+            if "text" in block:
+                block["text"] = block["text"].replace("4711", "****")
+        return message
+
+    path = tmp_path / "summary.db"
+    manager = SQLiteSessionManager("s", path, before_store=scrub)
+    window = SummarizingConversationManager(summary_ratio=0.8, preserve_recent_messages=1)
+    model = ScriptedModel(lambda messages: "the number is 4711")
+    agent = Agent(model=model, session_manager=manager, conversation_manager=window, callback_handler=None)
+    agent("my number is 4711")
+    agent("again")
+    window.reduce_context(agent)
+    agent("and again")
+    manager.close()
+    assert "4711" in str(agent.messages[0])
+    assert b"4711" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    window = SummarizingConversationManager(summary_ratio=0.8, preserve_recent_messages=1)
+    again = SQLiteSessionManager("s", path)
+    resumed = Agent(model=model, session_manager=again, conversation_manager=window, callback_handler=None)
+    assert len(resumed.messages) == len(agent.messages)
+    assert window.get_state()["summary_message"] == resumed.messages[0]

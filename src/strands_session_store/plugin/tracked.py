@@ -18,7 +18,7 @@ from strands.agent.state import AgentState
 from strands.types.session import SessionAgent
 
 from .. import codec, layout, records
-from ..context import Context, Delta, Message, Spans, snapshot
+from ..context import Context, Delta, Message, Spans, same, snapshot
 from ..errors import TooLarge, Unserializable
 from ..stores.base import MAX_ENTRY
 from .jobs import Job
@@ -89,7 +89,7 @@ class TrackedAgent:
         if stored.model_state is not None:
             internal["model_state"] = stored.model_state
         SessionAgent(self.agent_id, {}, {}, internal).initialize_internal_state(agent)
-        self._restore_manager(agent, loaded.conversation_manager)
+        self._restore_manager(agent, loaded.conversation_manager, loaded.messages)
         if getattr(agent.model, "stateful", False):
             # the model's server has the conversation; the history goes on, the context starts afresh as it did live
             self.context.slots = []
@@ -102,13 +102,13 @@ class TrackedAgent:
                 self._session_id,
             )
 
-    def _restore_manager(self, agent: LocalAgent, stored: Any) -> None:
+    def _restore_manager(self, agent: LocalAgent, stored: Any, messages: list[Message]) -> None:
         manager = getattr(agent, "conversation_manager", None)
         if manager is None or stored is None:
             return
         try:
             # what it would prepend (a summary) is in the context already
-            manager.restore_from_session(snapshot(stored))
+            manager.restore_from_session(_with_summary(snapshot(stored), messages))
         except (ValueError, KeyError, TypeError) as error:
             logger.warning(
                 "agent_id=<%s>, session_id=<%s>, stored=<%s>, now=<%s> | the conversation manager is another one; its "
@@ -248,7 +248,8 @@ class TrackedAgent:
 
     def _context_document(self, spans: Spans, manager: Any) -> bytes:
         self._last_spans, self._last_manager = spans, snapshot(manager)
-        record = records.Context(spans=spans, conversation_manager=self._last_manager)
+        kept = _without_summary(self._last_manager, self.context)
+        record = records.Context(spans=spans, conversation_manager=kept)
         encoded = codec.dump_document(record)
         if len(encoded) > MAX_ENTRY:  # no error: the messages of this sync have to be stored whatever a manager keeps
             logger.error(
@@ -302,6 +303,24 @@ def _state(data: dict[str, Any]) -> AgentState:
     # set as it was: AgentState's own check refuses what an application may have put past it (bytes), and copies again
     state._data = data
     return state
+
+
+def _without_summary(manager: Any, context: Context) -> Any:
+    """The conversation manager's state with only the id of a summary that the context shows: it is stored there, after
+    `before_store` has seen it, and once."""
+    summary = manager.get("summary_message") if isinstance(manager, dict) else None
+    if isinstance(summary, dict) and any(same(slot.message, summary) for slot in context.slots):
+        return {**manager, "summary_message": {"tracking_id": summary["tracking_id"]}}
+    return manager
+
+
+def _with_summary(manager: Any, messages: list[Message]) -> Any:
+    """The state as it was before `_without_summary`; the summary is the live list's own message again."""
+    summary = manager.get("summary_message") if isinstance(manager, dict) else None
+    if isinstance(summary, dict) and summary.keys() == {"tracking_id"}:
+        found = (m for m in messages if m.get("tracking_id") == summary["tracking_id"])
+        return {**manager, "summary_message": next(found, None)}
+    return manager
 
 
 def _name(state: Any) -> str:
