@@ -76,7 +76,7 @@ def test_what_a_dropped_manager_left_is_stored_by_the_next_that_stores(store: Fa
     agent("remember me")
     assert manager.pending > 0
     store.heal()
-    gone = weakref.ref(manager)
+    gone = weakref.ref(manager._session)
     del agent, manager
     collected(gone)
     other, _ = build(store, "other", ["fine"])
