@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import random
-from typing import Any
+from collections import OrderedDict
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -493,3 +494,22 @@ def test_what_can_not_be_compared_counts_as_changed() -> None:
     array = Array()
     assert same({"a": array}, {"a": array})  # identity first
     assert not same({"a": array}, {"a": Array()})
+
+
+def test_what_derives_from_a_container_is_seen_when_it_is_edited_in_place() -> None:
+    """A tool's input or result may be anything that JSON can say."""
+
+    class Pair(NamedTuple):
+        first: list[int]
+
+    class Items(list[int]):
+        pass
+
+    ordered, nested, items = OrderedDict(a=1), Pair([1]), Items([1])
+    live = [{"role": "user", "content": [{"toolResult": {"json": {"x": ordered, "y": nested, "z": items}}}]}]
+    context = Context()
+    context.sync(live)
+    for edit in (lambda: ordered.update(a=2), lambda: nested.first.append(2), lambda: items.append(2)):
+        assert not context.sync(live)
+        edit()
+        assert [shown for _, _, shown in context.sync(live).variants] == live

@@ -42,6 +42,8 @@ REACH = 16
 STALE = 64
 """Variants that may be stale before the long-lived ones are appended anew, beside three for each of these."""
 
+_LEAVES = frozenset({str, int, float, bool, bytes, type(None)})
+
 
 @dataclass(slots=True)
 class Slot:
@@ -84,6 +86,15 @@ def snapshot(value: Any) -> Any:
         return bytes(value)
     if kind is set:
         return set(value)
+    if kind in _LEAVES:
+        return value
+    # subclasses (an OrderedDict, a named tuple) are edited in place as well, and restored as what they derive from
+    if isinstance(value, dict):
+        return {k: snapshot(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [snapshot(v) for v in value]
+    if isinstance(value, tuple):
+        return tuple([snapshot(v) for v in value])
     return value
 
 

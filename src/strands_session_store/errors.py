@@ -55,7 +55,8 @@ class ConflictError(StoreError):
 class TooLarge(StoreError, ValueError):
     """A limit of the port was passed (16 MiB an entry, 32 MiB and 5,000 changes a commit, int64 a counter).
 
-    Nothing was written. The message names the path, the size and the limit.
+    The message names the path, the size and the limit. Nothing was written by the store; a session manager goes on with
+    a placeholder in the place of a message that was too large.
     """
 
 

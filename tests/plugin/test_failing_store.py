@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import gc
 import logging
+import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +17,14 @@ from strands import Agent
 from strands.hooks import AfterInvocationEvent, HookOrder, MessageAddedEvent
 from strands.types.exceptions import EventLoopException
 
-from strands_session_store import ConflictError, StoreError, Unavailable, open_store
+from strands_session_store import ConflictError, StoreError, StoreSessionManager, Unavailable, open_store
 from strands_session_store.errors import InDoubt
 from strands_session_store.layout import session_space
 from strands_session_store.plugin.jobs import Job
 from strands_session_store.plugin.writer import Writer
 from strands_session_store.sessions import Sessions
 from strands_session_store.testing.faults import FaultyStore
+from strands_session_store.testing.models import ScriptedModel
 
 from .children import build, unpaired, wait_for, with_tools
 
@@ -234,3 +240,91 @@ def test_what_may_travel_with_the_next_commit_does_not_make_one_of_its_own(store
     writer.put(job())
     writer.drain_here(10)
     assert (writer.pending, store.count("commit")) == (0, 2)
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+@pytest.mark.parametrize("durability", ["message", "background", "turn"])
+def test_what_a_dropped_manager_left_is_stored_before_the_session_is_read_again(
+    store: FaultyStore, durability: Any, ahead: bool
+) -> None:
+    """A server has a manager a request. One that met an outage is gone by the next request, and that one resumes: what
+    the first left was written behind its back, and refused it (or was refused, and lost)."""
+    agent, manager = build(store, "s", lambda messages: "fine", durability=durability)
+    agent("hello")
+    store.plan("commit", before=Unavailable("down"), times=None)
+    with contextlib.suppress(Unavailable):
+        agent("in the outage")
+    store.heal()
+    gone = weakref.ref(manager._session)
+    del agent, manager
+    # a thread of the pool may be on its way out with the last reference
+    wait_for(lambda: gc.collect() >= 0 and gone() is None)
+
+    if ahead:
+        manager = asyncio.run(StoreSessionManager.open("s", store, durability=durability))
+        agent = Agent(model=ScriptedModel(lambda messages: "fine"), session_manager=manager, callback_handler=None)
+    else:
+        agent, manager = build(store, "s", lambda messages: "fine", durability=durability)
+    assert "in the outage" in str(agent.messages)
+    agent("after it")
+    manager.flush()
+    assert said(store) == agent.messages
+
+
+def test_an_interrupt_behind_a_commit_does_not_take_what_comes_next(store: FaultyStore) -> None:
+    """Ctrl-C in flush(), when the commit was booked: its repetition took the next message out, unwritten."""
+    agent, manager = build(store, "s", lambda messages: "fine")
+    agent("hello")
+
+    def interrupt(record: logging.LogRecord) -> bool:
+        raise KeyboardInterrupt
+
+    log = logging.getLogger("strands_session_store.plugin.writer")
+    log.addFilter(interrupt)  # it has to say that a message was too large
+    try:
+        agent.messages.append({"role": "user", "content": [{"text": "x" * 2**24}]})
+        with pytest.raises(KeyboardInterrupt):
+            manager.flush()
+    finally:
+        log.removeFilter(interrupt)
+    agent.messages.append({"role": "assistant", "content": [{"text": "next"}]})
+    manager.flush()
+    agent("go on")
+    assert [m["tracking_id"] for m in said(store)] == [m["tracking_id"] for m in agent.messages]
+
+
+def test_a_thread_that_can_not_be_started_does_not_make_two_drainers(
+    store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ThreadPoolExecutor.submit() queues the call, then starts a thread; failing that, it raises and keeps the call."""
+    agent, manager = build(store, "s", lambda messages: "fine", durability="background")
+    agent("hello")
+    writer, drained = manager._session.writer, []
+    drain = writer._drain
+    monkeypatch.setattr(writer, "_drain", lambda: drained.append(threading.current_thread().name) or drain())
+    pool, busy, reached = store.offload._ready(), threading.Event(), threading.Semaphore(0)
+
+    def hold() -> None:
+        reached.release()
+        busy.wait(30)
+
+    # every thread that there is has to be busy, and one more allowed
+    waiting = [pool.submit(hold) for _ in range(store.workers - 1)]
+    assert all(reached.acquire(timeout=30) for _ in waiting)
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("session-store"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        agent.messages.append({"role": "user", "content": [{"text": "x"}]})
+        manager.sync_agent(agent)
+    assert drained == ["MainThread"] and manager.pending == 0
+    busy.set()
+    for future in [*waiting, pool.submit(str)]:
+        future.result(30)
+    pool.shutdown()
+    assert drained == ["MainThread"]

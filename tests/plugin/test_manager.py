@@ -398,3 +398,19 @@ def test_delete_session_gives_a_receipt(store: FaultyStore) -> None:
     assert dropped.existed and dropped.entries == 3 and dropped.bytes > 0
     with pytest.raises(SessionNotFoundError):
         Sessions(store).get("s")
+
+
+@pytest.mark.parametrize("option", ["ttl", "timeout"])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), 1e10])
+def test_seconds_that_no_store_takes_are_refused_at_once(option: str, value: float) -> None:
+    with pytest.raises(ValueError, match=option):
+        StoreSessionManager("s", "memory://", **{option: value})
+
+
+def test_a_key_of_the_state_that_can_not_be_stored_is_an_error_that_names_it() -> None:
+    agent = Agent(
+        model=ScriptedModel(["fine"]), session_manager=StoreSessionManager("s", "memory://"), callback_handler=None
+    )
+    agent.state._data["lamps"] = {object(): 1}
+    with pytest.raises(Unserializable, match=r"agent\.state\['lamps'\] \(a key of it\)"):
+        agent("hello")

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from strands import Agent
+from strands import Agent, tool
 from strands.agent.conversation_manager import SummarizingConversationManager
 from strands.hooks import BeforeModelCallEvent, MessageAddedEvent
+from strands.multiagent import GraphBuilder
 from strands.types.exceptions import EventLoopException
 
-from strands_session_store import SQLiteSessionManager, StoreError, Unavailable, open_store
+from strands_session_store import SQLiteSessionManager, StoreError, StoreSessionManager, Unavailable, codec, open_store
 from strands_session_store.errors import InDoubt
 from strands_session_store.layout import session_space
+from strands_session_store.records import Message
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores.base import Append, Docs, Log, PutDoc, Replace
 from strands_session_store.testing.faults import FaultyStore
@@ -220,3 +222,63 @@ def test_a_summary_is_scrubbed_wherever_it_is_kept(tmp_path: Path) -> None:
     resumed = Agent(model=model, session_manager=again, conversation_manager=window, callback_handler=None)
     assert len(resumed.messages) == len(agent.messages)
     assert window.get_state()["summary_message"] == resumed.messages[0]
+
+
+@pytest.mark.parametrize("returned", [None, "text", {"role": "user"}])
+def test_before_store_that_returns_no_message_stores_nothing_unreadable(store: FaultyStore, returned: Any) -> None:
+    """As one does that edits the message in place and forgets to return it."""
+    wrong = [True]
+    agent, manager = build(
+        store, "s", lambda messages: "fine", before_store=lambda message: returned if wrong else message
+    )
+    with pytest.raises(StoreError, match="before_store returned"):
+        agent("hello")
+    assert build(store, "s")[0].messages == []
+    wrong.clear()
+    manager.flush()
+    assert build(store, "s")[0].messages == agent.messages
+
+
+def test_before_store_can_not_change_what_a_message_is_known_by(store: FaultyStore) -> None:
+    agent, _ = build(
+        store, "s", ["hi"], before_store=lambda message: {"role": message["role"], "content": message["content"]}
+    )
+    agent("hello")
+    assert [m["tracking_id"] for m in build(store, "s")[0].messages] == [m["tracking_id"] for m in agent.messages]
+
+
+@pytest.mark.parametrize("how", ["redacted", "scrubbed"])
+def test_the_text_of_a_tools_error_is_nowhere_but_in_its_result(store: FaultyStore, how: str) -> None:
+    @tool
+    def fails() -> str:
+        """Fails."""
+        raise LookupError(SECRET)
+
+    def scrub(message: Any) -> Any:
+        return {**message, "content": [{"text": "scrubbed"}]}
+
+    agent, _ = build(
+        store,
+        "s",
+        [ToolCall("fails"), REDACTED if how == "redacted" else "fine"],
+        tools=[fails],
+        before_store=scrub if how == "scrubbed" else None,
+    )
+    agent("use the tool")
+    assert b"LookupError" in everything(store) and b"xyzzy" not in everything(store)
+
+
+@pytest.mark.parametrize("durability", ["message", "background", "turn"])
+def test_what_a_node_was_told_is_redacted_in_its_history(store: FaultyStore, durability: Any) -> None:
+    """A node's agent has no session manager that Strands could tell."""
+    node = Agent(model=ScriptedModel([REDACTED, "fine"]), callback_handler=None)
+    builder = GraphBuilder()
+    builder.add_node(node, "node")
+    builder.set_execution_timeout(60)
+    builder.set_graph_id("g")
+    builder.set_session_manager(StoreSessionManager("s", store, durability=durability))
+    builder.build()(SECRET)
+    log = "multi_agents/g/nodes/node/messages"
+    view = store.store.read(session_space("s", None), Log(log, spans=[(0, None)])).logs[log]
+    assert [codec.load(Message, data, log).message for data in view.entries.values()] == node.messages
+    assert "[redacted]" in str(node.messages)

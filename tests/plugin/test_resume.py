@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from strands import Agent, ToolContext, tool
+from strands.agent.conversation_manager import SlidingWindowConversationManager
 from strands.hooks import AfterInvocationEvent, HookOrder
 
-from strands_session_store import StoreSessionManager, layout, open_store
+from strands_session_store import ConflictError, StoreSessionManager, Unavailable, layout, open_store
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores.base import Store, Trim
+from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import ScriptedModel, ToolCall
 
 from .children import Parent
@@ -126,3 +129,74 @@ def test_what_code_says_of_the_system_prompt_wins(store: Store) -> None:
     second("hello")
     assert isinstance(second.model, ScriptedModel)
     assert second.model.calls[0].system_prompt == "as it is now"
+
+
+def test_an_agent_new_to_its_session_is_built_without_reading_when_loaded_ahead(store: Store) -> None:
+    faulty = FaultyStore(store)
+    agent_of(faulty, ["fine"])("hello")
+
+    async def main() -> None:
+        manager = await StoreSessionManager.open("s", faulty, agent_ids=["other"])
+        reads = faulty.count("read")
+        Agent(model=ScriptedModel([]), agent_id="other", session_manager=manager, callback_handler=None)
+        assert faulty.count("read") == reads
+
+    asyncio.run(main())
+
+
+def test_a_session_deleted_under_an_agent_that_has_to_read_on_is_a_conflict(store: Store) -> None:
+    """A snapshot from before the resume was loaded: what the resume left out is looked up, and is no longer there."""
+
+    def agent() -> Agent:
+        return agent_of(store, lambda messages: "fine", conversation_manager=SlidingWindowConversationManager(2))
+
+    first = agent()
+    first("one")
+    early = [dict(message) for message in first.messages]
+    for _ in range(30):
+        first("more")
+    again = agent()
+    again.messages[:] = early  # type: ignore[assignment]
+    Sessions(store).delete("s")
+    with pytest.raises(ConflictError, match="deleted"):
+        again("go on")
+
+
+def resumed_long(store: Store, **options: Any) -> tuple[Agent, list[Any], int]:
+    """An agent whose resume left most of the history out, the first messages of it, and its length."""
+
+    def agent(**options: Any) -> Agent:
+        manager = StoreSessionManager("s", store, **options)
+        window = SlidingWindowConversationManager(2)
+        model = ScriptedModel(lambda messages: "fine")
+        return Agent(model=model, session_manager=manager, conversation_manager=window, callback_handler=None)
+
+    first = agent()
+    first("one")
+    early = [dict(message) for message in first.messages]
+    for _ in range(30):
+        first("more")
+    return agent(**options), early, Sessions(store).history("s", "default").length
+
+
+def test_old_messages_that_a_hook_brings_back_behind_a_run_are_not_said_again(store: Store) -> None:
+    agent, early, length = resumed_long(store)
+    agent.hooks.add_callback(AfterInvocationEvent, lambda event: agent.messages.__setitem__(slice(None), early))
+    agent("go on")
+    history = Sessions(store).history("s", "default", limit=1000)
+    ids = [entry.message["tracking_id"] for entry in history.entries.values()]
+    assert len(set(ids)) == len(ids) == length + 2
+
+
+@pytest.mark.parametrize("durability", ["background", "turn"])
+def test_a_turn_that_does_not_wait_for_the_store_does_not_fail_with_its_reads(store: Store, durability: Any) -> None:
+    faulty = FaultyStore(store)
+    agent, early, length = resumed_long(faulty, durability=durability)
+    agent.messages[:] = early
+    faulty.plan("read", before=Unavailable("down"), times=None)
+    agent("go on")
+    faulty.heal()
+    agent("and on")
+    history = Sessions(store).history("s", "default", limit=1000)
+    ids = [entry.message["tracking_id"] for entry in history.entries.values()]
+    assert len(set(ids)) == len(ids) == length + 4 and history.entries[length].message["content"] == [{"text": "go on"}]

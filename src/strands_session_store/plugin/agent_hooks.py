@@ -11,6 +11,7 @@ BidiAgentStop, BidiBeforeConnectionRestart   store                              
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from strands.bidi.hooks import BidiAgentStopEvent, BidiBeforeConnectionRestartEvent
@@ -36,6 +37,8 @@ from .tracked import TrackedAgent
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
+
+logger = logging.getLogger(__name__)
 
 
 class AgentHooks:
@@ -97,7 +100,7 @@ class AgentHooks:
 
     def recall_all(self) -> None:
         """What has to come before `enqueue_all`. Blocks where there is something to read, which is rare."""
-        for tracked in self._agents.values():
+        for tracked in list(self._agents.values()):  # another thread may be building an agent
             if tracked.unsure():
                 self._session.recall_here(tracked)
 
@@ -108,12 +111,11 @@ class AgentHooks:
                 await self._session.recall(tracked)
 
     async def _before_invocation(self, event: BeforeInvocationEvent) -> None:
-        if (tracked := self._tracked(event.agent)).unsure(event.messages or ()):
-            await self._session.recall(tracked)
+        sure = await self._sure(event.agent, prompt=event.messages or ())
         with self._session.lock:
             tracked = self._tracked(event.agent)
             # a new agent is stored with its first message
-            edited = self._session.put(Job(tracked.fence) if tracked.untouched else tracked.sync())
+            edited = self._session.put(tracked.sync() if sure and not tracked.untouched else Job(tracked.fence))
             job = Job(tracked.fence)
             recorder.abandoned(job, tracked)
             tracked.run = recorder.opened(job, agent_id=tracked.agent_id)
@@ -123,11 +125,11 @@ class AgentHooks:
             await self._session.during()
 
     async def _message_added(self, event: MessageAddedEvent[LocalAgent] | MessageUpdatedEvent[LocalAgent]) -> None:
-        if (tracked := self._tracked(event.agent)).unsure(announced=event.message):
-            await self._session.recall(tracked)
+        sure = await self._sure(event.agent, announced=event.message)
         with self._session.lock:
             tracked = self._tracked(event.agent)
-            self._session.put(tracked.sync(event.message))  # type: ignore[arg-type]
+            if sure:
+                self._session.put(tracked.sync(event.message))  # type: ignore[arg-type]
             outside = tracked.run is None
         await self._session.during(outside=outside)
 
@@ -137,20 +139,43 @@ class AgentHooks:
             self._session.put(recorder.tool_call(event, tracked, tracked.agent_id), at_once=False)
 
     async def _after_invocation(self, event: AfterInvocationEvent) -> None:
-        ending = recorder.ending(event)
+        ending, cancelled = recorder.ending(event), recorder.being_cancelled()
+        sure = await self._sure(event.agent, wait=not cancelled)
         with self._session.lock:
             tracked = self._tracked(event.agent)
-            job = tracked.sync()
+            job = tracked.sync() if sure else Job(tracked.fence)
             if tracked.run is not None:
                 recorder.closed(job, tracked.run, **ending)
                 tracked.run = None
             self._session.put(job)
-        await self._session.at_end(cancelled=recorder.being_cancelled())
+        await self._session.at_end(cancelled=cancelled)
 
     async def _pause(self, event: BidiAgentStopEvent | BidiBeforeConnectionRestartEvent) -> None:
-        with self._session.lock:
-            self._session.put(self._tracked(event.agent).sync())
+        if await self._sure(event.agent):
+            with self._session.lock:
+                self._session.put(self._tracked(event.agent).sync())
         await self._session.at_end()
+
+    async def _sure(self, agent: Any, *, prompt: Any = (), announced: Any = None, wait: bool = True) -> bool:
+        """Whether it can be told what is new of an agent; what it takes is read. If not, a later hook stores it."""
+        if not (tracked := self._tracked(agent)).unsure(prompt, announced):
+            return True
+        if not wait:
+            return False
+        try:
+            await self._session.recall(tracked)
+        except StoreError as error:
+            if self._session.durability == "message":
+                raise
+            logger.warning(
+                "agent_id=<%s>, session_id=<%s> | the rest of the history can not be read, so what is new is stored by "
+                "a later hook: %s",
+                tracked.agent_id,
+                self._session.session_id,
+                str(error),
+            )
+            return False
+        return True
 
     def _tracked(self, agent: Any) -> TrackedAgent:
         tracked = self._agents.get(agent.agent_id)

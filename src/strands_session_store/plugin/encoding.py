@@ -2,7 +2,7 @@
 
 Rule 1. What has no encoding is kept as a placeholder; each kind of it is logged once.
 Rule 2. What is past the limit of an entry keeps its place: a text stands for its content, and a TooLarge goes with it.
-Rule 3. When `before_store` raises, so does this, and nothing of the job is kept.
+Rule 3. When `before_store` raises, or returns no message, so does this, and nothing of the job is kept.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Encoder:
         """The job as changes, and what is to be told to whoever waits for it although it will be stored.
 
         Raises:
-            Exception: What ``before_store`` raised.
+            Exception: What ``before_store`` raised; TypeError when it returned no message.
         """
         problem: StoreError | None = None
 
@@ -42,7 +42,14 @@ class Encoder:
             nonlocal problem
             scrub = self._before_store
             if scrub and isinstance(record, records.Message | records.Variant) and record.message is not None:
-                record = record.model_copy(update={"message": scrub(snapshot(record.message))})
+                kept = scrub(snapshot(record.message))
+                if not isinstance(kept, dict) or not isinstance(kept.get("content"), list) or "role" not in kept:
+                    # stored, it could never be read again
+                    raise TypeError(
+                        f"before_store returned a {type(kept).__name__}, not a message with role and content"
+                    )
+                # its id is what redaction and a resume know it by
+                record = record.model_copy(update={"message": {**kept, "tracking_id": record.message["tracking_id"]}})
             data = codec.dump(record, lost=lambda place, kind: self._report(path, place, kind))
             if len(data) <= MAX_ENTRY:
                 return data

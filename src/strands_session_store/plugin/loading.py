@@ -64,6 +64,8 @@ class Loaded:
     """None: there is no such session."""
     agents: dict[str, LoadedAgent] = field(default_factory=dict)
     multi_agents: dict[str, LoadedMultiAgent] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+    """Ids of the agents that the session has, when one was asked for that it has not."""
 
 
 def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_ids: Iterable[str] = ()) -> Loaded:
@@ -95,6 +97,8 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
     runs = [codec.load(records.Run, d.data, path) for path, d in look.docs.items() if path.startswith(layout.OPEN_RUNS)]
     for id in agent_ids:
         loaded.agents[id] = _agent(look, id, [run for run in runs if run.agent_id == id])
+    if session is not None and any(agent.agent is None for agent in loaded.agents.values()):
+        loaded.others = agents_in(store, space)
     _further(store, space, loaded.agents.values())
     for agent in loaded.agents.values():
         # here and not where the agent is built: `open` does it off the event loop
@@ -176,7 +180,8 @@ def _pages(span: Span, size: int) -> Iterable[Span]:
 
 
 def _read_page(store: Store, space: Space, log: str, page: Span) -> LogView:
-    return read_whole(store, space, Log(log, spans=[page])).logs[log]
+    # a session that was dropped meanwhile reads as empty; the next commit says so
+    return read_whole(store, space, Log(log, spans=[page])).logs.get(log, _NO_LOG)
 
 
 def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
@@ -212,7 +217,7 @@ def _further(store: Store, space: Space, agents: Iterable[LoadedAgent]) -> None:
     if wants:
         look = read_whole(store, space, *wants)
         for log, loaded in of.items():
-            loaded.history.update(_messages(look.logs[log], log))
+            loaded.history.update(_messages(look.logs.get(log, _NO_LOG), log))
 
 
 def _record(look: Look, path: str, kind: type[codec.R]) -> codec.R | None:

@@ -6,6 +6,7 @@ BeforeMultiAgentInvocation    open a run, for the next commit                   
 AfterNodeCall                 store progress                                      message
 AfterMultiAgentInvocation     store progress (all there is of an interrupted node); end the run    all
 MessageAdded of a node        store what it said                                  message
+model called by a node        store its redaction, with the next commit           none
 AfterToolCall of a node       note the tool call, for the next commit             none
 """
 
@@ -15,9 +16,11 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from strands.hooks import (
+    AfterModelCallEvent,
     AfterMultiAgentInvocationEvent,
     AfterNodeCallEvent,
     AfterToolCallEvent,
+    BeforeModelCallEvent,
     BeforeMultiAgentInvocationEvent,
     HookOrder,
     HookRegistry,
@@ -119,7 +122,17 @@ class MultiAgentHooks:
             with self._session.lock:
                 self._session.put(recorder.tool_call(event, tracked, "/".join(path)), at_once=False)
 
+        def before_model_call(event: BeforeModelCallEvent) -> None:
+            tracked.asks(path, event.agent.messages)  # type: ignore[arg-type]
+
+        def after_model_call(event: AfterModelCallEvent) -> None:
+            with self._session.lock:
+                job = tracked.answered(path, event.agent.messages)  # type: ignore[arg-type]
+                self._session.put(job, at_once=False)
+
         hooks.add_callback(MessageAddedEvent, message_added)
+        hooks.add_callback(BeforeModelCallEvent, before_model_call, order=HookOrder.SDK_LAST)
+        hooks.add_callback(AfterModelCallEvent, after_model_call, order=HookOrder.SDK_FIRST)
         hooks.add_callback(AfterToolCallEvent, after_tool_call, order=HookOrder.SDK_LAST)
 
     def _follow(self, tracked: TrackedMultiAgent, outermost: weakref.ref[MultiAgentBase], hooks: HookRegistry) -> None:

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from strands import Agent
 from strands.multiagent.base import MultiAgentBase
 
 from .. import codec, layout, records
-from ..context import Message, ensure_id, snapshot
+from ..context import Message, ensure_id, same, snapshot
 from ..errors import TooLarge
 from ..stores.base import MAX_ENTRY
 from .jobs import LAST, Job
@@ -63,6 +63,8 @@ class TrackedMultiAgent:
         self._last: dict[NodePath, Any] = {}
         self._said: dict[NodePath, str] = {}
         """Node -> tracking id of the message it was last heard to say."""
+        self._asked: dict[NodePath, Message] = {}
+        """Node -> a copy of its last message, while its model is being asked."""
         self._created = {path: state.created for path, state in loaded.states.items()}
 
     def restore(self, source: MultiAgentBase, loaded: LoadedMultiAgent) -> None:
@@ -78,7 +80,7 @@ class TrackedMultiAgent:
         Raises:
             TooLarge: Its state, encoded, is past the limit.
         """
-        job = Job(self.fence)
+        job, states = Job(self.fence), dict[NodePath, Any]()
         for inner_path, inner in orchestrators_in(source, path):
             state = inner.serialize_state()
             if state == self._last.get(inner_path):
@@ -87,8 +89,9 @@ class TrackedMultiAgent:
             data = codec.dump_document(records.MultiAgent(multi_agent_id=inner.id, created=created, state=state))
             if len(data) > MAX_ENTRY:
                 raise TooLarge(f"the state of {inner.id!r} takes {len(data):,} bytes, the limit is {MAX_ENTRY:,}")
-            self._last[inner_path] = snapshot(state)
+            states[inner_path] = snapshot(state)
             job.docs[layout.node_state(self.multi_agent_id, inner_path)] = data
+        self._last |= states  # noted when none was refused: what is noted has to reach the queue
         return job
 
     def said(self, path: NodePath, message: Message) -> Job:
@@ -105,4 +108,21 @@ class TrackedMultiAgent:
             self._said[path] = found
             job.append(log, record)
             count(job, record.message)
+        return job
+
+    def asks(self, path: NodePath, messages: Sequence[Message]) -> None:
+        """A node's agent is about to call its model."""
+        if messages:
+            self._asked[path] = snapshot(messages[-1])
+
+    def answered(self, path: NodePath, messages: Sequence[Message]) -> Job:
+        """The model has answered, and may have had the last message redacted: in place, and without an event."""
+        job = Job(self.fence)
+        before, last = self._asked.pop(path, None), messages[-1] if messages else None
+        if before is None or last is None or same(before, last):
+            return job
+        if before.get("tracking_id") == ensure_id(last) == self._said.get(path):
+            now = round(time.time(), 3)
+            log = layout.node_history(self.multi_agent_id, path)
+            job.replaces[log, LAST] = records.Message(message=snapshot(last), at=now, redacted=now)
         return job

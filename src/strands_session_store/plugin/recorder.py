@@ -116,7 +116,8 @@ def tool_call(event: AfterToolCallEvent[Any], caller: Caller, agent_id: str) -> 
         name=event.tool_use["name"],
         tool_use_id=use_id,
         status="cancelled" if event.cancel_message is not None else event.result.get("status"),
-        error=described(event.exception) if event.exception is not None else event.cancel_message,
+        # its text is in the tool result, where a redaction and before_store reach it
+        error=type(event.exception).__name__ if event.exception is not None else None,
         milliseconds=None if event.duration is None else round(event.duration * 1000, 3),
         attempt=caller.attempts[use_id],
     )

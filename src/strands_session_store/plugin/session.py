@@ -14,10 +14,10 @@ from typing import Literal
 
 from .. import layout
 from ..errors import ConflictError, SessionNotFoundError, StoreError, Unavailable
-from ..stores.base import Store
+from ..stores.base import Space, Store
 from .encoding import BeforeStore
 from .jobs import Job
-from .loading import Loaded, LoadedAgent, LoadedMultiAgent, agents_in, ids_in, load
+from .loading import Loaded, LoadedAgent, LoadedMultiAgent, ids_in, load
 from .tracked import TrackedAgent
 from .waiting import settle
 from .writer import Writer
@@ -48,6 +48,16 @@ def _store_what_is_left() -> None:
             writer = _left.popleft()
             _tried.append(writer)
             writer.start()
+
+
+def _store_what_is_left_of(space: Space, timeout: float) -> None:
+    """Before a session is read: what a dropped session manager of it left has to be in it, or it would be written
+    behind the reader's back, and one of the two would be refused."""
+    _store_what_is_left()  # all of them are in `_tried` then, which no finalizer touches
+    for writer in list(_tried):
+        if writer.space == space and not writer.idle:
+            with contextlib.suppress(StoreError):  # it is logged; the reader's own read tells of a store that is down
+                writer.drain_here(timeout)
 
 
 def _at_exit() -> None:
@@ -92,7 +102,7 @@ class LiveSession:
         self.writer = Writer(store, self.space, ttl=ttl, before_store=before_store)
         # one lock for all of a session: looking and enqueueing are one step, or two hooks could swap places
         self.lock = threading.RLock()
-        self._durability = durability
+        self.durability = durability
         self._auto_create = auto_create
         self._ahead: Loaded | None = None
         _live.add(self)
@@ -111,6 +121,7 @@ class LiveSession:
         Raises:
             SessionNotFoundError: No such session, and it is not to be created.
         """
+        _store_what_is_left_of(self.space, self.timeout)
         loaded = load(self.store, self.space, agent_ids, multi_agent_ids)
         if loaded.session is None and not self._auto_create:
             owner = f" of user {self.user_id!r}" if self.user_id is not None else ""
@@ -134,13 +145,13 @@ class LiveSession:
         if found is None or loaded is None:
             loaded = self.read([agent_id])
             found = loaded.agents[agent_id]
-        if found.agent is None and loaded.session is not None and (others := agents_in(self.store, self.space)):
+        if found.agent is None and loaded.others:
             logger.warning(
                 "agent_id=<%s>, session_id=<%s>, agents=<%s> | the session has no such agent: it starts with an empty "
                 "history",
                 agent_id,
                 self.session_id,
-                ", ".join(others),
+                ", ".join(loaded.others),
             )
         return found
 
@@ -184,7 +195,7 @@ class LiveSession:
     def start(self) -> None:
         """Have the queue written, unless it is to wait for the end of the invocation."""
         _store_what_is_left()
-        if self._durability != "turn":
+        if self.durability != "turn":
             self.writer.start()
 
     async def during(self, *, outside: bool = False) -> None:
@@ -193,7 +204,7 @@ class LiveSession:
         Args:
             outside: There is no invocation whose end could be waited for.
         """
-        if self._durability == "message" or outside:
+        if self.durability == "message" or outside:
             await self.settled()
         else:
             self.start()
@@ -210,7 +221,7 @@ class LiveSession:
         try:
             await self.settled(min(self.timeout, CANCELLED_SECONDS) if cancelled else self.timeout)
         except StoreError as error:
-            if not cancelled and (self._durability == "message" or isinstance(error, ConflictError)):
+            if not cancelled and (self.durability == "message" or isinstance(error, ConflictError)):
                 raise
 
     async def settled(self, timeout: float | None = None) -> None:

@@ -36,6 +36,8 @@ _USAGE = {
     "cache_read_input_tokens": "cacheReadInputTokens",
     "cache_write_input_tokens": "cacheWriteInputTokens",
 }
+_MOST_TOKENS = 10**12
+"""Of one message: more is taken for nonsense, so that no counter ever comes near int64."""
 _STATE = "['state']"
 """How the codec names a place in the state."""
 
@@ -190,7 +192,7 @@ class TrackedAgent:
         history, variants = layout.history(self.agent_id), layout.variants(self.agent_id)
         for index, message in delta.appended:
             job.append(history, records.Message(message=message, at=now), at=index)
-            count(job, message, self.run)
+            count(job, message)
             if self.run is not None and self.run.first_message is None:
                 self.run = self.run.model_copy(update={"first_message": index})
         redacted = now if delta.redacted else None
@@ -279,23 +281,28 @@ class TrackedAgent:
         return manager.get_state() if isinstance(agent, Agent) and manager is not None else None
 
 
-def count(job: Job, message: Message, run: records.Run | None = None) -> None:
+def count(job: Job, message: Message) -> None:
     """Add a new message to the session's counters."""
     job.add("messages", 1)
-    usage = (message.get("metadata") or {}).get("usage") or {}
-    for counter, key in _USAGE.items():
-        job.add(counter, int(usage.get(key) or 0))
+    for counter, tokens in _tokens(message).items():
+        job.add(counter, tokens)
 
 
 def add_usage(usage: records.Usage, messages: list[Message]) -> records.Usage:
     """The usage plus that of the messages; what no message reports stays None."""
     total = usage.model_dump()
     for message in messages:
-        reported = (message.get("metadata") or {}).get("usage") or {}
-        for name, key in _USAGE.items():
-            if reported.get(key) is not None:
-                total[name] = (total[name] or 0) + int(reported[key])
+        for name, tokens in _tokens(message).items():
+            total[name] = (total[name] or 0) + tokens
     return records.Usage(**total)
+
+
+def _tokens(message: Message) -> dict[str, int]:
+    """What a message reports. Metadata is anybody's: what is no number of tokens is no reason to refuse the message."""
+    metadata = message.get("metadata")
+    usage = metadata.get("usage") if isinstance(metadata, dict) else None
+    reported = {name: usage.get(key) for name, key in _USAGE.items()} if isinstance(usage, dict) else {}
+    return {name: int(n) for name, n in reported.items() if isinstance(n, int | float) and 0 <= n <= _MOST_TOKENS}
 
 
 def _state(data: dict[str, Any]) -> AgentState:

@@ -84,7 +84,7 @@ class Writer:
 
     def __init__(self, store: Store, space: Space, *, ttl: float | None, before_store: BeforeStore | None) -> None:
         self.incarnation: str | None = None
-        self._store, self._space, self._ttl = store, space, ttl
+        self._store, self.space, self._ttl = store, space, ttl
         self._encoder = Encoder(space.id, before_store)
         self._numbers = self._wanted = 0
         self._versions: dict[str, Version] = {}
@@ -139,10 +139,18 @@ class Writer:
         """See to it that the queue is being drained, on the store's pool."""
         if not self._claim():
             return
+        once = threading.Lock()
+
+        def drain() -> None:
+            if once.acquire(blocking=False):
+                self._drain()
+
         try:
-            self._store.offload.submit(self._drain)
-        except RuntimeError:  # the interpreter is ending and starts no threads any more
-            self._drain()
+            self._store.offload.submit(drain)
+        except RuntimeError:
+            # the interpreter is ending, or no thread can be started just now; but then the pool has taken the call
+            # before it found out, and another thread of it may come to it: one of the two drains
+            drain()
 
     def leave(self) -> None:
         """The interpreter is ending: try for the last time to store what is pending."""
@@ -174,8 +182,8 @@ class Writer:
     def overdue(self, timeout: float) -> InDoubt:
         """The error for a wait that took too long, in the log too. What is on its way stays so, in its order."""
         text = f"the store has not answered within {timeout:g} s"
-        logger.warning("session_id=<%s>, pending=<%d> | %s", self._space.id, self.pending, text)
-        return InDoubt(f"session {self._space.id!r}: {text}; writes on the way: {self.pending}")
+        logger.warning("session_id=<%s>, pending=<%d> | %s", self.space.id, self.pending, text)
+        return InDoubt(f"session {self.space.id!r}: {text}; writes on the way: {self.pending}")
 
     @property
     def pending(self) -> int:
@@ -217,7 +225,7 @@ class Writer:
             logger.log(
                 logging.ERROR if self._last_try else logging.WARNING,
                 "session_id=<%s>, pending=<%d> | not stored, %s: %s",
-                self._space.id,
+                self.space.id,
                 pending,
                 "and lost" if self._last_try else "kept for the next attempt",
                 str(told),  # the error itself leads to the agent, and logs may be kept for long
@@ -259,7 +267,7 @@ class Writer:
 
     def _commit(self, attempt: _Attempt) -> None:
         committed = self._store.commit(
-            self._space, *attempt.changes, commit_id=attempt.commit_id, on=attempt.on, ttl=self._ttl
+            self.space, *attempt.changes, commit_id=attempt.commit_id, on=attempt.on, ttl=self._ttl
         )
         problem = next((q.problem for q in attempt.queued if q.problem is not None), None)
         with self._lock:
@@ -270,13 +278,16 @@ class Writer:
             for change in attempt.changes:
                 if isinstance(change, Append):
                     self._ends[change.log] = committed.indices[change.log] + len(change.entries)
-            for _ in attempt.queued:
+            # by what they are, not by how many: Ctrl-C may come anywhere in here, or behind it in a logger, and has the
+            # attempt repeated that was booked already
+            booked = {id(queued) for queued in attempt.queued}
+            while self._queue and id(self._queue[0]) in booked:
                 self._queue.popleft()
             last = attempt.queued[-1].number
             ready = [future for number, future in self._waiting if number <= last]
             self._waiting = [(number, future) for number, future in self._waiting if number > last]
         if problem is not None:
-            logger.warning("session_id=<%s> | %s", self._space.id, problem)
+            logger.warning("session_id=<%s> | %s", self.space.id, problem)
         for future in ready:
             if problem is None:
                 future.set_result(None)
@@ -284,7 +295,7 @@ class Writer:
                 future.set_exception(problem)
 
     def _refresh(self) -> None:
-        look = self._store.read(self._space, Doc(layout.SESSION))
+        look = self._store.read(self.space, Doc(layout.SESSION))
         if look.incarnation is not None:
             self.exists(look.incarnation, with_session=layout.SESSION in look.docs)
 
@@ -344,13 +355,13 @@ class Writer:
 
     def _explained(self, conflict: ConflictError, attempt: _Attempt) -> ConflictError:
         """The conflict in the user's terms, naming both writers where it was one of ours against another's."""
-        name = f"session {self._space.id!r}"
+        name = f"session {self.space.id!r}"
         if not conflict.path:
             gone = conflict.found is None
             text = f"{name} was {'deleted or has expired' if gone else 'deleted and made anew'} since it was loaded"
             return ConflictError("", conflict.expected, conflict.found, f"{text}; nothing was written. Resume anew.")
         try:
-            look = self._store.read(self._space, *(Doc(fence) for fence in sorted(attempt.fences)))
+            look = self._store.read(self.space, *(Doc(fence) for fence in sorted(attempt.fences)))
             others = [codec.load(records.Writer, doc.data, path) for path, doc in look.docs.items()]
         except StoreError:  # the conflict matters more than who caused it
             others = []
