@@ -350,7 +350,8 @@ class Play:
             # another process went on instead of it: what it still wants to write is refused
             with contextlib.suppress(Exception):
                 self.loop.run_until_complete(stream.aclose())
-            manager._session.writer._queue.clear()
+            for writer in manager._session.writers:
+                writer._queue.clear()
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
         self.store.offload.close()

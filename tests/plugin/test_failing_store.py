@@ -21,7 +21,7 @@ from strands_session_store import ConflictError, StoreError, StoreSessionManager
 from strands_session_store.errors import InDoubt
 from strands_session_store.layout import session_space
 from strands_session_store.plugin.jobs import Job
-from strands_session_store.plugin.writer import Writer
+from strands_session_store.plugin.writer import Presence, Writer
 from strands_session_store.sessions import Sessions
 from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import ScriptedModel
@@ -226,7 +226,7 @@ def test_what_may_travel_with_the_next_commit_does_not_make_one_of_its_own(store
         made.add("counted", 1)
         return made
 
-    writer = Writer(store, session_space("s", None), ttl=None, before_store=None)
+    writer = Writer(store, session_space("s", None), Presence(None), ttl=None, before_store=None)
     held = store.plan("commit", hang="before")
     writer.put(job())
     asked_for = writer.settled()
@@ -299,7 +299,7 @@ def test_a_thread_that_can_not_be_started_does_not_make_two_drainers(
     """ThreadPoolExecutor.submit() queues the call, then starts a thread; failing that, it raises and keeps the call."""
     agent, manager = build(store, "s", lambda messages: "fine", durability="background")
     agent("hello")
-    writer, drained = manager._session.writer, []
+    writer, drained = manager._session.writers[0], []
     drain = writer._drain
     monkeypatch.setattr(writer, "_drain", lambda: drained.append(threading.current_thread().name) or drain())
     pool, busy, reached = store.offload._ready(), threading.Event(), threading.Semaphore(0)

@@ -8,12 +8,15 @@ import socket
 from pathlib import Path
 
 import pytest
+from strands import Agent
 
-from strands_session_store import ConflictError, open_store
+from strands_session_store import ConflictError, StoreSessionManager, open_store
 from strands_session_store.layout import session_space
+from strands_session_store.plugin import Durability
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores.base import Store
 from strands_session_store.stores.memory import MemoryStore
+from strands_session_store.testing.models import ScriptedModel
 
 from .children import Child, Parent, build
 
@@ -182,3 +185,22 @@ def test_two_managers_in_one_process_are_two_writers_too() -> None:
             second("two")
         assert len(set(re.findall(r"pid \d+ \((\S+)\)", str(caught.value)))) == 2
         assert _texts(store) == ["one", "That is done."]
+
+
+@pytest.mark.parametrize("durability", ["message", "background", "turn"])
+def test_an_agent_that_is_refused_does_not_hold_up_the_others_of_its_manager(durability: Durability) -> None:
+    def agent_of(manager: StoreSessionManager, agent_id: str) -> Agent:
+        model = ScriptedModel(lambda messages: "fine")
+        return Agent(model=model, agent_id=agent_id, session_manager=manager, callback_handler=None)
+
+    with MemoryStore() as store:
+        manager = StoreSessionManager("s", store, durability=durability)
+        ada, eve = agent_of(manager, "ada"), agent_of(manager, "eve")
+        ada("one"), eve("one")
+        agent_of(StoreSessionManager("s", store), "ada")("two")
+        with pytest.raises(ConflictError):
+            ada("three")
+        eve("three")
+        assert Sessions(store).history("s", "eve").length == len(eve.messages) == 4
+        with pytest.raises(ConflictError):
+            manager.flush()

@@ -77,20 +77,22 @@ class AgentHooks:
                 stash = lost_stash(agent)
                 if stash is not None and (lost := originals(session.store, session.space, loaded)):
                     refill(stash, lost)
-            session.writer.adopt(tracked.fence, loaded.writer)
+            session.adopt(tracked.fence, loaded.writer)
             self._agents[agent.agent_id] = tracked
 
     def changed(self, agent: LocalAgent, announced: Any = None) -> None:
         """Enqueue what has changed of the agent."""
         with self._session.lock:
-            self._session.put(self._tracked(agent).sync(announced))
-        self._session.start()
+            tracked = self._tracked(agent)
+            self._session.put(tracked.sync(announced))
+        self._session.start(tracked.fence)
 
     def redact(self, agent: LocalAgent, message: Any) -> None:
         """Enqueue the redaction of a message."""
         with self._session.lock:
-            self._session.put(self._tracked(agent).redact(message))
-        self._session.start()
+            tracked = self._tracked(agent)
+            self._session.put(tracked.redact(message))
+        self._session.start(tracked.fence)
 
     def enqueue_all(self) -> None:
         """Enqueue what has changed of each agent; the caller holds the lock."""
@@ -122,7 +124,7 @@ class AgentHooks:
             tracked.attempts.clear()
             self._session.put(job, at_once=False)  # travels with the first message
         if edited:
-            await self._session.during()
+            await self._session.during(tracked.fence)
 
     async def _message_added(self, event: MessageAddedEvent[LocalAgent] | MessageUpdatedEvent[LocalAgent]) -> None:
         sure = await self._sure(event.agent, announced=event.message)
@@ -131,7 +133,7 @@ class AgentHooks:
             if sure:
                 self._session.put(tracked.sync(event.message))  # type: ignore[arg-type]
             outside = tracked.run is None
-        await self._session.during(outside=outside)
+        await self._session.during(tracked.fence, outside=outside)
 
     def _after_tool_call(self, event: AfterToolCallEvent[LocalAgent]) -> None:
         with self._session.lock:
@@ -148,13 +150,13 @@ class AgentHooks:
                 recorder.closed(job, tracked.run, **ending)
                 tracked.run = None
             self._session.put(job)
-        await self._session.at_end(cancelled=cancelled)
+        await self._session.at_end(tracked.fence, cancelled=cancelled)
 
     async def _pause(self, event: BidiAgentStopEvent | BidiBeforeConnectionRestartEvent) -> None:
         if await self._sure(event.agent):
             with self._session.lock:
                 self._session.put(self._tracked(event.agent).sync())
-        await self._session.at_end()
+        await self._session.at_end(self._tracked(event.agent).fence)
 
     async def _sure(self, agent: Any, *, prompt: Any = (), announced: Any = None, wait: bool = True) -> bool:
         """Whether it can be told what is new of an agent; what it takes is read. If not, a later hook stores it."""

@@ -180,7 +180,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
     @property
     def pending(self) -> int:
         """Writes that the store has not acknowledged yet."""
-        return self._session.writer.pending
+        return self._session.pending
 
     def __enter__(self: Self) -> Self:
         return self

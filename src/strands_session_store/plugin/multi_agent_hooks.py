@@ -66,7 +66,7 @@ class MultiAgentHooks:
             loaded = session.take_multi_agent(source.id)
             tracked = TrackedMultiAgent(source, loaded)
             tracked.restore(source, loaded)
-            session.writer.adopt(tracked.fence, loaded.writer)
+            session.adopt(tracked.fence, loaded.writer)
             self._multi_agents[source.id] = weakref.ref(source), tracked
         for path, agent in agents_in(source):
             self._record_node(tracked, path, agent.hooks)
@@ -78,8 +78,9 @@ class MultiAgentHooks:
     def changed(self, source: MultiAgentBase) -> None:
         """Enqueue the orchestrator's progress."""
         with self._session.lock:
-            self._session.put(self._tracked(source).sync(source))
-        self._session.start()
+            tracked = self._tracked(source)
+            self._session.put(tracked.sync(source))
+        self._session.start(tracked.fence)
 
     def enqueue_all(self) -> None:
         """Enqueue the progress of each orchestrator that was invoked; the caller holds the lock."""
@@ -98,8 +99,9 @@ class MultiAgentHooks:
 
     async def _after_node_call(self, event: AfterNodeCallEvent) -> None:
         with self._session.lock:
-            self._session.put(self._tracked(event.source).sync(event.source))
-        await self._session.during()
+            tracked = self._tracked(event.source)
+            self._session.put(tracked.sync(event.source))
+        await self._session.during(tracked.fence)
 
     async def _after_invocation(self, event: AfterMultiAgentInvocationEvent) -> None:
         ending = recorder.ending_of(event.source)
@@ -110,13 +112,13 @@ class MultiAgentHooks:
                 recorder.closed(job, tracked.run, **ending)
                 tracked.run = None
             self._session.put(job)
-        await self._session.at_end(cancelled=recorder.being_cancelled())
+        await self._session.at_end(tracked.fence, cancelled=recorder.being_cancelled())
 
     def _record_node(self, tracked: TrackedMultiAgent, path: NodePath, hooks: HookRegistry) -> None:
         async def message_added(event: MessageAddedEvent[Any]) -> None:
             with self._session.lock:
                 self._session.put(tracked.said(path, event.message))  # type: ignore[arg-type]
-            await self._session.during()
+            await self._session.during(tracked.fence)
 
         def after_tool_call(event: AfterToolCallEvent[Any]) -> None:
             with self._session.lock:
@@ -142,7 +144,7 @@ class MultiAgentHooks:
             if (source := outermost()) is not None:
                 with self._session.lock:
                     self._session.put(tracked.sync(source))
-                await self._session.during()
+                await self._session.during(tracked.fence)
 
         hooks.add_callback(AfterNodeCallEvent, progressed, order=HookOrder.SDK_LAST)
         hooks.add_callback(AfterMultiAgentInvocationEvent, progressed, order=HookOrder.SDK_LAST)

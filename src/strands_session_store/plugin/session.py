@@ -1,4 +1,4 @@
-"""A session in this process: its writer, and who waits how long for it. Hooks enqueue under `lock`, then wait here."""
+"""A session in this process: its writers, and who waits how long for them. Hooks enqueue under `lock`, then wait."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from typing import Literal
 
-from .. import layout
+from .. import codec, layout, records
 from ..errors import ConflictError, SessionNotFoundError, StoreError, Unavailable
-from ..stores.base import Space, Store
+from ..stores.base import Space, Store, Version
 from .encoding import BeforeStore
 from .jobs import Job
 from .loading import Loaded, LoadedAgent, LoadedMultiAgent, ids_in, load
 from .tracked import TrackedAgent
 from .waiting import settle
-from .writer import Writer
+from .writer import Presence, Writer
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def _store_what_is_left_of(space: Space, timeout: float) -> None:
 
 
 def _at_exit() -> None:
-    for writer in [*(session.writer for session in list(_live)), *_left, *_tried]:
+    for writer in [*(writer for session in list(_live) for writer in session.writers), *_left, *_tried]:
         writer.leave()
 
 
@@ -99,19 +100,43 @@ class LiveSession:
         self.store, self.session_id, self.user_id = store, session_id, user_id
         self.space = layout.session_space(session_id, user_id)
         self.timeout = timeout
-        self.writer = Writer(store, self.space, ttl=ttl, before_store=before_store)
+        session = codec.dump_document(records.Session(session_id=session_id, user_id=user_id))
+        self._presence = Presence(session)
+        self._make_writer = partial(Writer, store, self.space, self._presence, ttl=ttl, before_store=before_store)
+        # one for each agent and orchestrator: when one of them is refused, the others go on
+        self._writers: dict[str, Writer] = {}
         # one lock for all of a session: looking and enqueueing are one step, or two hooks could swap places
         self.lock = threading.RLock()
         self.durability = durability
         self._auto_create = auto_create
         self._ahead: Loaded | None = None
         _live.add(self)
-        weakref.finalize(self, _dropped, self.writer).atexit = False
 
     def forked(self) -> None:
         """In a forked child: another thread may have held the lock."""
         self.lock = threading.RLock()
-        self.writer.forked()
+        for writer in self.writers:
+            writer.forked()
+
+    @property
+    def writers(self) -> list[Writer]:
+        return list(self._writers.values())
+
+    @property
+    def pending(self) -> int:
+        """Jobs not yet acknowledged."""
+        return sum(writer.pending for writer in self.writers)
+
+    def adopt(self, fence: str, version: Version | None) -> None:
+        """Have a writer for an agent or orchestrator; the caller holds the lock.
+
+        Args:
+            fence: Path of its writer document.
+            version: Of that document as it was found; None when there was none.
+        """
+        writer = self._writers[fence] = self._make_writer()
+        writer.adopt(fence, version)
+        weakref.finalize(self, _dropped, writer).atexit = False
 
     # ------------------------------------------------------------------------------------------------------- reading
 
@@ -129,7 +154,9 @@ class LiveSession:
                 f"there is no session {self.session_id!r}{owner}; auto_create=True (the default) makes a new one"
             )
         if loaded.incarnation is not None:
-            self.writer.exists(loaded.incarnation, with_session=loaded.session is not None)
+            self._presence.incarnation = loaded.incarnation
+            if loaded.session is not None:
+                self._presence.session = None
         return loaded
 
     async def read_ahead(self, agent_ids: Iterable[str], multi_agent_ids: Iterable[str]) -> None:
@@ -189,55 +216,74 @@ class LiveSession:
             Whether there is something in the queue that is to be started.
         """
         if job:
-            self.writer.put(job)
-        return at_once and self.writer.pending > 0
+            self._writers[job.fence].put(job)
+        return at_once and self._writers[job.fence].pending > 0
 
-    def start(self) -> None:
-        """Have the queue written, unless it is to wait for the end of the invocation."""
+    def start(self, fence: str) -> None:
+        """Have a queue written, unless it is to wait for the end of the invocation."""
         _store_what_is_left()
         if self.durability != "turn":
-            self.writer.start()
+            self._writers[fence].start()
 
-    async def during(self, *, outside: bool = False) -> None:
+    async def during(self, fence: str, *, outside: bool = False) -> None:
         """The end of a hook in mid-invocation: wait if the durability asks for it.
 
         Args:
+            fence: Whose hook.
             outside: There is no invocation whose end could be waited for.
         """
         if self.durability == "message" or outside:
-            await self.settled()
+            await self._settled(self._writers[fence], self.timeout)
         else:
-            self.start()
+            self.start(fence)
 
-    async def at_end(self, *, cancelled: bool = False) -> None:
+    async def at_end(self, fence: str, *, cancelled: bool = False) -> None:
         """The end of the last hook of an invocation: all is stored, or it raises if the durability asks for that.
 
         In the modes that do not wait, the application asked not to depend on the store: what is pending is kept, the
         log says so, flush and close will raise. But a conflict will not pass by itself: that is raised.
 
         Args:
+            fence: Whose hook.
             cancelled: The task is being cancelled. That comes first: no error of a store takes its place.
         """
         try:
-            await self.settled(min(self.timeout, CANCELLED_SECONDS) if cancelled else self.timeout)
+            seconds = min(self.timeout, CANCELLED_SECONDS) if cancelled else self.timeout
+            await self._settled(self._writers[fence], seconds)
         except StoreError as error:
             if not cancelled and (self.durability == "message" or isinstance(error, ConflictError)):
                 raise
 
-    async def settled(self, timeout: float | None = None) -> None:
+    async def settled(self) -> None:
         """Wait until all that is queued now is stored.
 
         Raises:
-            StoreError: It could not be. It stays queued.
+            StoreError: Some of it could not be, though all of it was tried. It stays queued.
         """
-        _store_what_is_left()
-        settled = self.writer.settled()
-        if settled is not None:
-            self.writer.start()
-            seconds = self.timeout if timeout is None else timeout
-            await settle(settled, seconds, lambda: self.writer.overdue(seconds))
+        errors = []
+        for writer in self.writers:
+            try:
+                await self._settled(writer, self.timeout)
+            except StoreError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def drain(self) -> None:
         """As `settled`, blocking, on the calling thread."""
         _store_what_is_left()
-        self.writer.drain_here(self.timeout)
+        errors = []
+        for writer in self.writers:
+            try:
+                writer.drain_here(self.timeout)
+            except StoreError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    async def _settled(self, writer: Writer, seconds: float) -> None:
+        _store_what_is_left()
+        settled = writer.settled()
+        if settled is not None:
+            writer.start()
+            await settle(settled, seconds, lambda: writer.overdue(seconds))

@@ -1,4 +1,4 @@
-"""One session's commits, in the order in which they were asked for.
+"""One agent's commits, in the order in which they were asked for.
 
 Law: a job is enqueued on the caller's thread, before its first await, with its indices already assigned; it stays at
 the head of the queue until the engine has acknowledged it. So nothing is lost, doubled or reordered by a failure, a
@@ -75,21 +75,27 @@ class _Attempt:
     repetition says nothing about the first try."""
 
 
+@dataclass(slots=True)
+class Presence:
+    """What the writers of one session know of its space. Each field is set at once, never two that have to agree."""
+
+    session: bytes | None
+    """The session document, as long as it is not known to be there."""
+    incarnation: str | None = None
+    """None until the space is known to exist."""
+
+
 class Writer:
-    """The FIFO of one session.
+    """The FIFO of one agent or orchestrator of a session, and of the nodes that an orchestrator speaks for."""
 
-    Attributes:
-        incarnation: Of the session's space; None until it is known to exist.
-    """
-
-    def __init__(self, store: Store, space: Space, *, ttl: float | None, before_store: BeforeStore | None) -> None:
-        self.incarnation: str | None = None
-        self._store, self.space, self._ttl = store, space, ttl
+    def __init__(
+        self, store: Store, space: Space, presence: Presence, *, ttl: float | None, before_store: BeforeStore | None
+    ) -> None:
+        self._store, self.space, self._presence, self._ttl = store, space, presence, ttl
         self._encoder = Encoder(space.id, before_store)
         self._numbers = self._wanted = 0
         self._versions: dict[str, Version] = {}
         self._ends: dict[str, int] = {}
-        self._session: bytes | None = codec.dump_document(records.Session(session_id=space.id, user_id=space.owner))
         self._begin()
 
     def _begin(self) -> None:
@@ -110,13 +116,6 @@ class Writer:
         with self._lock:
             if version is not None:
                 self._versions[fence] = version
-
-    def exists(self, incarnation: str, *, with_session: bool) -> None:
-        """Note that the space was found; ``with_session`` that its session document is there."""
-        with self._lock:
-            self.incarnation = incarnation
-            if with_session:
-                self._session = None
 
     def put(self, job: Job) -> None:
         """Enqueue, to travel with what is asked for next. Never blocks, never fails, does no I/O."""
@@ -271,7 +270,7 @@ class Writer:
         )
         problem = next((q.problem for q in attempt.queued if q.problem is not None), None)
         with self._lock:
-            self.incarnation, self._session = committed.incarnation, None
+            self._presence.incarnation, self._presence.session = committed.incarnation, None
             for fence in attempt.fences - self._mine:
                 self._versions[fence] = committed.version
             self._mine |= attempt.fences
@@ -297,7 +296,9 @@ class Writer:
     def _refresh(self) -> None:
         look = self._store.read(self.space, Doc(layout.SESSION))
         if look.incarnation is not None:
-            self.exists(look.incarnation, with_session=layout.SESSION in look.docs)
+            self._presence.incarnation = look.incarnation
+            if layout.SESSION in look.docs:
+                self._presence.session = None
 
     def _take(self) -> list[_Queued]:
         """The jobs at the head of the queue that fit into one commit, encoded."""
@@ -349,9 +350,10 @@ class Writer:
                     changes.append(Expect(fence, version))
                 else:
                     changes.append(PutDoc(fence, codec.dump_document(self.identity), expect=version))
-            if self._session is not None:
-                changes.append(PutDoc(layout.SESSION, self._session, expect=ABSENT))
-            return _Attempt(queued, changes, ABSENT if self.incarnation is None else self.incarnation, fences)
+            session, incarnation = self._presence.session, self._presence.incarnation
+            if session is not None:
+                changes.append(PutDoc(layout.SESSION, session, expect=ABSENT))
+            return _Attempt(queued, changes, ABSENT if incarnation is None else incarnation, fences)
 
     def _explained(self, conflict: ConflictError, attempt: _Attempt) -> ConflictError:
         """The conflict in the user's terms, naming both writers where it was one of ours against another's."""
