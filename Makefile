@@ -17,15 +17,18 @@ if [ -z "$$found" ]; then \
 fi
 endef
 
-.PHONY: demo test test-lowest check format bench venv clean
+.PHONY: demo test soak test-lowest check format bench venv clean
 
 demo: $(VENV)/made-cli       ## a conversation that survives kill -9
 	$(BIN)/strands-session demo $(ARGS)
 
-test: $(VENV)/made-dev       ## all tests
-	$(BIN)/python -m pytest -n auto $(ARGS)
+test: $(VENV)/made-dev       ## all tests; of those that could go on for hours, a short version
+	$(BIN)/python -m pytest -n auto -m "not soak" $(ARGS)
 
-test-lowest: .venv-lowest/made    ## all but the longest tests, with the lowest supported strands-agents
+soak: $(VENV)/made-dev       ## the long versions
+	$(BIN)/python -m pytest -n auto -m soak $(ARGS)
+
+test-lowest: .venv-lowest/made    ## the same with the lowest supported strands-agents
 	.venv-lowest/bin/python -m pytest -n auto -m "not soak" $(ARGS)
 
 check: $(VENV)/made-dev      ## lint, format, types, import contracts

@@ -26,11 +26,13 @@ def main(argv: list[str] | None = None) -> None:
     logging.disable(logging.WARNING)
     scenarios.load_subjects()
     lengths = (40, 1000) if args.quick else (40, 1000, 10_000)
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores. Texts of 2 kB. Counts repeat; times are of this run.")
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores. Texts of 2 kB. Counts repeat, times do not.")
     if "flat" in only:
         head = ["context", "history", "commits", "reads", "bytes", "tool turn: commits", "reads", "bytes"]
         rows = asyncio.run(scenarios.flat(lengths))
-        _table("A turn, whatever the history's length", head, rows, "Tool results of 20 kB. Bytes as handed to the store.")
+        _table(
+            "A turn, whatever the history's length", head, rows, "Tool results of 20 kB. Bytes as handed to the store."
+        )
     if "resume" in only:
         head = ["history", "reads", "bytes", "cpu ms", "bytes ratio", "cpu ratio"]
         rows = asyncio.run(scenarios.resume(lengths, 5 if args.quick else 15))
@@ -38,7 +40,12 @@ def main(argv: list[str] | None = None) -> None:
     if "amplification" in only:
         head = ["subject", "to the store / payload", "to the disk / payload", ""]
         rows = asyncio.run(scenarios.amplification(SUBJECTS))
-        _table("Bytes written a turn, after 20 turns", head, rows, "SQLite writes pages: its disk figure is a multiple of 4 kB.")
+        _table(
+            "Bytes written a turn, after 20 turns",
+            head,
+            rows,
+            "SQLite writes pages: its disk figure is a multiple of 4 kB.",
+        )
     if "stalls" in only:
         head = ["subject", "worst stall, resuming (ms)", "worst stall, turns (ms)", "wall of turns (ms)"]
         rows = asyncio.run(scenarios.stalls(STALL_SUBJECTS, 20 if args.quick else 50, 1 if args.quick else 5))

@@ -7,16 +7,16 @@ import gc
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from strands.agent.conversation_manager import SlidingWindowConversationManager
 
 from bench import work
 from bench.counting import Counted, Meter
 from bench.subjects.base import REGISTRY, Env
-from strands.agent.conversation_manager import SlidingWindowConversationManager
 from strands_session_store import StoreSessionManager, open_store
 
 SIZE = 2000
@@ -34,7 +34,9 @@ async def _fill(store: Counted, sid: str, count: int, size: int, **options: Any)
     async with await StoreSessionManager.open(sid, store, agent_ids=("bench",)) as manager:
         window = SlidingWindowConversationManager(window_size=40)
         options.setdefault("conversation_manager", window)
-        agent = work.agent(size, session_manager=manager, agent_id="bench", messages=work.conversation(count, size), **options)
+        agent = work.agent(
+            size, session_manager=manager, agent_id="bench", messages=work.conversation(count, size), **options
+        )
         manager.sync_agent(agent)
         agent.conversation_manager.apply_management(agent)
 
@@ -60,7 +62,9 @@ async def flat(lengths: tuple[int, ...]) -> list[Row]:
                     await agent.invoke_async(("look up " if tool else "") + work.text(SIZE, turn))
                     (with_tool if tool else plain).append((store.calls["commit"], store.calls["read"], store.up))
                 await manager.aclose()
-                rows.append([what, length, *map(statistics.median, zip(*plain)), *map(statistics.median, zip(*with_tool))])
+                rows.append(
+                    [what, length, *map(statistics.median, zip(*plain)), *map(statistics.median, zip(*with_tool))]
+                )
     return rows
 
 
@@ -111,40 +115,39 @@ async def amplification(names: tuple[str, ...]) -> list[Row]:
 
 
 async def stalls(names: tuple[str, ...], agents: int, rounds: int) -> list[Row]:
-    """How long the event loop stands still while ``agents`` agents resume, then take turns."""
-    rows: list[Row] = []
-    for name in names:
-        subject = REGISTRY[name]
-        resumed, turned, walls = [], [], []
-        for _ in range(rounds):
+    """How long the event loop stands still while ``agents`` agents resume, then take turns.
+
+    The subjects take turns within each round, so that all of them meet the machine in the same moods.
+    """
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
+    for _ in range(rounds):
+        for name in names:
             with tempfile.TemporaryDirectory() as folder:
-                env = Env(folder, SIZE)
-                for i in range(agents if name != "without" else 0):
-                    opened = await subject.open(env, f"s{i}", keep_all=True)
-                    for turn in range(5):
-                        await subject.turn(env, opened, work.text(SIZE, turn))
-                    await subject.close(opened)
-                env.think_ms = 50.0
-                prompts = [work.text(SIZE, turn) for turn in range(3)]
+                found[name].append(await _crowd(REGISTRY[name], Env(folder, SIZE), agents))
+    return [[name, *map(statistics.median, zip(*rows))] for name, rows in found.items()]
 
-                async def open_one(i: int, env: Env = env) -> Any:
-                    return await subject.open(env, f"s{i}", keep_all=True)
 
-                opened_all, worst, _wall = await _ticked(lambda: asyncio.gather(*map(open_one, range(agents))))
-                resumed.append(worst)
+async def _crowd(subject: Any, env: Env, agents: int) -> tuple[float, float, float]:
+    """Worst stall while resuming, worst stall of the turns, wall time of the turns; milliseconds."""
+    for i in range(agents if subject.name != "without" else 0):
+        opened = await subject.open(env, f"s{i}", keep_all=True)
+        for turn in range(5):
+            await subject.turn(env, opened, work.text(SIZE, turn))
+        await subject.close(opened)
+    env.think_ms = 50.0
+    prompts = [work.text(SIZE, turn) for turn in range(3)]
 
-                async def talk(opened: Any, env: Env = env) -> None:
-                    for prompt in prompts:
-                        await subject.turn(env, opened, prompt)
+    async def talk(opened: Any) -> None:
+        for prompt in prompts:
+            await subject.turn(env, opened, prompt)
 
-                _, worst, wall = await _ticked(lambda: asyncio.gather(*map(talk, opened_all)))
-                turned.append(worst)
-                walls.append(wall)
-                for opened in opened_all:
-                    await subject.close(opened)
-                _close(env)
-        rows.append([name, *map(statistics.median, (resumed, turned, walls))])
-    return rows
+    every = [subject.open(env, f"s{i}", keep_all=True) for i in range(agents)]
+    opened_all, resuming, _ = await _ticked(lambda: asyncio.gather(*every))
+    _, turns, wall = await _ticked(lambda: asyncio.gather(*map(talk, opened_all)))
+    for opened in opened_all:
+        await subject.close(opened)
+    _close(env)
+    return resuming, turns, wall
 
 
 async def _ticked(work_: Callable[[], Awaitable[Any]]) -> tuple[Any, float, float]:

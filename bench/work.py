@@ -1,4 +1,4 @@
-"""The work that is measured: real agents with a scripted model, whose answers are of a given size and never the same."""
+"""The work that is measured: real agents with a scripted model, whose answers have a given size and differ."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ def text(size: int, seed: object) -> str:
 
 def conversation(count: int, size: int) -> list[Message]:
     """Messages of a user and an assistant in turn."""
-    return [
-        {"role": "user" if i % 2 == 0 else "assistant", "content": [{"text": text(size, i % 500)}]} for i in range(count)
-    ]
+    roles = ("user", "assistant")
+    return [{"role": roles[i % 2], "content": [{"text": text(size, i % 500)}]} for i in range(count)]
 
 
 class Scripted(Model):
@@ -53,13 +52,15 @@ class Scripted(Model):
         if wanted:
             use = {"name": "lookup", "toolUseId": f"use-{self._answers}-{len(messages)}"}
             yield {"contentBlockStart": {"start": {"toolUse": use}}}
-            yield {"contentBlockDelta": {"delta": {"toolUse": {"input": '{"word": "w%d"}' % self._answers}}}}
+            yield {"contentBlockDelta": {"delta": {"toolUse": {"input": f'{{"word": "w{self._answers}"}}'}}}}
         else:
             yield {"contentBlockStart": {"start": {}}}
             yield {"contentBlockDelta": {"delta": {"text": text(self._size, self._answers % 500)}}}
         yield {"contentBlockStop": {}}
         yield {"messageStop": {"stopReason": "tool_use" if wanted else "end_turn"}}
-        yield {"metadata": {"usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}, "metrics": {"latencyMs": 0}}}
+        yield {
+            "metadata": {"usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}, "metrics": {"latencyMs": 0}}
+        }
 
 
 def agent(size: int, *, think_ms: float = 0.0, tool_size: int | None = None, **options: Any) -> Agent:

@@ -1,9 +1,7 @@
 """What a subject has to say of itself. The names are those of the harness that measures other packages with ours, so
 that the files of this folder run there as they are.
+It loads this file too, for nothing: so nothing of ours is imported at the top.
 """
-
-from bench import work
-from bench.counting import Counted
 
 REGISTRY = {}
 
@@ -24,6 +22,8 @@ class Env:
         self.counted = None
 
     def metered(self, store):
+        from bench.counting import Counted
+
         self.counted = Counted(store)
         return self.counted
 
@@ -37,14 +37,17 @@ class StrandsSubject:
     """A session manager, driven by a real Agent with a scripted model."""
 
     name = ""
-    notes = ""
+    backend = "none"  # what the other harness meters: dir, redis, s3, or nothing
     package = ""
+    notes = ""
 
     def manager(self, env, sid):
         raise NotImplementedError
 
     def agent(self, env, manager, *, keep_all=False, **options):
         from strands.agent.conversation_manager import NullConversationManager
+
+        from bench import work
 
         if keep_all:  # else Agent's own default, a sliding window of 40 messages
             options.setdefault("conversation_manager", NullConversationManager())

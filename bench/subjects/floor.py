@@ -8,6 +8,10 @@ from bench.subjects.base import StrandsSubject, register
 
 
 class _Floor(StrandsSubject):
+    package = "strands-agents"
+    backend = "dir"
+    skip = {"resume": "-", "crowd": "-", "storage": "-"}  # noqa: RUF012
+
     def manager(self, env, sid):
         from strands.hooks import MessageAddedEvent
 

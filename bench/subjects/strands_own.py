@@ -6,6 +6,9 @@ from bench.subjects.base import StrandsSubject, register
 @register
 class Without(StrandsSubject):
     name = "without"
+    backend = "none"
+    package = "strands-agents"
+    skip = {"resume": "-", "crowd": "-", "storage": "-"}  # noqa: RUF012
     notes = "an agent without a session manager"
 
     def manager(self, env, sid):
@@ -15,6 +18,8 @@ class Without(StrandsSubject):
 @register
 class File(StrandsSubject):
     name = "strands-own-file"
+    backend = "dir"
+    package = "strands-agents"
     notes = "FileSessionManager: a file a message, not synced to disk"
 
     def manager(self, env, sid):
@@ -26,6 +31,8 @@ class File(StrandsSubject):
 @register
 class Snapshot(StrandsSubject):
     name = "strands-own-snapshot"
+    backend = "dir"
+    package = "strands-agents"
     notes = "SnapshotSessionManager over files: the whole agent once an invocation, not synced to disk"
 
     def manager(self, env, sid):

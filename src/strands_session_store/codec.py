@@ -113,7 +113,7 @@ def _tag(v: Any, lost: Lost | None, place: str, depth: int) -> Any:
             TAG: "dict",
             "v": [
                 [
-                    _tag(k, lost, f"a key of {place}", depth + 1),
+                    _tag(k, lost, f"{place} (a key of it)" if lost else "", depth + 1),
                     _tag(x, lost, f"{place}[{k!r}]" if lost else "", depth + 1),
                 ]
                 for k, x in v.items()

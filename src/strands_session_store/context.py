@@ -24,13 +24,25 @@ changes no document.
 from __future__ import annotations
 
 import uuid
+from bisect import insort
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 Message: TypeAlias = dict[str, Any]
 Span: TypeAlias = tuple[int, int | None]
+Spans: TypeAlias = list[dict[str, list[int | None]]]
+"""A context as it is stored; see `Context.spans`."""
+
+
+REACH = 16
+"""Entries of a history that one read may take in vain, beside three for each that it needs."""
+STALE = 64
+"""Variants that may be stale before the long-lived ones are appended anew, beside three for each of these."""
+
+_LEAVES = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 @dataclass(slots=True)
@@ -74,6 +86,15 @@ def snapshot(value: Any) -> Any:
         return bytes(value)
     if kind is set:
         return set(value)
+    if kind in _LEAVES:
+        return value
+    # subclasses (an OrderedDict, a named tuple) are edited in place as well, and restored as what they derive from
+    if isinstance(value, dict):
+        return {k: snapshot(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [snapshot(v) for v in value]
+    if isinstance(value, tuple):
+        return tuple([snapshot(v) for v in value])
     return value
 
 
@@ -93,18 +114,34 @@ def ensure_id(message: Message) -> str:
     return str(found)
 
 
+def ids(history: Mapping[int, Message]) -> dict[int, str]:
+    """Index -> tracking id, of entries of a history."""
+    return {index: ensure_id(message) for index, message in history.items()}
+
+
+def variant_ids(variants: Mapping[int, tuple[int | None, Message | None]]) -> dict[int, tuple[int | None, str | None]]:
+    """Index -> (of, tracking id), of entries of a variants log."""
+    return {i: (of, None if shown is None else ensure_id(shown)) for i, (of, shown) in variants.items()}
+
+
 class Context:
     """The context of one agent as of its last sync, and where the next entries of its two logs go."""
 
-    def __init__(self, history: int = 0, variants: int = 0) -> None:
+    def __init__(self, history: int = 0, variants: int = 0, start: int = 0) -> None:
+        """Begin with an empty context beside logs of these lengths; below ``start`` the history was trimmed."""
         self.slots: list[Slot] = []
         self.history = history
         """Length of the history: index of the next entry."""
         self.variants = variants
+        self._found, self._start = (history, variants), start
+        self._read: tuple[set[int], set[int]] = set(), set()
+        """Of the entries that were there before this process began: those it has seen, in both logs."""
         self._said: dict[str, list[int]] = {}
-        """Tracking id -> its entries in the history, as far as this process has seen them."""
+        """Tracking id -> its entries in the history, in order, as far as this process has seen them."""
         self._shown: dict[str, list[tuple[int, int | None]]] = {}
-        """Tracking id -> its entries in the variants log, each with what it stands for."""
+        """Tracking id -> its entries in the variants log, each with what it stands for, as far as ..."""
+        self._owed: dict[str, Message] = {}
+        """Redactions that may have to reach entries which this process has not seen."""
 
     # ---------------------------------------------------------------------------------------------------- storing
 
@@ -117,12 +154,12 @@ class Context:
                 taken it out of ``live`` again.
             summaries: Tracking ids of messages that were never said.
         """
-        ids = [ensure_id(message) for message in live]
+        names = [ensure_id(message) for message in live]
         delta = Delta()
-        at = _position(live, ids, announced)
+        at = _position(live, names, announced)
         if announced is not None and at is None and ensure_id(announced) not in self._said:
             self._append(delta, snapshot(announced))
-        matched = self._match(live, ids)
+        matched = self._match(live, names)
         last_known = max((i for i, slot in enumerate(matched) if slot is not None), default=-1)
         counts: Counter[str] | None = None
         slots: list[Slot] = []
@@ -130,19 +167,21 @@ class Context:
             slot = matched[i]
             if slot is None:
                 joins = i == at
-                if not joins and i > last_known and ids[i] not in summaries:
-                    counts = counts if counts is not None else Counter(ids)
-                    joins = counts[ids[i]] > len(self._said.get(ids[i], ()))
+                if not joins and i > last_known and names[i] not in summaries:
+                    counts = counts if counts is not None else Counter(names)
+                    said = self._said.get(names[i])
+                    # what was found in no history before (a summary of long ago, out of a snapshot) was never said
+                    joins = counts[names[i]] > len(said) if said else names[i] not in self._shown
                 copy = snapshot(message)
                 if joins:
                     slot = Slot(self._append(delta, copy), None, copy)
                 else:
-                    slot = Slot(None, self._vary(delta, None, copy, ids[i]), copy)
+                    slot = Slot(None, self._vary(delta, None, copy, names[i]), copy)
             elif i == at:
-                slot = self._announce(delta, slot, message, ids[i])
+                slot = self._announce(delta, slot, message, names[i])
             elif not same(slot.message, message):
                 copy = snapshot(message)
-                slot = Slot(slot.history, self._vary(delta, slot.history, copy, ids[i]), copy)
+                slot = Slot(slot.history, self._vary(delta, slot.history, copy, names[i]), copy)
             slots.append(slot)
         self.slots = slots
         self._gather(delta)
@@ -152,17 +191,18 @@ class Context:
         """Replace the content of every entry, in both logs, that has the message's tracking id."""
         found, copy = ensure_id(message), snapshot(message)
         delta = Delta(redacted=True)
-        delta.replaced = {index: copy for index in self._said.get(found, ())}
-        delta.replaced_variants = {index: (of, copy) for index, of in self._shown.get(found, ())}
+        self._redact(delta, found, copy)
         for slot in self.slots:
             if slot.message.get("tracking_id") == found:
                 slot.message = copy
+        if not self._complete and any(index < self._found[0] for index in self._said.get(found, ())):
+            self._owed[found] = copy  # said before this process began, so perhaps more than once
         return delta
 
-    def spans(self) -> list[dict[str, list[int | None]]]:
+    def spans(self) -> Spans:
         """The context in the form that is stored: ``{"history": [from, to]}`` and ``{"variants": [from, to]}`` in live
         order, ``to`` exclusive; None for "to the end of the history, whatever it will be"."""
-        out: list[dict[str, list[int | None]]] = []
+        out: Spans = []
         for slot in self.slots:
             key, index = ("history", slot.history) if slot.history is not None else ("variants", slot.variant)
             assert index is not None
@@ -186,7 +226,7 @@ class Context:
         history = sorted({s.history for s in self.slots if s.history is not None}, reverse=True)
         reach = self.history
         for count, index in enumerate(history, 1):
-            if self.history - index <= 4 * count + 16:
+            if self.history - index <= 4 * count + REACH:
                 reach = index
         return reach, min((s.variant for s in self.slots if s.variant is not None), default=self.variants)
 
@@ -194,14 +234,7 @@ class Context:
 
     def missing(self, spans: Sequence[Mapping[str, Any]], have: Collection[int]) -> list[Span]:
         """Spans of the history that the stored context needs and that are not in ``have`` (indices already read)."""
-        out: list[Span] = []
-        for index in self._indices(spans):
-            if index not in have:
-                if out and out[-1][1] == index:
-                    out[-1] = (out[-1][0], index + 1)
-                else:
-                    out.append((index, index + 1))
-        return out
+        return _spans(index for index in self._indices(spans) if index not in have)
 
     def restore(
         self,
@@ -219,14 +252,8 @@ class Context:
         Raises:
             KeyError: An entry that the spans name was not given.
         """
-        for index, message in sorted(history.items()):
-            self._said.setdefault(ensure_id(message), []).append(index)
-        latest: dict[int, int] = {}
-        for index, (of, shown) in sorted(variants.items()):
-            if shown is not None:
-                self._shown.setdefault(ensure_id(shown), []).append((index, of))
-            if of is not None:
-                latest[of] = index
+        self.remember(ids(history), variant_ids(variants))
+        latest = {of: index for index, (of, _) in sorted(variants.items()) if of is not None}
         self.slots = []
         for span in spans:
             if "history" in span:
@@ -238,19 +265,68 @@ class Context:
                     else:
                         self.slots.append(Slot(index, at, other))
             else:
-                for index in self._range(span["variants"]):
+                for index in range(*span["variants"]):
                     said = variants[index][1]
                     if said is None:
                         raise KeyError(f"variant {index} holds no message")
                     self.slots.append(Slot(None, index, said))
         return [snapshot(slot.message) for slot in self.slots]
 
-    def remember(self, history: Mapping[int, Message]) -> None:
-        """Note entries that were read without being restored, so that none is taken for a new one."""
-        for index, message in sorted(history.items()):
-            self._said.setdefault(ensure_id(message), []).append(index)
+    def unread(self) -> tuple[list[Span], list[Span]]:
+        """Spans of the history and of the variants that were there before and that this process has not seen yet."""
+        return _gaps(self._start, self._found[0], self._read[0]), _gaps(0, self._found[1], self._read[1])
+
+    def unsure(self, messages: Iterable[Message]) -> bool:
+        """Whether it takes reading all (`unread`, then `remember`) to tell which of the messages are new.
+
+        So it is when one of them has an id, or an id stands more often, than is known; but not all was read. Such ones
+        turn up when a snapshot from before the resume is loaded, or a prompt of those days is used again. And so it is
+        when one of those days was redacted.
+        """
+        if self._complete:
+            return False
+        counts = Counter(str(found) for message in messages if (found := message.get("tracking_id")))
+        return bool(self._owed) or any(
+            count > len(said) if (said := self._said.get(name)) else name not in self._shown
+            for name, count in counts.items()
+        )
+
+    def remember(self, history: Mapping[int, str], variants: Mapping[int, tuple[int | None, str | None]]) -> Delta:
+        """Note the ids of entries that were read, so that none is taken for a new one.
+
+        Args:
+            history: Index -> tracking id.
+            variants: Index -> (of, tracking id).
+
+        Returns:
+            What a redaction since has to replace among them.
+        """
+        for index, found in history.items():
+            if index not in self._read[0]:
+                insort(self._said.setdefault(found, []), index)
+        for index, (of, shown) in variants.items():
+            if shown is not None and index not in self._read[1]:
+                self._shown.setdefault(shown, []).append((index, of))
+        self._read[0].update(history)
+        self._read[1].update(variants)
+        delta = Delta(redacted=True)
+        if self._complete:
+            for found, copy in self._owed.items():
+                self._redact(delta, found, copy)
+            self._owed.clear()
+        return delta
 
     # --------------------------------------------------------------------------------------------------- private
+
+    @property
+    def _complete(self) -> bool:
+        """Whether all that was there before this process began was seen by it."""
+        history, variants = self._found
+        return len(self._read[0]) >= history - self._start and len(self._read[1]) >= variants
+
+    def _redact(self, delta: Delta, found: str, copy: Message) -> None:
+        delta.replaced |= {index: copy for index in self._said.get(found, ())}
+        delta.replaced_variants |= {index: (of, copy) for index, of in self._shown.get(found, ())}
 
     def _match(self, live: Sequence[Message], ids: Sequence[str]) -> list[Slot | None]:
         """For each live message the slot it had, or None. Each slot goes to one message."""
@@ -281,7 +357,7 @@ class Context:
         if history is None:
             return Slot(self._append(delta, copy), None, copy)
         delta.replaced[history] = copy
-        if slot.variant is not None and slot.history is not None:
+        if any(of == history for _, of in self._shown.get(found, ())):
             self._vary(delta, history, None, found)
         return Slot(history, None, copy)
 
@@ -304,13 +380,14 @@ class Context:
         """Append long-lived variants anew once most of the log from the first of them on is stale, so that a resume
         keeps reading little. Amortized: at most one copy for every three that became stale."""
         active = [slot for slot in self.slots if slot.variant is not None]
-        if active and self.variants - min(s.variant for s in active if s.variant is not None) > 4 * len(active) + 64:
+        if active and self.variants - min(s.variant for s in active if s.variant is not None) > 4 * len(active) + STALE:
             for slot in active:
                 slot.variant = self._vary(delta, slot.history, slot.message, str(slot.message.get("tracking_id")))
 
     def _range(self, span: Sequence[int | None]) -> range:
+        """The indices of a span of the history; those that an application has erased since are left out."""
         start, end = span
-        return range(start or 0, self.history if end is None else end)
+        return range(max(start or 0, self._start), self.history if end is None else end)
 
     def _indices(self, spans: Sequence[Mapping[str, Any]]) -> Iterable[int]:
         for span in spans:
@@ -327,3 +404,19 @@ def _position(live: Sequence[Message], ids: Sequence[str], announced: Message | 
             return i
     found = announced.get("tracking_id")
     return next((i for i in range(len(live) - 1, -1, -1) if ids[i] == found), None) if found else None
+
+
+def _spans(indices: Iterable[int]) -> list[Span]:
+    out: list[Span] = []
+    for index in indices:
+        if out and out[-1][1] == index:
+            out[-1] = (out[-1][0], index + 1)
+        else:
+            out.append((index, index + 1))
+    return out
+
+
+def _gaps(start: int, length: int, seen: Collection[int]) -> list[Span]:
+    """Spans of ``range(start, length)`` that were not seen."""
+    edges = [start - 1, *sorted(index for index in seen if index < length), length]
+    return [(a + 1, b) for a, b in pairwise(edges) if b > a + 1]

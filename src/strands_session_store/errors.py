@@ -6,7 +6,7 @@
         ├── InvalidUrlError         a URL that no store can be opened by (also a ValueError)
         ├── SessionNotFoundError    asked for a session that is not there (also a LookupError)
         ├── ConflictError           an expectation of a commit did not hold; nothing was written
-        ├── TooLarge                an entry, a commit or a counter past its limit; nothing was written (also a ValueError)
+        ├── TooLarge                an entry, a commit or a counter past its limit; nothing was written (a ValueError)
         ├── Unserializable          a value that can not be kept; nothing was written (also a TypeError)
         ├── Unavailable             the engine can not be reached or refuses for now; a retry may help
         │   └── InDoubt             ... and it is unknown whether the commit took place
@@ -55,7 +55,8 @@ class ConflictError(StoreError):
 class TooLarge(StoreError, ValueError):
     """A limit of the port was passed (16 MiB an entry, 32 MiB and 5,000 changes a commit, int64 a counter).
 
-    Nothing was written. The message names the path, the size and the limit.
+    The message names the path, the size and the limit. Nothing was written by the store; a session manager goes on with
+    a placeholder in the place of a message that was too large.
     """
 
 

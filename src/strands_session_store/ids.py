@@ -12,13 +12,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import NewType
 
 from .errors import InvalidIdError
-
-SessionId = NewType("SessionId", str)
-AgentId = NewType("AgentId", str)
-UserId = NewType("UserId", str)
 
 MAX_ESCAPED = 180
 """Bytes an escaped id may take. File systems allow 255 for a name; engines add an ending or a prefix."""

@@ -81,7 +81,7 @@ class Message(Record):
     message: Any = Field(alias="m")
     """The Strands message: role, content, tracking_id, metadata."""
     at: float | None = Field(default=None, alias="t")
-    """When it was first written."""
+    """When it was written, or last replaced (a merge, a redaction)."""
     redacted: float | None = Field(default=None, alias="r")
     """When its content was replaced by a redaction."""
 
@@ -145,6 +145,7 @@ class Event(Record):
     status: str | None = None
     """``success``, ``error`` or ``cancelled``."""
     error: str | None = None
+    """Type of the exception. What it said is in the tool result, and nowhere else."""
     milliseconds: float | None = None
     attempt: int | None = None
     """1 for the first try of a tool use, 2 for the second ..."""

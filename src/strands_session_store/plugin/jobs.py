@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .. import records
@@ -11,6 +10,8 @@ from ..stores.base import MAX_CHANGES, MAX_COMMIT, Add, Append, Change, DropDoc,
 SOFT_BYTES = MAX_COMMIT // 4
 SOFT_CHANGES = MAX_CHANGES // 2
 """Up to here jobs are joined into one commit; a single job beyond it is written in several, its appends first."""
+LAST = -1
+"""In `Job.replaces`: the entry this writer appended last, in a log whose indices the store assigns."""
 
 
 @dataclass(slots=True)
@@ -67,7 +68,9 @@ def merge(changes: list[Change]) -> list[Change]:
                 appends.setdefault(log, (at, []))[1].extend(entries)
             case Replace(log, index, data):
                 at, entries = appends.get(log, (None, []))
-                if at is not None and index >= at:
+                if entries and index == LAST:
+                    entries[LAST] = data
+                elif at is not None and index >= at:
                     entries[index - at] = data
                 else:
                     replaces[log, index] = data
@@ -100,13 +103,3 @@ def split(changes: list[Change]) -> list[list[Change]]:
             size += len(entry)
         parts.append([Append(change.log, piece, at)])
     return [*parts, rest] if rest else parts
-
-
-def without_content(record: records.Record, text: str) -> records.Record:
-    """The record with a text in the place of what was too large; a message keeps its role and id."""
-    if isinstance(record, records.Message | records.Variant):
-        kept = {k: record.message[k] for k in ("role", "tracking_id") if k in record.message}
-        return record.model_copy(update={"message": {**kept, "content": [{"text": text}]}})
-    if isinstance(record, records.Event):
-        return record.model_copy(update={"data": None, "error": text})
-    return record.model_copy(update={"error": text})

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import codec, layout, records
-from ..context import Context, Message
+from ..context import Context, Message, Span, Spans, ids, variant_ids
 from ..errors import Corrupt
 from ..stores.base import Counters, Doc, Docs, Log, LogView, Look, Space, Store, Version, Want
 from ..stores.reading import read_whole
@@ -18,6 +18,7 @@ from ..stores.reading import read_whole
 STASH_PAGE = 500
 STASH_PAGES = 20
 """How far back originals are looked for: 10,000 entries."""
+RECALL_PAGE = 1_000
 _REFS = re.compile(r"\[refs?: ([^\]]+)\]")
 """How Strands' context manager marks what it moved to its stash."""
 _NO_LOG = LogView(0, 0, {})
@@ -29,7 +30,8 @@ class LoadedAgent:
 
     agent_id: str
     agent: records.Agent | None
-    stored: records.Context
+    conversation_manager: Any
+    """State of the conversation manager."""
     writer: Version | None
     context: Context
     history: dict[int, Message]
@@ -37,6 +39,11 @@ class LoadedAgent:
     tails: dict[str, int]
     agent_bytes: bytes | None
     context_bytes: bytes | None
+    open_runs: list[records.Run]
+    """Whose end was never stored: their process was killed."""
+    spans: Spans
+    messages: list[Message] = field(default_factory=list)
+    """The live list, restored; the agent's to keep."""
 
 
 @dataclass(slots=True)
@@ -45,6 +52,7 @@ class LoadedMultiAgent:
     states: dict[tuple[str, ...], records.MultiAgent]
     """Path of nested nodes -> state; ``()`` is the orchestrator itself."""
     writer: Version | None
+    open_runs: list[records.Run]
 
 
 @dataclass(slots=True)
@@ -56,6 +64,8 @@ class Loaded:
     """None: there is no such session."""
     agents: dict[str, LoadedAgent] = field(default_factory=dict)
     multi_agents: dict[str, LoadedMultiAgent] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
+    """Ids of the agents that the session has, when one was asked for that it has not."""
 
 
 def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_ids: Iterable[str] = ()) -> Loaded:
@@ -75,6 +85,7 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
             Log(layout.history(id), since=layout.tail(id, "messages")),
             Log(layout.variants(id), since=layout.tail(id, "variants")),
         ]
+    wants.append(Docs(layout.OPEN_RUNS))
     names = [layout.tail(id, log) for id in agent_ids for log in ("messages", "variants")]
     if names:
         wants.append(Counters(names))
@@ -83,9 +94,19 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
     look = read_whole(store, space, *wants)
     session = _record(look, layout.SESSION, records.Session)
     loaded = Loaded(look.incarnation, session)
+    runs = [codec.load(records.Run, d.data, path) for path, d in look.docs.items() if path.startswith(layout.OPEN_RUNS)]
     for id in agent_ids:
-        loaded.agents[id] = _agent(look, id)
+        loaded.agents[id] = _agent(look, id, [run for run in runs if run.agent_id == id])
+    if session is not None and any(agent.agent is None for agent in loaded.agents.values()):
+        loaded.others = agents_in(store, space)
     _further(store, space, loaded.agents.values())
+    for agent in loaded.agents.values():
+        # here and not where the agent is built: `open` does it off the event loop
+        try:
+            agent.messages = agent.context.restore(agent.spans, agent.history, agent.variants)
+        except (KeyError, TypeError, AssertionError) as error:
+            path = layout.context(agent.agent_id)
+            raise Corrupt(path, f"it names entries that are not there ({error})") from error
     for id in multi_agent_ids:
         states = {
             layout.nodes_in(path): codec.load(records.MultiAgent, doc.data, path)
@@ -93,7 +114,12 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
             if layout.is_state_of(id, path)
         }
         writer = look.docs.get(layout.multi_agent_writer(id))
-        loaded.multi_agents[id] = LoadedMultiAgent(id, states, writer.version if writer is not None else None)
+        loaded.multi_agents[id] = LoadedMultiAgent(
+            id,
+            states,
+            writer.version if writer is not None else None,
+            [run for run in runs if run.multi_agent_id == id],
+        )
     return loaded
 
 
@@ -121,34 +147,61 @@ def originals(store: Store, space: Space, loaded: LoadedAgent) -> list[Message]:
                 found.append(message)
 
     take(loaded.history.values())
-    end = min(loaded.history, default=loaded.context.history)
-    for _ in range(STASH_PAGES):
-        if not wanted or end <= 0:
+    pages = (page for span in reversed(loaded.context.unread()[0]) for page in _pages(span, STASH_PAGE))
+    for page, _ in zip(pages, range(STASH_PAGES)):
+        if not wanted:
             break
-        log = layout.history(loaded.agent_id)
-        view = read_whole(store, space, Log(log, spans=[(max(0, end - STASH_PAGE), end)])).logs[log]
-        page = _messages(view, log)
-        loaded.context.remember(page)
-        take(page.values())
-        end = max(0, end - STASH_PAGE)
+        entries = _read_page(store, space, layout.history(loaded.agent_id), page)
+        messages = _messages(entries, layout.history(loaded.agent_id))
+        loaded.context.remember(ids(messages), {})
+        take(messages.values())
     return found
 
 
-def _agent(look: Look, id: str) -> LoadedAgent:
+def ids_in(
+    store: Store, space: Space, agent_id: str, history: Iterable[Span], variants: Iterable[Span]
+) -> tuple[dict[int, str], dict[int, tuple[int | None, str | None]]]:
+    """What a resume left out of an agent's logs, for `Context.remember`."""
+    said: dict[int, str] = {}
+    shown: dict[int, tuple[int | None, str | None]] = {}
+    for page in (page for span in history for page in _pages(span, RECALL_PAGE)):
+        said |= ids(_messages(_read_page(store, space, layout.history(agent_id), page), layout.history(agent_id)))
+    for page in (page for span in variants for page in _pages(span, RECALL_PAGE)):
+        view = _read_page(store, space, layout.variants(agent_id), page)
+        shown |= variant_ids(_variants(view, layout.variants(agent_id)))
+    return said, shown
+
+
+def _pages(span: Span, size: int) -> Iterable[Span]:
+    """The span in pieces, the last one first."""
+    start, end = span
+    for to in range(end or 0, start, -size):
+        yield max(start, to - size), to
+
+
+def _read_page(store: Store, space: Space, log: str, page: Span) -> LogView:
+    # a session that was dropped meanwhile reads as empty; the next commit says so
+    return read_whole(store, space, Log(log, spans=[page])).logs.get(log, _NO_LOG)
+
+
+def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
     history, variants = (look.logs.get(path, _NO_LOG) for path in (layout.history(id), layout.variants(id)))
     writer, agent = look.docs.get(layout.writer(id)), look.docs.get(layout.agent(id))
     context = look.docs.get(layout.context(id))
+    stored = _record(look, layout.context(id), records.Context) or records.Context()
     return LoadedAgent(
         id,
         _record(look, layout.agent(id), records.Agent),
-        _record(look, layout.context(id), records.Context) or records.Context(),
+        stored.conversation_manager,
         writer.version if writer is not None else None,
-        Context(history.length, variants.length),
+        Context(history.length, variants.length, history.start),
         _messages(history, layout.history(id)),
         _variants(variants, layout.variants(id)),
         {log: look.counters.get(layout.tail(id, log), 0) for log in ("messages", "variants")},
         agent.data if agent is not None else None,
         context.data if context is not None else None,
+        open_runs,
+        stored.spans or [],
     )
 
 
@@ -157,14 +210,14 @@ def _further(store: Store, space: Space, agents: Iterable[LoadedAgent]) -> None:
     wants: list[Want] = []
     of: dict[str, LoadedAgent] = {}
     for loaded in agents:
-        if spans := loaded.context.missing(loaded.stored.spans or (), loaded.history):
+        if spans := loaded.context.missing(loaded.spans, loaded.history):
             log = layout.history(loaded.agent_id)
             wants.append(Log(log, spans=spans))
             of[log] = loaded
     if wants:
         look = read_whole(store, space, *wants)
         for log, loaded in of.items():
-            loaded.history.update(_messages(look.logs[log], log))
+            loaded.history.update(_messages(look.logs.get(log, _NO_LOG), log))
 
 
 def _record(look: Look, path: str, kind: type[codec.R]) -> codec.R | None:

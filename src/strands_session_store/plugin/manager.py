@@ -4,8 +4,8 @@ hooks (`agent_hooks`, `multi_agent_hooks`), composed. What they store goes throu
 
 from __future__ import annotations
 
-import math
 import os
+import threading
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
@@ -17,11 +17,11 @@ from strands.session import SessionManager
 from .. import ids
 from ..errors import ConflictError
 from ..stores import DEFAULT, open_store
-from ..stores.base import Dropped, Store
+from ..stores.base import MAX_TTL, Dropped, Store
 from .agent_hooks import AgentHooks
+from .encoding import BeforeStore
 from .multi_agent_hooks import MultiAgentHooks
 from .session import Durability, LiveSession
-from .writer import BeforeStore
 
 if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
@@ -78,8 +78,10 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         self.user_id = None if user_id is None else ids.check("user_id", user_id)
         if durability not in get_args(Durability):
             raise ValueError(f"durability must be one of {', '.join(get_args(Durability))}; got {durability!r}")
-        if ttl is not None and not 0 < ttl < math.inf:
-            raise ValueError(f"ttl must be a number of seconds above 0, or None for no expiry; got {ttl!r}")
+        if ttl is not None and not 0 < ttl < MAX_TTL:
+            raise ValueError(
+                f"ttl must be a number of seconds above 0 and below {MAX_TTL:,}, or None for no expiry; got {ttl!r}"
+            )
         timeout = seconds(timeout)
         self._owns_store = not isinstance(store, Store)
         if not isinstance(store, Store):
@@ -178,7 +180,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
     @property
     def pending(self) -> int:
         """Writes that the store has not acknowledged yet."""
-        return self._session.writer.pending
+        return self._session.pending
 
     def __enter__(self: Self) -> Self:
         return self
@@ -268,6 +270,8 @@ def seconds(timeout: float | None) -> float:
         except ValueError:
             raise ValueError(f"{name} must be a number of seconds; got {text!r}") from None
     timeout = DEFAULT_TIMEOUT if timeout is None else timeout
-    if not 0 < timeout < math.inf:
-        raise ValueError(f"{name} must be a number of seconds above 0; got {timeout!r}")
+    if not 0 < timeout <= threading.TIMEOUT_MAX:
+        raise ValueError(
+            f"{name} must be a number of seconds above 0, and not past {threading.TIMEOUT_MAX:.0f}; got {timeout!r}"
+        )
     return timeout

@@ -6,6 +6,7 @@ BeforeMultiAgentInvocation    open a run, for the next commit                   
 AfterNodeCall                 store progress                                      message
 AfterMultiAgentInvocation     store progress (all there is of an interrupted node); end the run    all
 MessageAdded of a node        store what it said                                  message
+model called by a node        store its redaction, with the next commit           none
 AfterToolCall of a node       note the tool call, for the next commit             none
 """
 
@@ -15,9 +16,11 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from strands.hooks import (
+    AfterModelCallEvent,
     AfterMultiAgentInvocationEvent,
     AfterNodeCallEvent,
     AfterToolCallEvent,
+    BeforeModelCallEvent,
     BeforeMultiAgentInvocationEvent,
     HookOrder,
     HookRegistry,
@@ -28,9 +31,9 @@ from strands.hooks import (
 from .. import ids
 from ..errors import StoreError
 from . import recorder
+from .jobs import Job
 from .orchestrators import NodePath, TrackedMultiAgent, agents_in, orchestrators_in
 from .session import LiveSession
-from .jobs import Job
 
 if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
@@ -57,13 +60,13 @@ class MultiAgentHooks:
         with session.lock:
             if source.id in self._multi_agents:
                 raise StoreError(
-                    f"the id {source.id!r} must be unique in session {session.session_id!r}: a Graph or Swarm with it was "
-                    "built with this session manager before; give each its own id, or a new manager"
+                    f"the id {source.id!r} must be unique in session {session.session_id!r}: a Graph or Swarm with it "
+                    "was built with this session manager before; give each its own id, or a new manager"
                 )
             loaded = session.take_multi_agent(source.id)
             tracked = TrackedMultiAgent(source, loaded)
             tracked.restore(source, loaded)
-            session.writer.adopt(tracked.fence, loaded.writer)
+            session.adopt(tracked.fence, loaded.writer)
             self._multi_agents[source.id] = weakref.ref(source), tracked
         for path, agent in agents_in(source):
             self._record_node(tracked, path, agent.hooks)
@@ -75,8 +78,9 @@ class MultiAgentHooks:
     def changed(self, source: MultiAgentBase) -> None:
         """Enqueue the orchestrator's progress."""
         with self._session.lock:
-            self._session.put(self._tracked(source).sync(source))
-        self._session.start()
+            tracked = self._tracked(source)
+            self._session.put(tracked.sync(source))
+        self._session.start(tracked.fence)
 
     def enqueue_all(self) -> None:
         """Enqueue the progress of each orchestrator that was invoked; the caller holds the lock."""
@@ -88,16 +92,16 @@ class MultiAgentHooks:
         with self._session.lock:
             tracked = self._tracked(event.source)
             job = Job(tracked.fence)
-            if tracked.run is not None:
-                recorder.closed(job, tracked.run, "abandoned")
+            recorder.abandoned(job, tracked)
             tracked.run, tracked.untouched = recorder.opened(job, multi_agent_id=tracked.multi_agent_id), False
             tracked.attempts.clear()
             self._session.put(job, at_once=False)
 
     async def _after_node_call(self, event: AfterNodeCallEvent) -> None:
         with self._session.lock:
-            self._session.put(self._tracked(event.source).sync(event.source))
-        await self._session.during()
+            tracked = self._tracked(event.source)
+            self._session.put(tracked.sync(event.source))
+        await self._session.during(tracked.fence)
 
     async def _after_invocation(self, event: AfterMultiAgentInvocationEvent) -> None:
         ending = recorder.ending_of(event.source)
@@ -108,19 +112,29 @@ class MultiAgentHooks:
                 recorder.closed(job, tracked.run, **ending)
                 tracked.run = None
             self._session.put(job)
-        await self._session.at_end()
+        await self._session.at_end(tracked.fence, cancelled=recorder.being_cancelled())
 
     def _record_node(self, tracked: TrackedMultiAgent, path: NodePath, hooks: HookRegistry) -> None:
         async def message_added(event: MessageAddedEvent[Any]) -> None:
             with self._session.lock:
                 self._session.put(tracked.said(path, event.message))  # type: ignore[arg-type]
-            await self._session.during()
+            await self._session.during(tracked.fence)
 
         def after_tool_call(event: AfterToolCallEvent[Any]) -> None:
             with self._session.lock:
                 self._session.put(recorder.tool_call(event, tracked, "/".join(path)), at_once=False)
 
+        def before_model_call(event: BeforeModelCallEvent) -> None:
+            tracked.asks(path, event.agent.messages)  # type: ignore[arg-type]
+
+        def after_model_call(event: AfterModelCallEvent) -> None:
+            with self._session.lock:
+                job = tracked.answered(path, event.agent.messages)  # type: ignore[arg-type]
+                self._session.put(job, at_once=False)
+
         hooks.add_callback(MessageAddedEvent, message_added)
+        hooks.add_callback(BeforeModelCallEvent, before_model_call, order=HookOrder.SDK_LAST)
+        hooks.add_callback(AfterModelCallEvent, after_model_call, order=HookOrder.SDK_FIRST)
         hooks.add_callback(AfterToolCallEvent, after_tool_call, order=HookOrder.SDK_LAST)
 
     def _follow(self, tracked: TrackedMultiAgent, outermost: weakref.ref[MultiAgentBase], hooks: HookRegistry) -> None:
@@ -130,7 +144,7 @@ class MultiAgentHooks:
             if (source := outermost()) is not None:
                 with self._session.lock:
                     self._session.put(tracked.sync(source))
-                await self._session.during()
+                await self._session.during(tracked.fence)
 
         hooks.add_callback(AfterNodeCallEvent, progressed, order=HookOrder.SDK_LAST)
         hooks.add_callback(AfterMultiAgentInvocationEvent, progressed, order=HookOrder.SDK_LAST)

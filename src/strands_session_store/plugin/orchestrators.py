@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from strands import Agent
 from strands.multiagent.base import MultiAgentBase
 
 from .. import codec, layout, records
-from ..context import Message, ensure_id, snapshot
+from ..context import Message, ensure_id, same, snapshot
 from ..errors import TooLarge
 from ..stores.base import MAX_ENTRY
+from .jobs import LAST, Job
 from .loading import LoadedMultiAgent
 from .tracked import count
-from .jobs import Job
 
 NodePath = tuple[str, ...]
 
@@ -56,10 +56,15 @@ class TrackedMultiAgent:
         self.multi_agent_id = source.id
         self.fence = layout.multi_agent_writer(source.id)
         self.run: records.Run | None = None
+        self.left_open = loaded.open_runs
         self.attempts: Counter[str] = Counter()
         self.untouched = True
         """Until it is invoked in this process."""
         self._last: dict[NodePath, Any] = {}
+        self._said: dict[NodePath, str] = {}
+        """Node -> tracking id of the message it was last heard to say."""
+        self._asked: dict[NodePath, Message] = {}
+        """Node -> a copy of its last message, while its model is being asked."""
         self._created = {path: state.created for path, state in loaded.states.items()}
 
     def restore(self, source: MultiAgentBase, loaded: LoadedMultiAgent) -> None:
@@ -75,7 +80,7 @@ class TrackedMultiAgent:
         Raises:
             TooLarge: Its state, encoded, is past the limit.
         """
-        job = Job(self.fence)
+        job, states = Job(self.fence), dict[NodePath, Any]()
         for inner_path, inner in orchestrators_in(source, path):
             state = inner.serialize_state()
             if state == self._last.get(inner_path):
@@ -84,17 +89,40 @@ class TrackedMultiAgent:
             data = codec.dump_document(records.MultiAgent(multi_agent_id=inner.id, created=created, state=state))
             if len(data) > MAX_ENTRY:
                 raise TooLarge(f"the state of {inner.id!r} takes {len(data):,} bytes, the limit is {MAX_ENTRY:,}")
-            self._last[inner_path] = snapshot(state)
+            states[inner_path] = snapshot(state)
             job.docs[layout.node_state(self.multi_agent_id, inner_path)] = data
+        self._last |= states  # noted when none was refused: what is noted has to reach the queue
         return job
 
     def said(self, path: NodePath, message: Message) -> Job:
-        """What a node's agent has just said."""
+        """What a node's agent has just said.
+
+        Strands merges a prompt into a message of the same role at the end of the list, and announces that one again.
+        """
         job = Job(self.fence)
-        ensure_id(message)
-        copy = snapshot(message)
-        job.append(
-            layout.node_history(self.multi_agent_id, path), records.Message(message=copy, at=round(time.time(), 3))
-        )
-        count(job, copy)
+        found, log = ensure_id(message), layout.node_history(self.multi_agent_id, path)
+        record = records.Message(message=snapshot(message), at=round(time.time(), 3))
+        if self._said.get(path) == found:
+            job.replaces[log, LAST] = record
+        else:
+            self._said[path] = found
+            job.append(log, record)
+            count(job, record.message)
+        return job
+
+    def asks(self, path: NodePath, messages: Sequence[Message]) -> None:
+        """A node's agent is about to call its model."""
+        if messages:
+            self._asked[path] = snapshot(messages[-1])
+
+    def answered(self, path: NodePath, messages: Sequence[Message]) -> Job:
+        """The model has answered, and may have had the last message redacted: in place, and without an event."""
+        job = Job(self.fence)
+        before, last = self._asked.pop(path, None), messages[-1] if messages else None
+        if before is None or last is None or same(before, last):
+            return job
+        if before.get("tracking_id") == ensure_id(last) == self._said.get(path):
+            now = round(time.time(), 3)
+            log = layout.node_history(self.multi_agent_id, path)
+            job.replaces[log, LAST] = records.Message(message=snapshot(last), at=now, redacted=now)
         return job

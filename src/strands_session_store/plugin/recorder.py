@@ -1,6 +1,6 @@
 """Runs and tool calls as records: what the hooks tell about one invocation. No I/O: they travel in the message commits.
 
-A run is document `runs/open/<id>` from its first commit on, and an entry of the log `runs` when it has ended. It ends as
+A run is document `runs/open/<id>` from its first commit on, and an entry of log `runs` when it has ended. It ends as
 
     completed    the model ended its turn
     interrupted  an interrupt waits for its response
@@ -45,15 +45,18 @@ def closed(job: Job, run: records.Run, status: records.RunStatus, **more: Any) -
     job.append(layout.RUNS, run.model_copy(update={"status": status, "ended": round(time.time(), 3), **more}))
 
 
+def abandoned(job: Job, caller: Caller) -> None:
+    """The end, unseen, of the runs that are still open when the next one begins."""
+    for run in [*caller.left_open, *([caller.run] if caller.run is not None else [])]:
+        closed(job, run, "abandoned")
+    caller.left_open = []
+
+
 def ending(event: AfterInvocationEvent) -> dict[str, Any]:
     """How the run ended, as far as the event and the exception in flight tell: arguments for `closed`."""
-    error = sys.exc_info()[1]  # AfterInvocation fires in a finally block: what ends the run is being handled right now
-    if isinstance(error, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt):
-        return {"status": "cancelled"}
-    if error is not None:
-        return {"status": "failed", "error": described(error)}
-    if event.result is None:  # structured_output(): a run without messages
-        return {"status": "completed"}
+    if event.result is None:
+        return _by_error() or {"status": "completed"}  # structured_output(): a run without messages
+    # an exception in flight is none of this run's: the agent may be called while one is being handled
     reason = str(event.result.stop_reason)
     status = {"interrupt": "interrupted", "cancelled": "cancelled"}.get(reason, "completed")
     return {"status": status, "stop_reason": reason}
@@ -61,22 +64,33 @@ def ending(event: AfterInvocationEvent) -> dict[str, Any]:
 
 def ending_of(source: MultiAgentBase) -> dict[str, Any]:
     """As `ending`, for a Graph or Swarm, whose state says it."""
-    error = sys.exc_info()[1]
-    if isinstance(error, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt):
-        return {"status": "cancelled"}
     state = getattr(source, "state", None)
     # a Graph calls it status, a Swarm completion_status
     found: Any = getattr(state, "status", None) or getattr(state, "completion_status", None)
-    if error is not None:
-        return {"status": "failed", "error": described(error)}
-    return {"status": {Status.INTERRUPTED: "interrupted", Status.FAILED: "failed"}.get(found, "completed")}
+    if found in (Status.COMPLETED, Status.INTERRUPTED):
+        return {"status": found.value}
+    return _by_error() or {"status": "failed" if found == Status.FAILED else "completed"}
+
+
+def being_cancelled() -> bool:
+    """Whether the hook that asks runs because the task is being cancelled."""
+    return isinstance(sys.exc_info()[1], asyncio.CancelledError)
+
+
+def _by_error() -> dict[str, Any] | None:
+    # the event fires in a finally block: what ends the run is being handled right now
+    error = sys.exc_info()[1]
+    if isinstance(error, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt):
+        return {"status": "cancelled"}
+    return None if error is None else {"status": "failed", "error": described(error)}
 
 
 class Caller(Protocol):
-    """Who made a tool call: a tracked agent or orchestrator."""
+    """Whose run it is: a tracked agent or orchestrator."""
 
     fence: str
     run: records.Run | None
+    left_open: list[records.Run]
     attempts: Counter[str]
 
 
@@ -102,7 +116,8 @@ def tool_call(event: AfterToolCallEvent[Any], caller: Caller, agent_id: str) -> 
         name=event.tool_use["name"],
         tool_use_id=use_id,
         status="cancelled" if event.cancel_message is not None else event.result.get("status"),
-        error=described(event.exception) if event.exception is not None else event.cancel_message,
+        # its text is in the tool result, where a redaction and before_store reach it
+        error=type(event.exception).__name__ if event.exception is not None else None,
         milliseconds=None if event.duration is None else round(event.duration * 1000, 3),
         attempt=caller.attempts[use_id],
     )

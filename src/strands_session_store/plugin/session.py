@@ -1,25 +1,85 @@
-"""A session in this process: its writer, and who waits how long for it. Hooks enqueue under `lock`, then wait here."""
+"""A session in this process: its writers, and who waits how long for them. Hooks enqueue under `lock`, then wait."""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
+import os
 import threading
+import weakref
+from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from typing import Literal
 
-from .. import layout
+from .. import codec, layout, records
 from ..errors import ConflictError, SessionNotFoundError, StoreError, Unavailable
-from ..stores.base import Store
-from .loading import Loaded, LoadedAgent, LoadedMultiAgent, agents_in, load
-from .waiting import settle
+from ..stores.base import Space, Store, Version
+from .encoding import BeforeStore
 from .jobs import Job
-from .writer import BeforeStore, Writer
+from .loading import Loaded, LoadedAgent, LoadedMultiAgent, ids_in, load
+from .tracked import TrackedAgent
+from .waiting import settle
+from .writer import Presence, Writer
 
 logger = logging.getLogger(__name__)
 
 Durability = Literal["message", "background", "turn"]
 """``message``: a hook returns when its message is stored. ``background``: stored at once, waited for at the end of the
 invocation. ``turn``: one commit at the end of the invocation."""
+
+_live: weakref.WeakSet[LiveSession] = weakref.WeakSet()
+_left: deque[Writer] = deque()
+"""Of session managers that were dropped. A finalizer runs in the midst of anything, also where a lock is held that it
+would need: so it only appends here. Whoever stores next in this process tries them once, and its end once more."""
+_tried: list[Writer] = []
+
+
+def _dropped(writer: Writer) -> None:
+    if not writer.idle:
+        _left.append(writer)
+
+
+def _store_what_is_left() -> None:
+    if _left:
+        _tried[:] = [writer for writer in _tried if not writer.idle]
+    while _left:
+        with contextlib.suppress(IndexError):  # another thread was faster
+            writer = _left.popleft()
+            _tried.append(writer)
+            writer.start()
+
+
+def _store_what_is_left_of(space: Space, timeout: float) -> None:
+    """Before a session is read: what a dropped session manager of it left has to be in it, or it would be written
+    behind the reader's back, and one of the two would be refused."""
+    _store_what_is_left()  # all of them are in `_tried` then, which no finalizer touches
+    for writer in list(_tried):
+        if writer.space == space and not writer.idle:
+            with contextlib.suppress(StoreError):  # it is logged; the reader's own read tells of a store that is down
+                writer.drain_here(timeout)
+
+
+def _at_exit() -> None:
+    for writer in [*(writer for session in list(_live) for writer in session.writers), *_left, *_tried]:
+        writer.leave()
+
+
+def _forked() -> None:
+    _left.clear()
+    _tried.clear()
+    for session in list(_live):
+        session.forked()
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forked)
+
+CANCELLED_SECONDS = 1.0
+"""How long a cancelled invocation still waits for its last write: a healthy store needs far less, and one that hangs is
+not to hold up a cancellation."""
 
 
 class LiveSession:
@@ -40,12 +100,43 @@ class LiveSession:
         self.store, self.session_id, self.user_id = store, session_id, user_id
         self.space = layout.session_space(session_id, user_id)
         self.timeout = timeout
-        self.writer = Writer(store, self.space, ttl=ttl, before_store=before_store)
+        session = codec.dump_document(records.Session(session_id=session_id, user_id=user_id))
+        self._presence = Presence(session)
+        self._make_writer = partial(Writer, store, self.space, self._presence, ttl=ttl, before_store=before_store)
+        # one for each agent and orchestrator: when one of them is refused, the others go on
+        self._writers: dict[str, Writer] = {}
         # one lock for all of a session: looking and enqueueing are one step, or two hooks could swap places
         self.lock = threading.RLock()
-        self._durability = durability
+        self.durability = durability
         self._auto_create = auto_create
         self._ahead: Loaded | None = None
+        _live.add(self)
+
+    def forked(self) -> None:
+        """In a forked child: another thread may have held the lock."""
+        self.lock = threading.RLock()
+        for writer in self.writers:
+            writer.forked()
+
+    @property
+    def writers(self) -> list[Writer]:
+        return list(self._writers.values())
+
+    @property
+    def pending(self) -> int:
+        """Jobs not yet acknowledged."""
+        return sum(writer.pending for writer in self.writers)
+
+    def adopt(self, fence: str, version: Version | None) -> None:
+        """Have a writer for an agent or orchestrator; the caller holds the lock.
+
+        Args:
+            fence: Path of its writer document.
+            version: Of that document as it was found; None when there was none.
+        """
+        writer = self._writers[fence] = self._make_writer()
+        writer.adopt(fence, version)
+        weakref.finalize(self, _dropped, writer).atexit = False
 
     # ------------------------------------------------------------------------------------------------------- reading
 
@@ -55,6 +146,7 @@ class LiveSession:
         Raises:
             SessionNotFoundError: No such session, and it is not to be created.
         """
+        _store_what_is_left_of(self.space, self.timeout)
         loaded = load(self.store, self.space, agent_ids, multi_agent_ids)
         if loaded.session is None and not self._auto_create:
             owner = f" of user {self.user_id!r}" if self.user_id is not None else ""
@@ -62,7 +154,9 @@ class LiveSession:
                 f"there is no session {self.session_id!r}{owner}; auto_create=True (the default) makes a new one"
             )
         if loaded.incarnation is not None:
-            self.writer.exists(loaded.incarnation, with_session=loaded.session is not None)
+            self._presence.incarnation = loaded.incarnation
+            if loaded.session is not None:
+                self._presence.session = None
         return loaded
 
     async def read_ahead(self, agent_ids: Iterable[str], multi_agent_ids: Iterable[str]) -> None:
@@ -78,13 +172,13 @@ class LiveSession:
         if found is None or loaded is None:
             loaded = self.read([agent_id])
             found = loaded.agents[agent_id]
-        if found.agent is None and loaded.session is not None and (others := agents_in(self.store, self.space)):
+        if found.agent is None and loaded.others:
             logger.warning(
                 "agent_id=<%s>, session_id=<%s>, agents=<%s> | the session has no such agent: it starts with an empty "
                 "history",
                 agent_id,
                 self.session_id,
-                ", ".join(others),
+                ", ".join(loaded.others),
             )
         return found
 
@@ -92,6 +186,22 @@ class LiveSession:
         """What is stored of the Graph or Swarm, read ahead or now."""
         found = self._ahead.multi_agents.pop(multi_agent_id, None) if self._ahead is not None else None
         return found or self.read((), [multi_agent_id]).multi_agents[multi_agent_id]
+
+    async def recall(self, tracked: TrackedAgent) -> None:
+        """Have an agent know all that was ever stored of it, off the event loop. Costs what the history costs, once in
+        a process; see `Context.unsure` for when it takes that."""
+        spans = tracked.context.unread()
+        reading = self.store.offload.submit(ids_in, self.store, self.space, tracked.agent_id, *spans)
+        text = f"session {self.session_id!r}: the store has not answered within {self.timeout:g} s"
+        found = await settle(reading, self.timeout, lambda: Unavailable(text))
+        with self.lock:
+            self.put(tracked.remember(*found))
+
+    def recall_here(self, tracked: TrackedAgent) -> None:
+        """As `recall`, blocking."""
+        with self.lock:
+            spans = tracked.context.unread()
+            self.put(tracked.remember(*ids_in(self.store, self.space, tracked.agent_id, *spans)))
 
     # ------------------------------------------------------------------------------------------------------- storing
 
@@ -106,50 +216,74 @@ class LiveSession:
             Whether there is something in the queue that is to be started.
         """
         if job:
-            self.writer.put(job)
-        return at_once and self.writer.pending > 0
+            self._writers[job.fence].put(job)
+        return at_once and self._writers[job.fence].pending > 0
 
-    def start(self) -> None:
-        """Have the queue written, unless it is to wait for the end of the invocation."""
-        if self._durability != "turn":
-            self.writer.start()
+    def start(self, fence: str) -> None:
+        """Have a queue written, unless it is to wait for the end of the invocation."""
+        _store_what_is_left()
+        if self.durability != "turn":
+            self._writers[fence].start()
 
-    async def during(self, *, outside: bool = False) -> None:
+    async def during(self, fence: str, *, outside: bool = False) -> None:
         """The end of a hook in mid-invocation: wait if the durability asks for it.
 
         Args:
+            fence: Whose hook.
             outside: There is no invocation whose end could be waited for.
         """
-        if self._durability == "message" or outside:
-            await self.settled()
+        if self.durability == "message" or outside:
+            await self._settled(self._writers[fence], self.timeout)
         else:
-            self.start()
+            self.start(fence)
 
-    async def at_end(self) -> None:
+    async def at_end(self, fence: str, *, cancelled: bool = False) -> None:
         """The end of the last hook of an invocation: all is stored, or it raises if the durability asks for that.
 
         In the modes that do not wait, the application asked not to depend on the store: what is pending is kept, the
-        writer has logged it, flush and close will raise. But a conflict will not pass by itself: that is raised.
+        log says so, flush and close will raise. But a conflict will not pass by itself: that is raised.
+
+        Args:
+            fence: Whose hook.
+            cancelled: The task is being cancelled. That comes first: no error of a store takes its place.
         """
         try:
-            await self.settled()
-        except ConflictError:
-            raise
-        except StoreError:
-            if self._durability == "message":
+            seconds = min(self.timeout, CANCELLED_SECONDS) if cancelled else self.timeout
+            await self._settled(self._writers[fence], seconds)
+        except StoreError as error:
+            if not cancelled and (self.durability == "message" or isinstance(error, ConflictError)):
                 raise
 
     async def settled(self) -> None:
         """Wait until all that is queued now is stored.
 
         Raises:
-            StoreError: It could not be. It stays queued.
+            StoreError: Some of it could not be, though all of it was tried. It stays queued.
         """
-        settled = self.writer.settled()
-        if settled is not None:
-            self.writer.start()
-            await settle(settled, self.timeout, lambda: self.writer.overdue(self.timeout))
+        errors = []
+        for writer in self.writers:
+            try:
+                await self._settled(writer, self.timeout)
+            except StoreError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def drain(self) -> None:
         """As `settled`, blocking, on the calling thread."""
-        self.writer.drain_here(self.timeout)
+        _store_what_is_left()
+        errors = []
+        for writer in self.writers:
+            try:
+                writer.drain_here(self.timeout)
+            except StoreError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+    async def _settled(self, writer: Writer, seconds: float) -> None:
+        _store_what_is_left()
+        settled = writer.settled()
+        if settled is not None:
+            writer.start()
+            await settle(settled, seconds, lambda: writer.overdue(seconds))

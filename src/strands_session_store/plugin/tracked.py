@@ -10,6 +10,7 @@ import logging
 import time
 import weakref
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from strands import Agent
@@ -17,12 +18,12 @@ from strands.agent.state import AgentState
 from strands.types.session import SessionAgent
 
 from .. import codec, layout, records
-from ..context import Context, Delta, Message, snapshot
-from ..errors import Corrupt, TooLarge, Unserializable
+from ..context import Context, Delta, Message, Spans, same, snapshot
+from ..errors import TooLarge, Unserializable
 from ..stores.base import MAX_ENTRY
+from .jobs import Job
 from .loading import LoadedAgent
 from .repair import repaired
-from .jobs import Job
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
@@ -35,6 +36,8 @@ _USAGE = {
     "cache_read_input_tokens": "cacheReadInputTokens",
     "cache_write_input_tokens": "cacheWriteInputTokens",
 }
+_MOST_TOKENS = 10**12
+"""Of one message: more is taken for nonsense, so that no counter ever comes near int64."""
 _STATE = "['state']"
 """How the codec names a place in the state."""
 
@@ -47,16 +50,19 @@ class TrackedAgent:
         self.fence = layout.writer(agent.agent_id)
         self.run: records.Run | None = None
         """The run that is open, or None."""
+        self.left_open = loaded.open_runs
+        """Runs of an earlier process whose end nobody saw."""
         self.attempts: Counter[str] = Counter()
         """Tool use id -> tries, in the current run."""
         self._session_id = session_id
         # the agent holds its session manager: a strong reference back would keep both alive until the cycle is found
         self._agent = weakref.ref(agent)
-        self._context: Context = loaded.context
+        self.context: Context = loaded.context
         self._created = loaded.agent.created if loaded.agent is not None else time.time()
         self._tails = dict(loaded.tails)
         self._agent_bytes, self._context_bytes = loaded.agent_bytes, loaded.context_bytes
         self._last: tuple[Any, ...] | None = None
+        self._last_spans: Spans | None = None
         self._last_manager: Any = None
 
     @property
@@ -75,18 +81,9 @@ class TrackedAgent:
     # ----------------------------------------------------------------------------------------------------- restoring
 
     def restore(self, agent: LocalAgent, loaded: LoadedAgent) -> None:
-        """Make the fresh agent what the stored one was.
-
-        Raises:
-            Corrupt: What is stored contradicts itself; the agent was not changed.
-        """
+        """Make the fresh agent what the stored one was."""
         assert loaded.agent is not None
         stored = loaded.agent
-        stateful = bool(getattr(agent.model, "stateful", False))
-        try:
-            messages = self._context.restore(loaded.stored.spans or (), loaded.history, loaded.variants)
-        except (KeyError, TypeError, AssertionError) as error:
-            raise Corrupt(layout.context(self.agent_id), f"it names entries that are not there ({error})") from error
         agent.state = _state(stored.state or {})
         internal: dict[str, Any] = {}
         if stored.interrupts is not None:
@@ -94,26 +91,26 @@ class TrackedAgent:
         if stored.model_state is not None:
             internal["model_state"] = stored.model_state
         SessionAgent(self.agent_id, {}, {}, internal).initialize_internal_state(agent)
-        self._restore_manager(agent, loaded.stored.conversation_manager)
-        if stateful:
+        self._restore_manager(agent, loaded.conversation_manager, loaded.messages)
+        if getattr(agent.model, "stateful", False):
             # the model's server has the conversation; the history goes on, the context starts afresh as it did live
-            self._context.slots = []
+            self.context.slots = []
             return
-        agent.messages = repaired(messages)  # type: ignore[assignment]
-        if agent.messages is not messages:
+        agent.messages = repaired(loaded.messages)  # type: ignore[assignment]
+        if agent.messages is not loaded.messages:
             logger.warning(
                 "agent_id=<%s>, session_id=<%s> | tool uses without results (or results without uses) were repaired",
                 self.agent_id,
                 self._session_id,
             )
 
-    def _restore_manager(self, agent: LocalAgent, stored: Any) -> None:
+    def _restore_manager(self, agent: LocalAgent, stored: Any, messages: list[Message]) -> None:
         manager = getattr(agent, "conversation_manager", None)
         if manager is None or stored is None:
             return
         try:
             # what it would prepend (a summary) is in the context already
-            manager.restore_from_session(snapshot(stored))
+            manager.restore_from_session(_with_summary(snapshot(stored), messages))
         except (ValueError, KeyError, TypeError) as error:
             logger.warning(
                 "agent_id=<%s>, session_id=<%s>, stored=<%s>, now=<%s> | the conversation manager is another one; its "
@@ -126,6 +123,23 @@ class TrackedAgent:
             )
 
     # ------------------------------------------------------------------------------------------------------- storing
+
+    def unsure(self, prompt: Iterable[Any] = (), announced: Any = None) -> bool:
+        """Whether a hook has to have the rest of the history read first: see `Context.unsure`.
+
+        Args:
+            prompt: Messages that are about to be added.
+            announced: The message that was just added; it is known from the prompt, or new.
+        """
+        agent = self.agent
+        messages = [] if agent is None else [m for m in agent.messages if m is not announced]
+        return self.context.unsure([*messages, *prompt])  # type: ignore[list-item]
+
+    def remember(self, said: dict[int, str], shown: dict[int, tuple[int | None, str | None]]) -> Job:
+        """Note what the rest of the history holds (`loading.ids_in`), and what has to be stored for it."""
+        job = Job(self.fence)
+        self._write(job, self.context.remember(said, shown))
+        return job
 
     def sync(self, announced: Message | None = None) -> Job:
         """What has to be stored for the agent as it is now; empty when nothing changed.
@@ -147,13 +161,15 @@ class TrackedAgent:
         # the manager's own summary was never said, wherever in the list it stands
         summary = manager.get("summary_message") if isinstance(manager, dict) else None
         summaries = {summary["tracking_id"]} if isinstance(summary, dict) and "tracking_id" in summary else ()
-        delta = self._context.sync(agent.messages, announced, summaries)  # type: ignore[arg-type]
+        delta = self.context.sync(agent.messages, announced, summaries)  # type: ignore[arg-type]
         self._write(job, delta)
         self._last = values
         if agent_bytes is not None:
             job.docs[layout.agent(self.agent_id)] = self._agent_bytes = agent_bytes
-        if self._context_bytes is None or delta or manager != self._last_manager:
-            context_bytes = self._context_document(manager)
+        # looked at each time: a message taken out of the live list changes the spans and neither of the logs
+        spans = self.context.spans()
+        if spans != self._last_spans or manager != self._last_manager:
+            context_bytes = self._context_document(spans, manager)
             if context_bytes != self._context_bytes:
                 job.docs[layout.context(self.agent_id)] = self._context_bytes = context_bytes
         return job
@@ -161,7 +177,7 @@ class TrackedAgent:
     def redact(self, message: Message) -> Job:
         """What has to be stored so that the message's former content is nowhere any more."""
         job = Job(self.fence)
-        delta = self._context.redact(message)
+        delta = self.context.redact(message)
         if not delta:
             logger.warning(
                 "agent_id=<%s>, session_id=<%s> | a message to redact is not in the stored history",
@@ -176,7 +192,7 @@ class TrackedAgent:
         history, variants = layout.history(self.agent_id), layout.variants(self.agent_id)
         for index, message in delta.appended:
             job.append(history, records.Message(message=message, at=now), at=index)
-            count(job, message, self.run)
+            count(job, message)
             if self.run is not None and self.run.first_message is None:
                 self.run = self.run.model_copy(update={"first_message": index})
         redacted = now if delta.redacted else None
@@ -193,7 +209,7 @@ class TrackedAgent:
                     "usage": add_usage(self.run.usage, [m for _, m in delta.appended]),
                 }
             )
-        for log, reach in zip(("messages", "variants"), self._context.tails()):
+        for log, reach in zip(("messages", "variants"), self.context.tails()):
             job.add(layout.tail(self.agent_id, log), reach - self._tails.get(log, 0))  # type: ignore[arg-type]
             self._tails[log] = reach
 
@@ -227,13 +243,15 @@ class TrackedAgent:
         encoded = codec.dump_document(record, lost=self._refuse)
         if len(encoded) > MAX_ENTRY:
             raise TooLarge(
-                f"state of agent {self.agent_id!r} takes {len(encoded):,} bytes, the limit is {MAX_ENTRY:,}; nothing was written"
+                f"state of agent {self.agent_id!r} takes {len(encoded):,} bytes, the limit is {MAX_ENTRY:,}; "
+                "nothing was written"
             )
         return now, encoded if encoded != self._agent_bytes else None
 
-    def _context_document(self, manager: Any) -> bytes:
-        self._last_manager = snapshot(manager)
-        record = records.Context(spans=self._context.spans(), conversation_manager=self._last_manager)
+    def _context_document(self, spans: Spans, manager: Any) -> bytes:
+        self._last_spans, self._last_manager = spans, snapshot(manager)
+        kept = _without_summary(self._last_manager, self.context)
+        record = records.Context(spans=spans, conversation_manager=kept)
         encoded = codec.dump_document(record)
         if len(encoded) > MAX_ENTRY:  # no error: the messages of this sync have to be stored whatever a manager keeps
             logger.error(
@@ -263,23 +281,28 @@ class TrackedAgent:
         return manager.get_state() if isinstance(agent, Agent) and manager is not None else None
 
 
-def count(job: Job, message: Message, run: records.Run | None = None) -> None:
+def count(job: Job, message: Message) -> None:
     """Add a new message to the session's counters."""
     job.add("messages", 1)
-    usage = (message.get("metadata") or {}).get("usage") or {}
-    for counter, key in _USAGE.items():
-        job.add(counter, int(usage.get(key) or 0))
+    for counter, tokens in _tokens(message).items():
+        job.add(counter, tokens)
 
 
 def add_usage(usage: records.Usage, messages: list[Message]) -> records.Usage:
     """The usage plus that of the messages; what no message reports stays None."""
     total = usage.model_dump()
     for message in messages:
-        reported = (message.get("metadata") or {}).get("usage") or {}
-        for name, key in _USAGE.items():
-            if reported.get(key) is not None:
-                total[name] = (total[name] or 0) + int(reported[key])
+        for name, tokens in _tokens(message).items():
+            total[name] = (total[name] or 0) + tokens
     return records.Usage(**total)
+
+
+def _tokens(message: Message) -> dict[str, int]:
+    """What a message reports. Metadata is anybody's: what is no number of tokens is no reason to refuse the message."""
+    metadata = message.get("metadata")
+    usage = metadata.get("usage") if isinstance(metadata, dict) else None
+    reported = {name: usage.get(key) for name, key in _USAGE.items()} if isinstance(usage, dict) else {}
+    return {name: int(n) for name, n in reported.items() if isinstance(n, int | float) and 0 <= n <= _MOST_TOKENS}
 
 
 def _state(data: dict[str, Any]) -> AgentState:
@@ -287,6 +310,24 @@ def _state(data: dict[str, Any]) -> AgentState:
     # set as it was: AgentState's own check refuses what an application may have put past it (bytes), and copies again
     state._data = data
     return state
+
+
+def _without_summary(manager: Any, context: Context) -> Any:
+    """The conversation manager's state with only the id of a summary that the context shows: it is stored there, after
+    `before_store` has seen it, and once."""
+    summary = manager.get("summary_message") if isinstance(manager, dict) else None
+    if isinstance(summary, dict) and any(same(slot.message, summary) for slot in context.slots):
+        return {**manager, "summary_message": {"tracking_id": summary["tracking_id"]}}
+    return manager
+
+
+def _with_summary(manager: Any, messages: list[Message]) -> Any:
+    """The state as it was before `_without_summary`; the summary is the live list's own message again."""
+    summary = manager.get("summary_message") if isinstance(manager, dict) else None
+    if isinstance(summary, dict) and summary.keys() == {"tracking_id"}:
+        found = (m for m in messages if m.get("tracking_id") == summary["tracking_id"])
+        return {**manager, "summary_message": next(found, None)}
+    return manager
 
 
 def _name(state: Any) -> str:

@@ -1,14 +1,15 @@
-"""One session's commits, in the order in which they were asked for.
+"""One agent's commits, in the order in which they were asked for.
 
-Law: a job is enqueued on the caller's thread, before its first await, with its indices already assigned; it stays at the
-head of the queue until the engine has acknowledged it. So nothing is lost, doubled or reordered by a failure, a
+Law: a job is enqueued on the caller's thread, before its first await, with its indices already assigned; it stays at
+the head of the queue until the engine has acknowledged it. So nothing is lost, doubled or reordered by a failure, a
 cancellation or a full disk, and no index is ever burned.
 
 Rule 1. One thread drains at a time: one of the store's pool, or the caller's (at exit, when pools are gone).
 Rule 2. What has queued up meanwhile travels together: many jobs, one commit.
 Rule 3. A commit whose fate is unknown is repeated verbatim, under the same id, before anything else.
 Rule 4. Bookkeeping (versions, what is done) happens here, in the draining thread, never behind an await.
-Rule 5. Every commit expects the writer documents of the agents it speaks for. Another process that took one over has
+Rule 5. A forked child starts with an empty queue and a name of its own: what was pending is its parent's to write.
+Rule 6. Every commit expects the writer documents of the agents it speaks for. Another process that took one over has
         changed it: ConflictError, and this writer never writes half of a conversation into another's.
 """
 
@@ -19,23 +20,18 @@ import os
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from .. import codec, layout, records
-from ..context import snapshot
-from ..errors import ConflictError, InDoubt, StoreError, TooLarge
+from ..errors import ConflictError, InDoubt, StoreError
 from ..stores.base import (
     ABSENT,
-    MAX_ENTRY,
-    Add,
     Append,
     Change,
     Doc,
-    DropDoc,
     Expect,
     Expected,
     Mark,
@@ -46,12 +42,10 @@ from ..stores.base import (
     Version,
     new_commit_id,
 )
-from .jobs import SOFT_BYTES, SOFT_CHANGES, Job, merge, split, weight, without_content
+from .encoding import BeforeStore, Encoder
+from .jobs import LAST, SOFT_BYTES, SOFT_CHANGES, Job, merge, split, weight
 
 logger = logging.getLogger(__name__)
-
-BeforeStore = Callable[[Any], Any]
-"""Given a copy of a message, returns what is to be kept of it."""
 
 
 @dataclass(slots=True)
@@ -76,30 +70,44 @@ class _Attempt:
     on: Expected
     fences: set[str]
     commit_id: str = field(default_factory=new_commit_id)
+    in_doubt: bool = False
+    """Whether it may have been applied. Stays so until the engine answers this very commit: a later refusal of its
+    repetition says nothing about the first try."""
+
+
+@dataclass(slots=True)
+class Presence:
+    """What the writers of one session know of its space. Each field is set at once, never two that have to agree."""
+
+    session: bytes | None
+    """The session document, as long as it is not known to be there."""
+    incarnation: str | None = None
+    """None until the space is known to exist."""
 
 
 class Writer:
-    """The FIFO of one session.
+    """The FIFO of one agent or orchestrator of a session, and of the nodes that an orchestrator speaks for."""
 
-    Attributes:
-        incarnation: Of the session's space; None until it is known to exist.
-    """
+    def __init__(
+        self, store: Store, space: Space, presence: Presence, *, ttl: float | None, before_store: BeforeStore | None
+    ) -> None:
+        self._store, self.space, self._presence, self._ttl = store, space, presence, ttl
+        self._encoder = Encoder(space.id, before_store)
+        self._numbers = self._wanted = 0
+        self._versions: dict[str, Version] = {}
+        self._ends: dict[str, int] = {}
+        self._begin()
 
-    def __init__(self, store: Store, space: Space, *, ttl: float | None, before_store: BeforeStore | None) -> None:
-        self.incarnation: str | None = None
+    def _begin(self) -> None:
+        """Nothing is queued, nobody waits, and no agent is this writer's yet."""
         self.identity = records.Writer(writer_id=new_commit_id(), host=socket.gethostname(), pid=os.getpid())
-        self._store, self._space, self._ttl, self._before_store = store, space, ttl, before_store
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._queue: deque[_Queued] = deque()
         self._waiting: list[tuple[int, Future[None]]] = []
-        self._numbers = 0
-        self._draining = False
+        self._draining = self._last_try = False
         self._attempt: _Attempt | None = None
-        self._versions: dict[str, Version] = {}
         self._mine: set[str] = set()
-        self._session: bytes | None = codec.dump_document(records.Session(session_id=space.id, user_id=space.owner))
-        self._reported: set[str] = set()
 
     # ------------------------------------------------------------------------------------------------- for the hooks
 
@@ -109,15 +117,8 @@ class Writer:
             if version is not None:
                 self._versions[fence] = version
 
-    def exists(self, incarnation: str, *, with_session: bool) -> None:
-        """Note that the space was found; ``with_session`` that its session document is there."""
-        with self._lock:
-            self.incarnation = incarnation
-            if with_session:
-                self._session = None
-
     def put(self, job: Job) -> None:
-        """Enqueue. Never blocks, never fails, does no I/O."""
+        """Enqueue, to travel with what is asked for next. Never blocks, never fails, does no I/O."""
         with self._lock:
             self._numbers += 1
             self._queue.append(_Queued(self._numbers, {job.fence}, job))
@@ -127,6 +128,7 @@ class Writer:
         with self._lock:
             if not self._queue:
                 return None
+            self._wanted = self._numbers
             future: Future[None] = Future()
             future.set_running_or_notify_cancel()  # nobody cancels what others may wait for too
             self._waiting.append((self._queue[-1].number, future))
@@ -136,10 +138,27 @@ class Writer:
         """See to it that the queue is being drained, on the store's pool."""
         if not self._claim():
             return
+        once = threading.Lock()
+
+        def drain() -> None:
+            if once.acquire(blocking=False):
+                self._drain()
+
         try:
-            self._store.offload.submit(self._drain)
-        except RuntimeError:  # the interpreter is ending and starts no threads any more
-            self._drain()
+            self._store.offload.submit(drain)
+        except RuntimeError:
+            # the interpreter is ending, or no thread can be started just now; but then the pool has taken the call
+            # before it found out, and another thread of it may come to it: one of the two drains
+            drain()
+
+    def leave(self) -> None:
+        """The interpreter is ending: try for the last time to store what is pending."""
+        self._last_try = True
+        self.start()
+
+    def forked(self) -> None:
+        """In a forked child, where no other thread is left, and locks may be held for ever."""
+        self._begin()
 
     def drain_here(self, timeout: float) -> None:
         """Drain on the calling thread, or wait up to ``timeout`` seconds for the thread that is at it, then go on here.
@@ -155,16 +174,15 @@ class Writer:
         if not future.done() and self._claim():
             self._drain()
         try:
-            future.result(0)
+            future.result(timeout)  # done, unless another thread is at it again
         except FutureTimeout:
             raise self.overdue(timeout) from None
 
     def overdue(self, timeout: float) -> InDoubt:
-        """The error for a wait that took too long. What is on its way stays on its way, in its order."""
-        return InDoubt(
-            f"session {self._space.id!r}: the store has not answered within {timeout:g} s; "
-            f"{self.pending} commit{'s' if self.pending != 1 else ''} still on the way"
-        )
+        """The error for a wait that took too long, in the log too. What is on its way stays so, in its order."""
+        text = f"the store has not answered within {timeout:g} s"
+        logger.warning("session_id=<%s>, pending=<%d> | %s", self.space.id, self.pending, text)
+        return InDoubt(f"session {self.space.id!r}: {text}; writes on the way: {self.pending}")
 
     @property
     def pending(self) -> int:
@@ -172,10 +190,16 @@ class Writer:
         with self._lock:
             return len(self._queue)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is pending. Takes no lock: a finalizer asks."""
+        return not self._queue
+
     # --------------------------------------------------------------------------------------------------- the drainer
 
     def _claim(self) -> bool:
         with self._lock:
+            self._wanted = self._numbers
             if self._draining or not self._queue:
                 return False
             self._draining = True
@@ -185,29 +209,33 @@ class Writer:
         error: BaseException | None = None
         while True:
             with self._lock:
-                # looked at under the same lock under which put() appends: no job is left without a drainer
-                if error is not None or not self._queue:
+                # looked at under the lock under which it is asked for: nothing that was is left without a drainer
+                if error is not None or not self._queue or self._queue[0].number > self._wanted:
                     self._draining = False
-                    waiting, self._waiting = self._waiting, []
+                    pending, (waiting, self._waiting) = len(self._queue), (self._waiting, [])
                     self._idle.notify_all()
                     break
             try:
                 self._step()
-            except Exception as e:
-                error = e if isinstance(e, StoreError) else StoreError(f"{type(e).__name__} while storing: {e}")
-                error.__cause__ = e.__cause__ if error is e else e
-        if error is not None:
-            logger.warning(
-                "session_id=<%s>, pending=<%d> | not stored, kept for the next attempt: %s",
-                self._space.id,
-                len(self._queue),
-                error,
+            except BaseException as e:  # Ctrl-C among them, when it is the caller's thread that drains
+                error = e
+        told = error if error is None or isinstance(error, StoreError) else _as_store_error(error)
+        if told is not None:
+            logger.log(
+                logging.ERROR if self._last_try else logging.WARNING,
+                "session_id=<%s>, pending=<%d> | not stored, %s: %s",
+                self.space.id,
+                pending,
+                "and lost" if self._last_try else "kept for the next attempt",
+                str(told),  # the error itself leads to the agent, and logs may be kept for long
             )
         for _, future in waiting:
-            if error is None:
+            if told is None:
                 future.set_result(None)
             else:
-                future.set_exception(error)
+                future.set_exception(told)
+        if error is not None and not isinstance(error, Exception):
+            raise error
 
     def _step(self) -> None:
         """One commit."""
@@ -227,30 +255,38 @@ class Writer:
                     self._commit(attempt)
                 except ConflictError as second:
                     raise self._explained(second, attempt) from second
-        except InDoubt:
-            raise
-        except StoreError:
-            self._attempt = None  # surely not applied: what queues up meanwhile may be joined to it
+        except BaseException as error:
+            if isinstance(error, InDoubt) or not isinstance(error, StoreError):
+                attempt.in_doubt = True
+            elif isinstance(error, ConflictError) or not attempt.in_doubt:
+                # surely not applied: what queues up meanwhile may be joined to it
+                self._attempt = None
             raise
         self._attempt = None
 
     def _commit(self, attempt: _Attempt) -> None:
         committed = self._store.commit(
-            self._space, *attempt.changes, commit_id=attempt.commit_id, on=attempt.on, ttl=self._ttl
+            self.space, *attempt.changes, commit_id=attempt.commit_id, on=attempt.on, ttl=self._ttl
         )
         problem = next((q.problem for q in attempt.queued if q.problem is not None), None)
         with self._lock:
-            self.incarnation, self._session = committed.incarnation, None
+            self._presence.incarnation, self._presence.session = committed.incarnation, None
             for fence in attempt.fences - self._mine:
                 self._versions[fence] = committed.version
             self._mine |= attempt.fences
-            for _ in attempt.queued:
+            for change in attempt.changes:
+                if isinstance(change, Append):
+                    self._ends[change.log] = committed.indices[change.log] + len(change.entries)
+            # by what they are, not by how many: Ctrl-C may come anywhere in here, or behind it in a logger, and has the
+            # attempt repeated that was booked already
+            booked = {id(queued) for queued in attempt.queued}
+            while self._queue and id(self._queue[0]) in booked:
                 self._queue.popleft()
             last = attempt.queued[-1].number
             ready = [future for number, future in self._waiting if number <= last]
             self._waiting = [(number, future) for number, future in self._waiting if number > last]
         if problem is not None:
-            logger.warning("session_id=<%s> | %s", self._space.id, problem)
+            logger.warning("session_id=<%s> | %s", self.space.id, problem)
         for future in ready:
             if problem is None:
                 future.set_result(None)
@@ -258,9 +294,11 @@ class Writer:
                 future.set_exception(problem)
 
     def _refresh(self) -> None:
-        look = self._store.read(self._space, Doc(layout.SESSION))
+        look = self._store.read(self.space, Doc(layout.SESSION))
         if look.incarnation is not None:
-            self.exists(look.incarnation, with_session=layout.SESSION in look.docs)
+            self._presence.incarnation = look.incarnation
+            if layout.SESSION in look.docs:
+                self._presence.session = None
 
     def _take(self) -> list[_Queued]:
         """The jobs at the head of the queue that fit into one commit, encoded."""
@@ -274,7 +312,7 @@ class Writer:
                 queued = self._queue[at]
             if queued.job is not None:
                 try:
-                    queued.changes, queued.problem = self._encode(queued.job)
+                    queued.changes, queued.problem = self._encoder.changes(queued.job)
                 except Exception:  # before_store= raised: what came before it is stored all the same
                     if taken:
                         return taken
@@ -300,61 +338,32 @@ class Writer:
         fences = set().union(*(q.fences for q in queued))
         changes = merge([change for q in queued for change in q.changes])
         with self._lock:
+            changes = [
+                Replace(change.log, self._ends[change.log] - 1, change.data)
+                if isinstance(change, Replace) and change.index == LAST
+                else change
+                for change in changes
+            ]
             for fence in sorted(fences):
                 version: str | Literal[Mark.ABSENT] = self._versions.get(fence, ABSENT)
                 if fence in self._mine:
                     changes.append(Expect(fence, version))
                 else:
                     changes.append(PutDoc(fence, codec.dump_document(self.identity), expect=version))
-            if self._session is not None:
-                changes.append(PutDoc(layout.SESSION, self._session, expect=ABSENT))
-            return _Attempt(queued, changes, ABSENT if self.incarnation is None else self.incarnation, fences)
-
-    def _encode(self, job: Job) -> tuple[list[Change], StoreError | None]:
-        problem: StoreError | None = None
-
-        def encode(record: records.Record, path: str) -> bytes:
-            nonlocal problem
-            if self._before_store is not None and isinstance(record, records.Message | records.Variant):
-                if record.message is not None:
-                    record = record.model_copy(update={"message": self._before_store(snapshot(record.message))})
-            data = codec.dump(record, lost=lambda place, kind: self._report(path, place, kind))
-            if len(data) <= MAX_ENTRY:
-                return data
-            text = f"<not stored: {len(data):,} bytes, the limit is {MAX_ENTRY:,}>"
-            problem = TooLarge(
-                f"an entry of {path!r} has {len(data):,} bytes, the limit is {MAX_ENTRY:,}; kept is {text!r}"
-            )
-            return codec.dump(without_content(record, text))
-
-        changes: list[Change] = []
-        for log, (at, entries) in job.appends.items():
-            changes.append(Append(log, [encode(record, log) for record in entries], at))
-        changes += [Replace(log, index, encode(record, log)) for (log, index), record in job.replaces.items()]
-        changes += [DropDoc(path) if data is None else PutDoc(path, data) for path, data in job.docs.items()]
-        changes += [Add(counter, delta) for counter, delta in job.adds.items()]
-        return changes, problem
-
-    def _report(self, path: str, place: str, kind: str) -> None:
-        if kind not in self._reported:
-            self._reported.add(kind)
-            logger.warning(
-                "session_id=<%s> | a %s can not be stored; a placeholder is kept of it (first seen in %s at %s)",
-                self._space.id,
-                kind,
-                path,
-                place,
-            )
+            session, incarnation = self._presence.session, self._presence.incarnation
+            if session is not None:
+                changes.append(PutDoc(layout.SESSION, session, expect=ABSENT))
+            return _Attempt(queued, changes, ABSENT if incarnation is None else incarnation, fences)
 
     def _explained(self, conflict: ConflictError, attempt: _Attempt) -> ConflictError:
         """The conflict in the user's terms, naming both writers where it was one of ours against another's."""
-        name = f"session {self._space.id!r}"
+        name = f"session {self.space.id!r}"
         if not conflict.path:
             gone = conflict.found is None
             text = f"{name} was {'deleted or has expired' if gone else 'deleted and made anew'} since it was loaded"
             return ConflictError("", conflict.expected, conflict.found, f"{text}; nothing was written. Resume anew.")
         try:
-            look = self._store.read(self._space, *(Doc(fence) for fence in sorted(attempt.fences)))
+            look = self._store.read(self.space, *(Doc(fence) for fence in sorted(attempt.fences)))
             others = [codec.load(records.Writer, doc.data, path) for path, doc in look.docs.items()]
         except StoreError:  # the conflict matters more than who caused it
             others = []
@@ -367,3 +376,9 @@ class Writer:
             f"{name} was written{who} since it was loaded by {self.identity}: {conflict.path!r} expected "
             f"{conflict.expected}, found {conflict.found}; nothing was written. Resume anew to go on from there.",
         )
+
+
+def _as_store_error(error: BaseException) -> StoreError:
+    made = StoreError(f"{type(error).__name__} while storing: {error}")
+    made.__cause__ = error
+    return made

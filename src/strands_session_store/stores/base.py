@@ -45,6 +45,8 @@ READ_ENTRIES: Final = 1_000
 READ_BYTES: Final = 8 * 2**20
 """Bytes one read returns at most (but always at least one entry)."""
 INT64_MAX: Final = 2**63 - 1
+MAX_TTL: Final = 10**10
+"""Seconds; 317 years."""
 REPEAT_SECONDS: Final = 120.0
 """How long, at the least, an engine knows a commit_id again."""
 REPEAT_COMMITS: Final = 64
@@ -446,7 +448,7 @@ def check_commit(changes: Sequence[Change], commit_id: str, ttl: Ttl, summary: S
     """
     if not commit_id or len(commit_id) > 64:
         raise ValueError(f"commit_id must have 1 to 64 characters, got {len(commit_id)}")
-    if ttl is not None and ttl is not KEEP and not 0 < ttl < 10**10:
+    if ttl is not None and ttl is not KEEP and not 0 < ttl < MAX_TTL:
         raise ValueError(f"ttl must be a number of seconds above 0, None or KEEP, got {ttl!r}")
     if summary is not None and len(summary.data) > 4096:
         raise TooLarge(f"summary has {len(summary.data):,} bytes, the limit is 4,096")
