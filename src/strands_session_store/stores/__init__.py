@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from importlib import metadata
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 from ..errors import InvalidUrlError
@@ -98,18 +98,36 @@ def _sqlite(url: str, rest: str, timeout: float | None) -> Store:
 
 
 def _redis(url: str, rest: str, timeout: float | None) -> Store:
+    return redis_store(url, **{} if timeout is None else {"timeout": timeout})
+
+
+def redis_store(url: str | None = None, *, client: Any = None, **options: Any) -> Store:
+    """A store on Redis, by URL or over a ready client.
+
+    Args:
+        url: See the module's docstring.
+        client: A `redis.Redis` or `redis.RedisCluster`, whatever its decode_responses; `close` leaves it open.
+        **options: Of `RedisStore`: prefix, timeout, wait_replicas, wait_timeout.
+
+    Raises:
+        InvalidUrlError: The engine can not use the URL, or redis-py is not installed.
+        ValueError: An option is out of its range.
+    """
+    shown = "a store over a Redis client" if url is None else repr(redact(url))
     try:
         from .redis import RedisStore
     except ModuleNotFoundError as error:
         if error.name != "redis":
             raise
-        raise InvalidUrlError(f"{redact(url)!r} needs redis-py: pip install strands-session-store[redis]") from error
+        raise InvalidUrlError(f"{shown} needs redis-py: pip install strands-session-store[redis]") from error
+    if client is not None:
+        return RedisStore(client, **options)
     try:
-        return RedisStore.from_url(url) if timeout is None else RedisStore.from_url(url, timeout=timeout)
+        return RedisStore.from_url(str(url), **options)
     except InvalidUrlError:
         raise
     except ValueError as error:
-        raise InvalidUrlError(f"{redact(url)!r}: {error}") from error
+        raise InvalidUrlError(f"{shown}: {error}") from error
 
 
 _REDIS: Final = ("redis", "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel", "unix")
