@@ -231,7 +231,7 @@ def test_delete_asks_and_erases(here: Path) -> None:
     [
         (("show", "nope", "--store", "sqlite:///x.db"), "there is no session 'nope'"),
         (("show", "nope"), "there is no strands-sessions.db in this directory"),
-        (("ls", "--store", "redis://me:hunter2@example/0"), "redis://***@example/0"),
+        (("ls", "--store", "s3://me:hunter2@example/0"), "s3://***@example/0"),
         (("chat", "c", "--store", "postgres://me:hunter2@example/0"), "there is no engine for postgres://"),
         (("chat", "c", "--store", "sqlite:///no/such/dir/x.db"), "x.db"),
         (("chat", ""), "session_id is empty"),

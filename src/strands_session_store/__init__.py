@@ -18,13 +18,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .errors import ConflictError, InvalidIdError, SessionNotFoundError, StoreError, Unavailable
-    from .plugin import SQLiteSessionManager, StoreSessionManager
+    from .plugin import RedisSessionManager, SQLiteSessionManager, StoreSessionManager
     from .stores import open_store
     from .stores.base import Store
 
 __all__ = [
     "ConflictError",
     "InvalidIdError",
+    "RedisSessionManager",
     "SQLiteSessionManager",
     "SessionNotFoundError",
     "Store",
@@ -38,6 +39,7 @@ __all__ = [
 _HOMES: Final = {
     "ConflictError": ".errors",
     "InvalidIdError": ".errors",
+    "RedisSessionManager": ".plugin",
     "SQLiteSessionManager": ".plugin",
     "SessionNotFoundError": ".errors",
     "Store": ".stores.base",

@@ -56,16 +56,11 @@ def test_opening_reads_and_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("redis://h/0", r"strands-session-store\[redis\]"),
-        ("rediss://h/0", r"strands-session-store\[redis\]"),
-        ("redis+cluster://h/0", r"strands-session-store\[redis\]"),
-        ("redis+sentinel://h/0", r"strands-session-store\[redis\]"),
-        ("unix:///run/redis.sock", r"strands-session-store\[redis\]"),
         ("s3://bucket/prefix", r"strands-session-store\[s3\]"),
-        ("mysql://h/db", "no engine for mysql://; this version knows memory://, sqlite://"),
-        ("sessions.db", "memory://, sqlite://"),
-        ("", "memory://, sqlite://"),
-        ("sqlite:sessions.db", "memory://, sqlite://"),
+        ("mysql://h/db", r"no engine for mysql://; this version knows memory://, redis://, .*, sqlite://"),
+        ("sessions.db", "memory://, .*sqlite://"),
+        ("", "memory://, .*sqlite://"),
+        ("sqlite:sessions.db", "memory://, .*sqlite://"),
         ("sqlite://sessions.db", "sqlite:///relative.db"),
         ("sqlite://", "sqlite:///relative.db"),
         ("sqlite:///", "sqlite:///relative.db"),
@@ -96,7 +91,7 @@ def test_another_package_adds_an_engine_by_an_entry_point(tmp_path: Path, monkey
     store: Store = open_store("mine://u:p@h/1?x=2", timeout=3.5)
     assert isinstance(store, MemoryStore)
     assert sys.modules.pop("store_of_mine").asked == [("mine://u:p@h/1?x=2", 3.5)]
-    with pytest.raises(StoreError, match="memory://, mine://, sqlite://"):
+    with pytest.raises(StoreError, match=r"memory://, mine://, .*sqlite://"):
         open_store("other://")
 
 
@@ -126,7 +121,16 @@ def test_no_secret_is_ever_shown(user: str, password: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["redis://u:s3cr3t@h", "other://h?p=s3cr3t", "redis:s3cr3t@h", "memory://s3cr3t@h", "sqlite:///a?k=s3cr3t"]
+    "url",
+    [
+        "redis://u:s3cr3t@h,h2",
+        "redis+cluster://u:s3cr3t@",
+        "redis://h?prefix={s3cr3t}",
+        "other://h?p=s3cr3t",
+        "redis:s3cr3t@h",
+        "memory://s3cr3t@h",
+        "sqlite:///a?k=s3cr3t",
+    ],
 )
 def test_errors_show_urls_redacted(url: str) -> None:
     with pytest.raises(StoreError) as info:

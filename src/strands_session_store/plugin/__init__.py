@@ -1,6 +1,7 @@
 """The face towards Strands."""
 
-from .manager import SQLiteSessionManager, StoreSessionManager
+from .convenience import RedisSessionManager, SQLiteSessionManager
+from .manager import StoreSessionManager
 from .session import Durability
 
-__all__ = ["Durability", "SQLiteSessionManager", "StoreSessionManager"]
+__all__ = ["Durability", "RedisSessionManager", "SQLiteSessionManager", "StoreSessionManager"]

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
-from urllib.parse import quote
 
 from strands.hooks import HookRegistry
 from strands.session import SessionManager
@@ -249,15 +248,6 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
     def _release(self) -> None:
         if self._owns_store:
             self.store.close()
-
-
-class SQLiteSessionManager(StoreSessionManager):
-    """A session in one SQLite file, which processes on one machine may share."""
-
-    def __init__(self, session_id: str, path: str | os.PathLike[str] = "strands-sessions.db", **options: Any) -> None:
-        """As `StoreSessionManager`, with the path of the file in the place of a store. It is created when missing."""
-        # three slashes lead to a relative path, and a fourth begins an absolute one
-        super().__init__(session_id, f"sqlite:///{quote(os.fspath(path))}", **options)
 
 
 def seconds(timeout: float | None) -> float:

@@ -3,6 +3,8 @@
     memory://                       this process, until the store is closed
     sqlite:///data/sessions.db      a file, relative to the working directory
     sqlite:////srv/sessions.db      a file, absolute
+    redis://localhost:6379/0        a server of Redis or Valkey; rediss:// with TLS, unix:///run/redis.sock
+    redis+cluster://h1,h2/          a Cluster, redis+sentinel://h1,h2/service/0 what Sentinels watch (see redis.connect)
 
 Other packages add engines by entry points of the group ``strands_session_store.stores``: the name is the URL's scheme,
 the object is called with the URL and the timeout and returns a `Store`. An engine is imported when it is asked for.
@@ -13,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from importlib import metadata
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 from ..errors import InvalidUrlError
@@ -27,14 +29,7 @@ _URL: Final = re.compile(
     r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*)://(?P<rest>(?P<head>[^?#]*)((?P<mark>[?#])(?P<tail>.*))?)", re.DOTALL
 )
 
-_PLANNED: Final = {
-    "redis": "redis",
-    "rediss": "redis",
-    "redis+cluster": "redis",
-    "redis+sentinel": "redis",
-    "unix": "redis",
-    "s3": "s3",
-}
+_PLANNED: Final = {"s3": "s3"}
 """Schemes of engines that this version does not have yet -> the extra that will install them."""
 
 
@@ -102,7 +97,46 @@ def _sqlite(url: str, rest: str, timeout: float | None) -> Store:
     return SQLiteStore(path) if timeout is None else SQLiteStore(path, timeout=timeout)
 
 
-_ENGINES: Final[dict[str, Callable[[str, str, float | None], Store]]] = {"memory": _memory, "sqlite": _sqlite}
+def _redis(url: str, rest: str, timeout: float | None) -> Store:
+    return redis_store(url, **{} if timeout is None else {"timeout": timeout})
+
+
+def redis_store(url: str | None = None, *, client: Any = None, **options: Any) -> Store:
+    """A store on Redis, by URL or over a ready client.
+
+    Args:
+        url: See the module's docstring.
+        client: A `redis.Redis` or `redis.RedisCluster`, whatever its decode_responses; `close` leaves it open.
+        **options: Of `RedisStore`: prefix, timeout, wait_replicas, wait_timeout.
+
+    Raises:
+        InvalidUrlError: The engine can not use the URL, or redis-py is not installed.
+        ValueError: An option is out of its range.
+    """
+    shown = "a store over a Redis client" if url is None else repr(redact(url))
+    try:
+        from .redis import RedisStore
+    except ModuleNotFoundError as error:
+        if error.name != "redis":
+            raise
+        raise InvalidUrlError(f"{shown} needs redis-py: pip install strands-session-store[redis]") from error
+    if client is not None:
+        return RedisStore(client, **options)
+    try:
+        return RedisStore.from_url(str(url), **options)
+    except InvalidUrlError:
+        raise
+    except ValueError as error:
+        raise InvalidUrlError(f"{shown}: {error}") from error
+
+
+_REDIS: Final = ("redis", "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel", "unix")
+
+_ENGINES: Final[dict[str, Callable[[str, str, float | None], Store]]] = {
+    "memory": _memory,
+    "sqlite": _sqlite,
+    **dict.fromkeys(_REDIS, _redis),
+}
 
 
 def _known() -> str:

@@ -1,0 +1,37 @@
+"""What this process was told of spaces: bounded; used to notice that a server forgot, and to save a trip."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Final
+
+SPACES: Final = 10_000
+"""The spaces used last."""
+
+
+class Acknowledged:
+    """The highest revision of each space that the server acknowledged to this process."""
+
+    def __init__(self, limit: int = SPACES) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._spaces: OrderedDict[bytes, tuple[str, int]] = OrderedDict()
+
+    def get(self, key: bytes) -> tuple[str, int] | None:
+        """Incarnation and revision. Ask *before* the server is asked: what was acknowledged by then is owed."""
+        with self._lock:
+            return self._spaces.get(key)
+
+    def note(self, key: bytes, incarnation: str, revision: int) -> None:
+        with self._lock:
+            known = self._spaces.pop(key, None)
+            if known is not None and known[0] == incarnation:
+                revision = max(revision, known[1])
+            self._spaces[key] = incarnation, revision
+            while len(self._spaces) > self._limit:
+                self._spaces.popitem(last=False)
+
+    def forget(self, key: bytes) -> None:
+        with self._lock:
+            self._spaces.pop(key, None)

@@ -1,0 +1,365 @@
+-- A commit is decided whole before its first write: Lua never rolls back.
+--
+-- KEYS[1] is the space, one hash:
+--   h             head, cmsgpack array: see HEAD below
+--   d<path>       a document            v<path>   its "<revision> <size>"
+--   p             all paths, ascending by bytes, each followed by \0
+--   l<log>        "<number> <start> <length> <floor>"; entries below start are erased, those below floor also deleted
+--   <number>:<i>  entry i of the log with this number
+--   c<counter>    "<number> <value>"
+--   n             names of logs and counters in the order of their numbers, each followed by \0
+--   s             summary
+--   i, r          the current page of commit ids: 8 bytes each, dense by revision; and their results, cmsgpack arrays
+--   i<k>, r<k>    page k, full: revisions 128k+1 to 128k+128; behind its ids, the time of the last one
+-- Names come without \0 (the client escapes it), payloads as they are.
+--
+-- ARGV: id, on, fresh incarnation, ttl, summary, parent, claimed, floor, firmly, number of fields, the fields (h, i, r
+-- first), then the changes by field number, documents ascending by path. A word that may be missing is "" then, else it
+-- has one more character in front.
+-- Returns {what, ...}:
+--   done       incarnation, revision, first indices, counters' values (both in the order of the changes), created,
+--              touched ("" or the time), parent, entries erased but not yet deleted
+--   repeated   incarnation, revision, {log, first, ...}, {counter, value, ...}
+--   on         incarnation found                  the space is not the one expected
+--   conflict   number of the change, what was found
+--   overflow   number of the change, value before
+--   unclaimed                                     the space is absent, and nobody claimed its rows in the index
+--   regressed  revision found                     lower than one that was acknowledged
+--   corrupt    field
+
+local INCARNATION, REVISION, BORN, TOUCHED, CLAIMED, PARENT = 1, 2, 3, 4, 5, 6
+local DOCUMENTS, ENTRIES, BYTES, NAMES, OLDEST = 7, 8, 9, 10, 11 -- OLDEST: page of commit ids
+
+local PAGE = 128 -- commit ids; see also the top
+local KEEP_SECONDS, KEEP_COMMITS = 121, 64 -- times are kept in whole seconds, so one more
+local TOUCH_SECONDS = 60
+local AT_ONCE = 1000 -- what unpack may spread: Lua's C stack takes 8,000
+local DELETE_AT_ONCE = 1000 -- entries; the rest is left to sweep.lua, so that no call blocks the server
+
+local key = KEYS[1]
+local id, on, fresh, ttl, summary, parent, claimed, floor, firmly =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+local FIRST = 11
+local count = tonumber(ARGV[10])
+local clock = redis.call('TIME')
+local now = tonumber(clock[1])
+
+local got = {}
+for from = FIRST, FIRST + count - 1, AT_ONCE do
+  local part = redis.call('HMGET', key, unpack(ARGV, from, math.min(from + AT_ONCE, FIRST + count) - 1))
+  for at = 1, #part do got[from - FIRST + at] = part[at] end
+end
+local function name_of(slot) return string.sub(ARGV[FIRST + slot - 1], 2) end
+
+-- ------------------------------------------------------------------------------------------------------- the space
+
+local head
+if got[1] then
+  head = cmsgpack.unpack(got[1])
+elseif redis.call('EXISTS', key) == 1 then
+  return {'corrupt', 'h'}
+end
+
+local function place_in(ids)
+  local from = 1
+  while true do
+    local at = string.find(ids, id, from, true)
+    if not at then return nil end
+    if at % 8 == 1 then return (at - 1) / 8 + 1 end
+    from = at + 1
+  end
+end
+
+local function find_commit()
+  local current = math.floor(head[REVISION] / PAGE)
+  local at = place_in(got[2] or '')
+  if at then return current * PAGE + at, at, got[3] end
+  for from = head[OLDEST], current - 1, AT_ONCE do
+    local fields = {}
+    for page = from, math.min(from + AT_ONCE, current) - 1 do fields[#fields + 1] = 'i' .. page end
+    for offset, ids in ipairs(redis.call('HMGET', key, unpack(fields))) do
+      at = ids and place_in(ids)
+      if at and at <= PAGE then
+        local page = from + offset - 1
+        return page * PAGE + at, at, redis.call('HGET', key, 'r' .. page)
+      end
+    end
+  end
+end
+
+local function repetition(revision, at, results)
+  local result = ({cmsgpack.unpack(results)})[at]
+  local names = {}
+  for name in string.gmatch(redis.call('HGET', key, 'n') or '', '([^%z]*)%z') do names[#names + 1] = name end
+  local indices, values = {}, {}
+  for i = 3, #result, 2 do
+    local into = i < 3 + 2 * result[2] and indices or values
+    local value = result[i + 1]
+    into[#into + 1] = names[result[i]]
+    into[#into + 1] = type(value) == 'number' and string.format('%.0f', value) or value
+  end
+  -- WAIT counts replicas that have the connection's last write: give it one
+  if firmly ~= '' then redis.call('HSET', key, 'h', got[1]) end
+  return {'repeated', head[INCARNATION], revision, indices, values}
+end
+
+if head then
+  local known, at, results = find_commit()
+  if known then return repetition(known, at, results) end
+end
+if (on == '-' and head) or (string.sub(on, 1, 1) == '=' and (not head or head[INCARNATION] ~= string.sub(on, 2))) then
+  return {'on', head and head[INCARNATION]}
+end
+if head and floor ~= '' then
+  local incarnation, revision = string.match(floor, '^(.*) (%d+)$')
+  if incarnation == head[INCARNATION] and tonumber(revision) > head[REVISION] then
+    return {'regressed', head[REVISION]}
+  end
+end
+if not head then
+  if claimed == '' then return {'unclaimed'} end
+  head = {fresh, 0, now, now, 0, parent ~= '' and string.sub(parent, 2), 0, 0, 0, 0, 0}
+end
+local created = head[REVISION] == 0
+
+-- ------------------------------------------------------------------------------------------------------ the changes
+
+local logs = {}
+local function log_at(slot)
+  local log = logs[slot]
+  if not log then
+    local number, start, length, swept = string.match(got[slot] or '', '^(%d+) (%d+) (%d+) (%d+)$')
+    log = {
+      number = tonumber(number), start = tonumber(start or 0), length = tonumber(length or 0), floor = tonumber(swept or 0),
+    }
+    logs[slot] = log
+  end
+  return log
+end
+
+local function refuses(slot, expect)
+  if expect == '' then return false end
+  local revision = got[slot] and string.match(got[slot], '^%d+')
+  local found = revision and head[INCARNATION] .. '.' .. revision
+  if expect == '-' then return found ~= nil and found ~= false, found end
+  return found ~= string.sub(expect, 2), found
+end
+
+local puts, drops, appends, replaces, trims, adds = {}, {}, {}, {}, {}, {}
+local at, number = FIRST + count, 0
+while at <= #ARGV do
+  local verb, slot = ARGV[at], tonumber(ARGV[at + 1])
+  local refused, found
+  number = number + 1
+  if verb == 'P' then
+    refused, found = refuses(slot, ARGV[at + 3])
+    puts[#puts + 1] = {slot, ARGV[at + 2]}
+    at = at + 4
+  elseif verb == 'D' then
+    refused, found = refuses(slot, ARGV[at + 2])
+    drops[#drops + 1] = slot
+    at = at + 3
+  elseif verb == 'E' then
+    refused, found = refuses(slot, ARGV[at + 2])
+    at = at + 3
+  elseif verb == 'A' then
+    local log, entries = log_at(slot), tonumber(ARGV[at + 3])
+    refused, found = ARGV[at + 2] ~= '' and tonumber(ARGV[at + 2]) ~= log.length, log.length
+    if entries > 0 then appends[#appends + 1] = {log, slot, at + 4, entries} end
+    at = at + 4 + entries
+  elseif verb == 'R' then
+    local log, index = log_at(slot), tonumber(ARGV[at + 2])
+    refused = index < log.start or index >= log.length
+    replaces[#replaces + 1] = {log, index, ARGV[at + 3]}
+    at = at + 4
+  elseif verb == 'T' then
+    local log = log_at(slot)
+    local before = math.min(tonumber(ARGV[at + 2]), log.length)
+    if before > log.start then trims[#trims + 1] = {log, slot, before} end
+    at = at + 3
+  elseif verb == 'C' then
+    local before = got[slot] and string.match(got[slot], ' (.*)') or '0'
+    local value = sum(before, ARGV[at + 2])
+    if not value then return {'overflow', number, before} end
+    adds[#adds + 1] = {slot, value}
+    at = at + 3
+  end
+  if refused then return {'conflict', number, found} end
+end
+
+-- ------------------------------------------------- the writes; only the first can fail (READONLY, OOM), and is handed on
+
+local pairs_, size, failed = {}, 0, nil
+local function flush()
+  if size > 0 and not failed then
+    local reply = redis.pcall('HSET', key, unpack(pairs_, 1, size))
+    if type(reply) == 'table' and reply.err then failed = reply end
+  end
+  pairs_, size = {}, 0
+end
+local function put(field, value)
+  pairs_[size + 1], pairs_[size + 2] = field, value
+  size = size + 2
+  if size >= AT_ONCE then flush() end
+end
+
+local new_names = {}
+local function number_for(slot)
+  new_names[#new_names + 1] = name_of(slot) .. '\0'
+  head[NAMES] = head[NAMES] + 1
+  return head[NAMES]
+end
+
+local edits = {}
+local revision = head[REVISION] + 1
+local documents, bytes = head[DOCUMENTS], head[BYTES]
+for _, change in ipairs(puts) do
+  local slot, data = change[1], change[2]
+  local path = name_of(slot)
+  local old = got[slot] and tonumber(string.match(got[slot], ' (%d+)'))
+  if not old then
+    edits[#edits + 1] = {path, true}
+    documents = documents + 1
+  end
+  bytes = bytes + #data - (old or 0)
+  put('d' .. path, data)
+  put('v' .. path, string.format('%.0f %d', revision, #data))
+end
+local gone = {}
+for _, slot in ipairs(drops) do
+  local path = name_of(slot)
+  if got[slot] then
+    edits[#edits + 1] = {path, false}
+    documents = documents - 1
+    bytes = bytes - tonumber(string.match(got[slot], ' (%d+)'))
+    gone[#gone + 1] = 'd' .. path
+    gone[#gone + 1] = 'v' .. path
+  end
+end
+if #edits > 0 then
+  -- puts and drops are each ascending; together they are merged here
+  if #gone > 0 and #gone / 2 < #edits then table.sort(edits, function(a, b) return before(a[1], b[1]) end) end
+  local paths, pieces, from = created and '' or redis.call('HGET', key, 'p') or '', {}, 1
+  for _, edit in ipairs(edits) do
+    local place = place_of(paths, edit[1], from)
+    pieces[#pieces + 1] = string.sub(paths, from, place - 1)
+    if edit[2] then
+      pieces[#pieces + 1] = edit[1] .. '\0'
+      from = place
+    else
+      from = place + #edit[1] + 1
+    end
+  end
+  pieces[#pieces + 1] = string.sub(paths, from)
+  put('p', table.concat(pieces))
+end
+
+local result, firsts, values = {now - head[BORN], #appends}, {}, {}
+local entries = head[ENTRIES]
+for _, change in ipairs(replaces) do
+  local log, index, data = change[1], change[2], change[3]
+  local field = log.number .. ':' .. index
+  bytes = bytes + #data - redis.call('HSTRLEN', key, field)
+  put(field, data)
+end
+local changed = {}
+for _, change in ipairs(appends) do
+  local log, slot, from, many = change[1], change[2], change[3], change[4]
+  log.number = log.number or number_for(slot)
+  local prefix, first = log.number .. ':', log.length
+  for offset = 0, many - 1 do
+    local data = ARGV[from + offset]
+    bytes = bytes + #data
+    put(string.format('%s%.0f', prefix, first + offset), data)
+  end
+  log.length = first + many
+  entries = entries + many
+  changed[slot] = log
+  firsts[#firsts + 1] = first
+  result[#result + 1] = log.number
+  result[#result + 1] = first
+end
+for _, change in ipairs(adds) do
+  local slot, value = change[1], change[2]
+  local known = got[slot] and tonumber(string.match(got[slot], '^%d+')) or number_for(slot)
+  put(ARGV[FIRST + slot - 1], known .. ' ' .. value)
+  values[#values + 1] = value
+  result[#result + 1] = known
+  result[#result + 1] = math.abs(tonumber(value)) < EXACT and tonumber(value) or value
+end
+
+local left = 0
+if #trims > 0 or #gone > 0 then
+  -- what is deleted comes last: an entry that is replaced and erased by one commit is gone
+  flush()
+  if failed then return failed end
+  for from = 1, #gone, AT_ONCE do
+    redis.call('HDEL', key, unpack(gone, from, math.min(from + AT_ONCE - 1, #gone)))
+  end
+  local budget = DELETE_AT_ONCE
+  for _, change in ipairs(trims) do
+    local log, slot, start = change[1], change[2], change[3]
+    entries = entries - (start - log.start)
+    log.start = start
+    changed[slot] = log
+    local stop, fields = math.min(start, log.floor + budget), {}
+    for index = log.floor, stop - 1 do
+      local field = string.format('%d:%.0f', log.number, index)
+      fields[#fields + 1] = field
+      bytes = bytes - redis.call('HSTRLEN', key, field)
+    end
+    if #fields > 0 then redis.call('HDEL', key, unpack(fields)) end
+    log.floor = stop
+    budget = budget - #fields
+    left = left + start - stop
+  end
+end
+for slot, log in pairs(changed) do
+  put(ARGV[FIRST + slot - 1], string.format('%d %.0f %.0f %.0f', log.number, log.start, log.length, log.floor))
+end
+if #new_names > 0 then
+  local names = table.concat(new_names)
+  put('n', created and names or (redis.call('HGET', key, 'n') or '') .. names)
+end
+if summary ~= '' then put('s', string.sub(summary, 2)) end
+
+-- ------------------------------------------------------------------------------------------------- ids and the head
+
+local ids, results = (got[2] or '') .. id, (got[3] or '') .. cmsgpack.pack(result)
+local page = math.floor((revision - 1) / PAGE)
+if revision % PAGE == 0 then
+  put('i' .. page, ids .. struct.pack('>I4', now - head[BORN]))
+  put('r' .. page, results)
+  ids, results = '', ''
+end
+put('i', ids)
+put('r', results)
+local old = {}
+if revision % 16 == 0 then
+  while #old < 8 and (head[OLDEST] + 1) * PAGE <= revision - KEEP_COMMITS - 1 do
+    local last = redis.call('HGET', key, 'i' .. head[OLDEST])
+    if last and now - head[BORN] - struct.unpack('>I4', last, PAGE * 8 + 1) < KEEP_SECONDS then break end
+    old[#old + 1] = 'i' .. head[OLDEST]
+    old[#old + 1] = 'r' .. head[OLDEST]
+    head[OLDEST] = head[OLDEST] + 1
+  end
+end
+local touched = ''
+if created or now - head[TOUCHED] >= TOUCH_SECONDS then
+  head[TOUCHED] = now
+  touched = string.format('%s.%06d', clock[1], tonumber(clock[2]))
+end
+if claimed ~= '' then head[CLAIMED] = now * 1000000 + tonumber(clock[2]) end
+head[REVISION], head[DOCUMENTS], head[ENTRIES], head[BYTES] = revision, documents, entries, bytes
+put('h', cmsgpack.pack(head))
+flush()
+if failed then return failed end
+if #old > 0 then redis.call('HDEL', key, unpack(old)) end
+if ttl == 'n' then
+  redis.call('PERSIST', key)
+elseif ttl ~= '' then
+  redis.call('PEXPIRE', key, ttl)
+end
+return {
+  'done', head[INCARNATION], revision, firsts, values, created and 1 or 0, touched, head[PARENT], left,
+}

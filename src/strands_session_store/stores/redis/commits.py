@@ -1,0 +1,181 @@
+"""A commit as commit.lua takes it, and its answer as the port has it. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import ConflictError, Corrupt, Regressed, TooLarge
+from ..base import (
+    ABSENT,
+    KEEP,
+    Add,
+    Append,
+    Change,
+    Committed,
+    DropDoc,
+    Expect,
+    Expected,
+    Mark,
+    PutDoc,
+    Replace,
+    Space,
+    Summary,
+    Trim,
+    Ttl,
+    new_incarnation,
+)
+from .scripts import Word
+from .spelling import Fields, spell, unspell
+
+
+def expected_word(expected: Expected) -> bytes:
+    """Nothing for ANY, ``-`` for ABSENT, else ``=`` and the version or incarnation."""
+    if isinstance(expected, Mark):
+        return b"-" if expected is ABSENT else b""
+    return b"=" + expected.encode("utf-8", "surrogatepass")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What commit.lua did."""
+
+    committed: Committed
+    created: bool = False
+    touched: bytes = b""
+    """Time of the engine, when the row in the index is to be moved."""
+    parent: str | None = None
+    undeleted: int = 0
+    """Entries that were erased and are still to be deleted."""
+
+
+class Unclaimed(Exception):
+    """The space is absent; its rows in the index have to be claimed before it is created. Never leaves the engine."""
+
+
+class Encoded:
+    """The changes in the order in which the script gets them."""
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        # a set has no order; the script keeps its list of paths ascending and wants them so
+        self.changes = sorted(changes, key=lambda change: spell(change.path) if hasattr(change, "path") else b"")
+        self._fields = Fields(b"h", b"i", b"r")
+        self._words: list[Word] = []
+        for change in self.changes:
+            self._add(change)
+
+    def _add(self, change: Change) -> None:
+        slot, words = self._fields.slot, self._words
+        match change:
+            case PutDoc(path, data, expected):
+                words += b"P", slot(b"v", path), data, expected_word(expected)
+            case DropDoc(path, expected):
+                words += b"D", slot(b"v", path), expected_word(expected)
+            case Expect(path, expected):
+                words += b"E", slot(b"v", path), expected_word(expected)
+            case Append(log, entries, at):
+                words += b"A", slot(b"l", log), b"" if at is None else at, len(entries), *entries
+            case Replace(log, index, data):
+                words += b"R", slot(b"l", log), index, data
+            case Trim(log, before):
+                words += b"T", slot(b"l", log), before
+            case Add(counter, delta):
+                words += b"C", slot(b"c", counter), delta
+
+    def words(
+        self,
+        commit_id: str,
+        on: Expected,
+        ttl: Ttl,
+        summary: Summary | None,
+        *,
+        claimed: bool,
+        floor: tuple[str, int] | None,
+        firmly: bool,
+    ) -> tuple[Word, ...]:
+        """The script's arguments."""
+        # 64 bits stand for the id: of two commits of a space within minutes, a chance in 10^19 to be taken for one
+        id = hashlib.blake2b(commit_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        parent = summary.parent if summary else None
+        head: tuple[Word, ...] = (
+            id,
+            expected_word(on),
+            new_incarnation(),
+            b"" if ttl is KEEP else b"n" if ttl is None else max(1, math.ceil(ttl * 1000)),
+            b"+" + summary.data if summary else b"",
+            b"+" + spell(parent) if parent is not None else b"",
+            b"+" if claimed else b"",
+            f"{floor[0]} {floor[1]}" if floor else b"",
+            b"+" if firmly else b"",
+        )
+        return (*head, *self._fields.words(), *self._words)
+
+    def answer(self, space: Space, on: Expected, reply: Any) -> Answer:
+        """What the script replied.
+
+        Raises:
+            ConflictError, TooLarge, Corrupt, Regressed, Unclaimed
+        """
+        what, *rest = reply
+        match what:
+            case b"done":
+                incarnation, revision, firsts, values, created, touched, parent, undeleted = rest
+                logs = [change.log for change in self.changes if isinstance(change, Append) and change.entries]
+                counters = [change.counter for change in self.changes if isinstance(change, Add)]
+                return Answer(
+                    Committed(
+                        incarnation.decode(), revision, dict(zip(logs, firsts)), dict(zip(counters, map(int, values)))
+                    ),
+                    bool(created),
+                    touched,
+                    None if parent is None else unspell(parent),
+                    undeleted,
+                )
+            case b"repeated":
+                incarnation, revision, firsts, values = rest
+                indices = {unspell(log): first for log, first in zip(firsts[::2], map(int, firsts[1::2]))}
+                numbers = {unspell(name): value for name, value in zip(values[::2], map(int, values[1::2]))}
+                return Answer(Committed(incarnation.decode(), revision, indices, numbers, repeated=True))
+            case b"on":
+                found = rest[0].decode() if rest and rest[0] else None
+                raise ConflictError("", ABSENT.value if on is ABSENT else on, found)
+            case b"conflict":
+                raise _conflict(self.changes[rest[0] - 1], rest[1] if len(rest) > 1 else None)
+            case b"overflow":
+                change = self.changes[rest[0] - 1]
+                assert isinstance(change, Add)
+                value = int(rest[1]) + change.delta
+                raise TooLarge(f"counter {change.counter!r} would be {value}: past int64; nothing was written")
+            case b"unclaimed":
+                raise Unclaimed
+            case b"regressed":
+                raise regressed(space, rest[0])
+        raise corrupt(space, rest)
+
+
+def regressed(space: Space, found: int | None) -> Regressed:
+    return Regressed(
+        f"the server knows {space.kind} {space.id!r} at revision {found}, and had acknowledged a later one: "
+        "a failover or a restart without AOF lost it. Nothing was written; from now on what the server has counts"
+    )
+
+
+def corrupt(space: Space, rest: Sequence[Any]) -> Corrupt:
+    field = rest[0].decode("utf-8", "replace") if rest and isinstance(rest[0], bytes) else "?"
+    return Corrupt(f"{space.kind} {space.id!r}, field {field!r}", "it is missing or of another make")
+
+
+def _conflict(change: Change, found: Any) -> ConflictError:
+    match change:
+        case PutDoc(path, _, expected) | DropDoc(path, expected) | Expect(path, expected):
+            return ConflictError(
+                path, ABSENT.value if expected is ABSENT else expected, found.decode() if found else None
+            )
+        case Append(log, _, at):
+            return ConflictError(log, at, found)
+        case Replace(log, index):
+            return ConflictError(log, index, None)
+    raise AssertionError(change)

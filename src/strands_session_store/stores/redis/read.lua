@@ -1,0 +1,196 @@
+-- A read is one call: all that was asked for of one state, in the order asked, until the bound is reached.
+--
+-- KEYS[1] is the space; its fields are told at the top of commit.lua. Writes nothing.
+-- ARGV: items and bytes that may still be returned by this read; bytes that one call returns, so that it does not hold
+-- up the server; 1 if an earlier call of this read returned something; number of fields, the fields (h first), then the wants by field number:
+--   D slot                                        a document, by its v field
+--   S prefix after                                documents by prefix; after is "" or has one more character in front
+--   L slot since last spans from to from to ...   of a log; since: a counter's slot or 0; a span's end may be ""
+--   C slots slot slot ...                         counters
+--   R                                             parent and summary: what a listing shows
+-- Returns nil if there is no such space; else {incarnation, revision, 1 if another call may go on, one answer a want ...}:
+--   D  nil (absent, or given before) | 0 (left out) | {revision, data}
+--   S  {1 if some were left out, path, revision, data, ...}
+--   L  {start, length, {from, to, ... left out}, first index, {entries}, first index, {entries}, ...}
+--   C  {value, ...}          R  {parent, summary}
+-- or {"corrupt", field}.
+
+local key = KEYS[1]
+local items_left, bytes_left, part_left = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local FIRST, count = 6, tonumber(ARGV[5])
+local AT_ONCE = 1000 -- what unpack may spread
+
+local got = {}
+for from = FIRST, FIRST + count - 1, AT_ONCE do
+  local part = redis.call('HMGET', key, unpack(ARGV, from, math.min(from + AT_ONCE, FIRST + count) - 1))
+  for at = 1, #part do got[from - FIRST + at] = part[at] end
+end
+if not got[1] then
+  if redis.call('EXISTS', key) == 1 then return {'corrupt', 'h'} end
+  return false
+end
+local head = cmsgpack.unpack(got[1])
+local INCARNATION, REVISION, PARENT, BYTES = 1, 2, 6, 9
+-- sizes need a look each; a space that fits as a whole needs none
+local fits = head[BYTES] <= math.min(bytes_left, part_left)
+
+local full, paused, some, here = false, 0, ARGV[4] == '1', false
+local function take(size)
+  if full then return false end
+  if items_left == 0 or (some and size > bytes_left) then
+    full = true
+  elseif here and size > part_left then
+    full, paused = true, 1
+  else
+    items_left, bytes_left, part_left = items_left - 1, bytes_left - size, part_left - size
+    some, here = true, true
+  end
+  return not full
+end
+
+local seen, broken = {}, nil
+local function document(path, version)
+  local revision, size = string.match(version, '^(%d+) (%d+)$')
+  if not take(tonumber(size)) then return 0 end
+  local data = redis.call('HGET', key, 'd' .. path)
+  if not data then broken = 'd' .. path end
+  seen['d' .. path] = true
+  return {revision, data}
+end
+
+local function documents(prefix, after)
+  local paths = redis.call('HGET', key, 'p') or ''
+  local answer = {0}
+  local begin = (after and before(prefix, after)) and after or prefix
+  local low = place_of(paths, begin, 1)
+  while low <= #paths do
+    local stop = string.find(paths, '\0', low, true)
+    local path = string.sub(paths, low, stop - 1)
+    low = stop + 1
+    if string.sub(path, 1, #prefix) ~= prefix then break end
+    if path ~= after and not seen['d' .. path] then
+      local version = redis.call('HGET', key, 'v' .. path)
+      if not version then
+        broken = 'v' .. path
+        break
+      end
+      local found = document(path, version)
+      if found == 0 then
+        answer[1] = 1
+        break
+      end
+      answer[#answer + 1] = path
+      answer[#answer + 1] = found[1]
+      answer[#answer + 1] = found[2]
+    end
+  end
+  return answer
+end
+
+local function value_of(slot) return got[slot] and string.match(got[slot], ' (.*)') or '0' end
+
+-- ascending, disjoint, none of them empty
+local function union(spans, start, length)
+  local cut = {}
+  for _, span in ipairs(spans) do
+    local low, high = math.max(span[1], start), math.min(span[2], length)
+    if low < high then cut[#cut + 1] = {low, high} end
+  end
+  table.sort(cut, function(a, b) return a[1] < b[1] end)
+  local found = {}
+  for _, span in ipairs(cut) do
+    local last = found[#found]
+    if last and span[1] <= last[2] then last[2] = math.max(last[2], span[2]) else found[#found + 1] = span end
+  end
+  return found
+end
+
+local function run(answer, name, prefix, low, high)
+  if low >= high then return end
+  local entries = {}
+  for from = low, high - 1, AT_ONCE do
+    local fields = {}
+    for index = from, math.min(from + AT_ONCE, high) - 1 do fields[#fields + 1] = prefix .. index end
+    local part = redis.call('HMGET', key, unpack(fields))
+    for at = 1, #part do
+      if not part[at] then broken = fields[at] end
+      entries[#entries + 1] = part[at]
+    end
+  end
+  answer[#answer + 1] = low
+  answer[#answer + 1] = entries
+end
+
+local function entries_of(name, head_of_log, spans)
+  local number, start, length = string.match(head_of_log or '', '^(%d+) (%d+) (%d+) ')
+  start, length = tonumber(start or 0), tonumber(length or 0)
+  local left = {}
+  local answer = {start, length, left}
+  local prefix = (number or '') .. ':'
+  local wanted = union(spans(length), start, length)
+  local known = seen[name] or {}
+  for at = #wanted, 1, -1 do
+    local low, high = wanted[at][1], wanted[at][2]
+    local stop, index = high, high -- the run that is being measured is [index, stop)
+    while index > low and not full do
+      local field = prefix .. (index - 1)
+      if known[field] then
+        run(answer, name, prefix, index, stop)
+        stop = index - 1
+      elseif not take(fits and 0 or redis.call('HSTRLEN', key, field)) then
+        break
+      else
+        known[field] = true
+      end
+      index = index - 1
+    end
+    run(answer, name, prefix, index, stop)
+    if index > low then
+      left[#left + 1] = low
+      left[#left + 1] = index
+    end
+  end
+  seen[name] = known
+  return answer
+end
+
+local answers = {head[INCARNATION], head[REVISION], 0}
+local at = FIRST + count
+while at <= #ARGV do
+  local want, answer = ARGV[at], false
+  if want == 'D' then
+    local slot = tonumber(ARGV[at + 1])
+    local path = string.sub(ARGV[FIRST + slot - 1], 2)
+    if got[slot] and not seen['d' .. path] then answer = document(path, got[slot]) end
+    at = at + 2
+  elseif want == 'S' then
+    local after = ARGV[at + 2]
+    answer = documents(ARGV[at + 1], after ~= '' and string.sub(after, 2) or nil)
+    at = at + 3
+  elseif want == 'L' then
+    local slot, since, last, many =
+      tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+    local from = at + 5
+    answer = entries_of(ARGV[FIRST + slot - 1], got[slot], function(length)
+      local spans = {}
+      for i = from, from + 2 * many - 1, 2 do
+        spans[#spans + 1] = {tonumber(ARGV[i]), ARGV[i + 1] == '' and length or tonumber(ARGV[i + 1])}
+      end
+      if last > 0 then spans[#spans + 1] = {length - last, length} end
+      if since > 0 then spans[#spans + 1] = {tonumber(value_of(since)), length} end
+      return spans
+    end)
+    at = from + 2 * many
+  elseif want == 'C' then
+    answer = {}
+    for i = at + 2, at + 1 + tonumber(ARGV[at + 1]) do answer[#answer + 1] = value_of(tonumber(ARGV[i])) end
+    at = at + 2 + tonumber(ARGV[at + 1])
+  elseif want == 'R' then
+    answer = {head[PARENT], redis.call('HGET', key, 's')}
+    at = at + 1
+  end
+  answers[#answers + 1] = answer
+end
+answers[3] = paused
+if broken then return {'corrupt', broken} end
+return answers

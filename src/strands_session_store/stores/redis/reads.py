@@ -1,0 +1,114 @@
+"""A read as read.lua takes it, and its answer as the port has it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from ..base import READ_BYTES, READ_ENTRIES, Counters, Doc, Docs, Document, Log, LogView, Look, Space, Want
+from .commits import corrupt
+from .scripts import Word
+from .spelling import Fields, spell, unspell
+
+PART: Final = 3 * 2**20
+"""Bytes that one call of the script returns (but always one item), so that it holds up nobody for 10 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one call gave, and what the port's bound leaves for another."""
+
+    look: Look
+    paused: bool = False
+    """Whether another call may go on with `Look.more`."""
+
+    @property
+    def items(self) -> int:
+        return len(self.look.docs) + sum(len(view.entries) for view in self.look.logs.values())
+
+    @property
+    def bytes(self) -> int:
+        return sum(len(doc.data) for doc in self.look.docs.values()) + sum(
+            len(entry) for view in self.look.logs.values() for entry in view.entries.values()
+        )
+
+
+def words_of(wants: Sequence[Want], so_far: Part | None = None) -> tuple[Word, ...]:
+    """The script's arguments; ``so_far``: what this read has already."""
+    fields = Fields(b"h")
+    words: list[Word] = []
+    for want in wants:
+        match want:
+            case Doc(path):
+                words += b"D", fields.slot(b"v", path)
+            case Docs(prefix, after):
+                words += b"S", spell(prefix), b"" if after is None else b"+" + spell(after)
+            case Log(log, spans, last, since):
+                words += b"L", fields.slot(b"l", log), 0 if since is None else fields.slot(b"c", since)
+                words += max(0, last), len(spans)
+                for low, high in spans:
+                    words += low, b"" if high is None else high
+            case Counters(names):
+                words += b"C", len(names), *(fields.slot(b"c", name) for name in names)
+    items, size = (so_far.items, so_far.bytes) if so_far else (0, 0)
+    bounds = READ_ENTRIES - items, max(0, READ_BYTES - size), PART, 1 if items else 0
+    return *bounds, *fields.words(), *words
+
+
+ROW_WORDS: Final[tuple[Word, ...]] = (0, 0, 0, 0, 1, b"h", b"R")
+"""Asks for what a listing shows of a space."""
+
+
+def part_of(space: Space, wants: Sequence[Want], reply: Any) -> Part:
+    """What the script replied.
+
+    Raises:
+        Corrupt
+    """
+    if reply is None:
+        return Part(Look(None))
+    if reply[0] == b"corrupt":
+        raise corrupt(space, reply[1:])
+    incarnation, revision = reply[0].decode(), reply[1]
+    docs: dict[str, Document] = {}
+    logs: dict[str, LogView] = {}
+    counters: dict[str, int] = {}
+    more: list[Want] = []
+    for want, found in zip(wants, reply[3:]):
+        match want:
+            case Doc(path):
+                if found == 0:
+                    more.append(want)
+                elif found is not None:
+                    docs[path] = Document(found[1], f"{incarnation}.{found[0].decode()}")
+            case Docs(prefix, after):
+                left, *rest = found
+                for raw, put, data in zip(rest[::3], rest[1::3], rest[2::3]):
+                    after = unspell(raw)
+                    docs[after] = Document(data, f"{incarnation}.{put.decode()}")
+                if left:
+                    more.append(Docs(prefix, after))
+            case Log(log):
+                start, length, left, *runs = found
+                entries = dict(logs[log].entries) if log in logs else {}
+                for first, run in zip(runs[::2], runs[1::2]):
+                    entries.update(enumerate(run, first))
+                if left:
+                    more.append(Log(log, tuple(sorted(zip(left[::2], left[1::2])))))
+                logs[log] = LogView(start, length, dict(sorted(entries.items())))
+            case Counters(names):
+                counters |= {name: int(value) for name, value in zip(names, found)}
+    return Part(Look(incarnation, revision, docs, logs, counters, tuple(more)), paused=bool(reply[2]))
+
+
+def join(first: Part, then: Part) -> Part:
+    """Both, of one state."""
+    docs = {**first.look.docs, **then.look.docs}
+    counters = {**first.look.counters, **then.look.counters}
+    logs = dict(first.look.logs)
+    for name, view in then.look.logs.items():
+        entries = {**logs[name].entries, **view.entries} if name in logs else view.entries
+        logs[name] = LogView(view.start, view.length, dict(sorted(entries.items())))
+    look = replace(first.look, docs=docs, logs=logs, counters=counters, more=then.look.more)
+    return Part(look, then.paused)

@@ -1,0 +1,282 @@
+"""One round trip a verb: the decisions are the scripts' (commit.lua, read.lua), the order of the trips is here."""
+
+from __future__ import annotations
+
+import builtins
+import threading
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
+
+import redis
+
+from ...errors import InDoubt, StoreError
+from ..base import (
+    ANY,
+    KEEP,
+    Capability,
+    Change,
+    Committed,
+    Dropped,
+    Expected,
+    Look,
+    Page,
+    Query,
+    Row,
+    Space,
+    Store,
+    Summary,
+    Trim,
+    Ttl,
+    Want,
+    check_commit,
+    check_query,
+)
+from ..paging import read_cursor, write_cursor
+from .acknowledged import Acknowledged
+from .commits import Answer, Encoded, Unclaimed, corrupt, expected_word, regressed
+from .connect import link_over, link_to
+from .index import Found, ask_page, found_in, groups_of
+from .links import Link
+from .patience import ask
+from .reads import ROW_WORDS, join, part_of, words_of
+from .scripts import COMMIT, DROP, INDEX, READ, SWEEP, Ask
+from .spelling import check_prefix, space_key, spell, unspell
+
+_PRUNED: Final = 50
+"""Rows of absent spaces that a listing takes away at most."""
+
+
+class RedisStore(Store):
+    """Spaces in Redis >= 6.2 or Valkey, which any number of processes may share.
+
+    Round trips: a commit 1, a read 1 (one for each 3 MiB), a drop 2, a page of a listing 2. A commit that may create a
+    space claims its rows in the index before: on one server in the same trip (a pipeline is done in order); in a
+    Cluster in one before it, as the rows are in other slots and must be there first. Once a minute a commit moves its
+    row, which is one trip more.
+
+    Args:
+        client: A ready `redis.Redis` (also one that Sentinel manages) or `redis.RedisCluster`, whatever its
+            decode_responses. Its connections are used, its retries are not.
+        prefix: Of all keys. Stores of different prefixes share nothing.
+        timeout: Seconds a verb may take, with all its retries.
+        close_client: Whether `close` closes the client too.
+        wait_replicas: A commit returns when so many replicas have it (WAIT); InDoubt if they have not in time.
+        wait_timeout: Seconds to wait for them.
+
+    Raises:
+        Regressed: (any verb of a space) The server holds an older state than it had acknowledged to this store. It is
+            raised once; from then on what the server has counts. A space that is gone altogether reads as absent.
+    """
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.PERSISTENT, Capability.SHARED})
+
+    def __init__(
+        self,
+        client: redis.Redis | redis.RedisCluster,
+        *,
+        prefix: str = "strands",
+        timeout: float = 10.0,
+        close_client: bool = False,
+        wait_replicas: int = 0,
+        wait_timeout: float = 1.0,
+    ) -> None:
+        self._begin(link_over(client), prefix, timeout, close_client, wait_replicas, wait_timeout)
+
+    @classmethod
+    def from_url(cls, url: str, *, timeout: float = 10.0, **options: Any) -> RedisStore:
+        """A store on what is at ``url`` (see `connect`), with a client of its own. Options are those of the class; what
+        the URL says counts more.
+
+        Raises:
+            InvalidUrlError
+        """
+        link, told = link_to(url, timeout)
+        store = cls.__new__(cls)
+        settings = {"prefix": "strands", "wait_replicas": 0, "wait_timeout": 1.0, **options, **told}
+        store._begin(link, timeout=timeout, owned=True, **settings)
+        return store
+
+    def _begin(
+        self, link: Link, prefix: str, timeout: float, owned: bool, wait_replicas: int, wait_timeout: float
+    ) -> None:
+        if not 0 < timeout < float("inf"):
+            raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}")
+        if wait_replicas < 0 or (wait_replicas and not 0 < wait_timeout < timeout):
+            raise ValueError("wait_replicas must not be negative, and wait_timeout above 0 and below timeout")
+        self._prefix = check_prefix(prefix)
+        self._link: Link | None = link
+        self._timeout = timeout
+        self._owned = owned
+        self._wait = wait_replicas, max(1, int(wait_timeout * 1000))
+        self._known = Acknowledged()
+        self._closing = threading.Lock()
+
+    def __repr__(self) -> str:
+        # no URL: it may hold a password
+        return f"RedisStore(prefix={self._prefix.decode()!r})"
+
+    # ----------------------------------------------------------------------------------------------------- the verbs
+
+    def read(self, space: Space, *wants: Want) -> Look:
+        key = space_key(self._prefix, space)
+        owed = self._known.get(key)
+        (reply,) = self._ask([Ask(READ, (key,), words_of(wants))])
+        part = part_of(space, wants, reply)
+        while part.paused:
+            wants = part.look.more
+            (reply,) = self._ask([Ask(READ, (key,), words_of(wants, part))])
+            then = part_of(space, wants, reply)
+            if (then.look.incarnation, then.look.revision) != (part.look.incarnation, part.look.revision):
+                break  # changed meanwhile: what came is of one state, and `more` says what did not
+            part = join(part, then)
+        look = part.look
+        if look.incarnation is None:
+            self._known.forget(key)
+        elif owed is not None and owed[0] == look.incarnation and look.revision < owed[1]:
+            self._known.forget(key)
+            raise regressed(space, look.revision)
+        else:
+            self._known.note(key, look.incarnation, look.revision)
+        return look
+
+    def commit(
+        self,
+        space: Space,
+        *changes: Change,
+        commit_id: str,
+        on: Expected = ANY,
+        ttl: Ttl = KEEP,
+        summary: Summary | None = None,
+    ) -> Committed:
+        check_commit(changes, commit_id, ttl, summary)
+        key = space_key(self._prefix, space)
+        owed = self._known.get(key)
+        encoded = Encoded(changes)
+
+        def attempt(claim: bool) -> Answer:
+            words = encoded.words(commit_id, on, ttl, summary, claimed=claim, floor=owed, firmly=self._wait[0] > 0)
+            asks = [Ask(COMMIT, (key,), words)]
+            if self._wait[0]:
+                asks.append(Ask(None, (), ("WAIT", *self._wait)))
+            groups = groups_of(self._prefix, space, summary.parent if summary else None) if claim else []
+            claims = [group.ask(b"claim") for group in groups]
+            if claims and self._link_or_closed().parallel:
+                there = self._ask(claims)
+                replies = self._ask(asks, repeatable=False)
+            else:
+                replies = self._ask(claims + asks, repeatable=False)
+                there, replies = replies[: len(claims)], replies[len(claims) :]
+            try:
+                answer = encoded.answer(space, on, replies[0])
+            except Unclaimed:
+                raise
+            except StoreError:
+                # whoever was contradicted may have a wrong idea of the space; the next answer sets it right
+                self._known.forget(key)
+                raise
+            if self._wait[0] and replies[1] < self._wait[0]:
+                raise InDoubt(
+                    f"the commit was applied, but {replies[1]} of {self._wait[0]} replicas have it after "
+                    f"{self._wait[1] / 1000:g} s; repeat it to wait again"
+                )
+            if answer.created:
+                # rows of an earlier life that expired, or of a creation that failed: they are of this one now
+                stale = [group.ask(b"renew") for group, old in zip(groups, there) if old]
+                if stale:
+                    self._ask(stale)
+            elif answer.touched:
+                self._ask([
+                    group.ask(b"touch", answer.touched) for group in groups_of(self._prefix, space, answer.parent)
+                ])  # fmt: skip
+            return answer
+
+        # an incarnation creates nothing; and a space that was there a moment ago most likely is
+        claim = not isinstance(on, str) and (owed is None or on is not ANY)
+        try:
+            answer = attempt(claim)
+        except Unclaimed:
+            answer = attempt(True)
+        made = answer.committed
+        self._known.note(key, made.incarnation, made.revision)
+        if answer.undeleted:
+            self._sweep(key, [change.log for change in changes if isinstance(change, Trim)])
+        return made
+
+    def list(self, query: Query) -> Page:
+        check_query(query)
+        behind = read_cursor(query)
+        rows: builtins.list[Row] = []
+        last: Found | None = None
+        absent: builtins.list[Found] = []
+        while True:
+            asked = query.limit + 1 - len(rows)
+            (reply,) = self._ask([ask_page(self._prefix, query, behind, asked)])
+            found = found_in(query, reply)
+            told = self._ask([Ask(READ, (space_key(self._prefix, row.space),), ROW_WORDS) for row in found])
+            for row, look in zip(found, told):
+                if look is None:
+                    absent.append(row)
+                    continue
+                if look[0] == b"corrupt":
+                    raise corrupt(row.space, look[1:])
+                if len(rows) == query.limit:
+                    assert last is not None
+                    return self._page(query, rows, last, absent)
+                parent, summary = look[3]
+                rows.append(
+                    Row(row.space, row.created, row.updated, None if parent is None else unspell(parent), summary)
+                )
+                last = row
+            if len(found) < asked:
+                return self._page(query, rows, None, absent)
+            behind = found[-1].time(query.order), *found[-1].space.key[1:]
+
+    def drop(self, space: Space, *, on: Expected = ANY) -> Dropped:
+        key = space_key(self._prefix, space)
+        (reply,) = self._ask([Ask(DROP, (key,), (expected_word(on),))], repeatable=False)
+        self._known.forget(key)
+        if reply is None:
+            # of what expired the rows may be left
+            self._ask([group.ask(b"remove", b"") for group in groups_of(self._prefix, space, None)])
+            return Dropped()
+        if reply[0] == b"corrupt":
+            raise corrupt(space, reply[1:])
+        if reply[0] == b"on":
+            encoded = Encoded(())
+            encoded.answer(space, on, reply)
+        _, documents, entries, size, claimed, parent = reply
+        below = None if parent is None else unspell(parent)
+        self._ask([group.ask(b"remove", claimed) for group in groups_of(self._prefix, space, below)])
+        return Dropped(True, documents, entries, size)
+
+    def close(self) -> None:
+        with self._closing:
+            link, self._link = self._link, None
+        if link is not None and self._owned:
+            link.close()
+        super().close()
+
+    # ---------------------------------------------------------------------------------------------------------------
+
+    def _link_or_closed(self) -> Link:
+        link = self._link
+        if link is None:
+            raise StoreError("this RedisStore was closed; make another")
+        return link
+
+    def _ask(self, asks: Sequence[Ask], *, repeatable: bool = True) -> builtins.list[Any]:
+        link = self._link_or_closed()
+        return ask(link, asks, self._timeout, repeatable=repeatable) if asks else []
+
+    def _sweep(self, key: bytes, logs: Sequence[str]) -> None:
+        for log in logs:
+            while self._ask([Ask(SWEEP, (key,), (b"l" + spell(log),))])[0]:
+                pass
+
+    def _page(self, query: Query, rows: Sequence[Row], more: Found | None, absent: Sequence[Found]) -> Page:
+        if absent:
+            keys = ask_page(self._prefix, query, None, 1).keys
+            # each goes only if it is an hour old: a younger one may be of a creation that is under way
+            self._ask([Ask(INDEX, keys, (b"remove", row.name, b"")) for row in absent[:_PRUNED]])
+        cursor = write_cursor(query.order, more.time(query.order), *more.space.key[1:]) if more else None
+        return Page(rows, cursor)

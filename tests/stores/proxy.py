@@ -1,0 +1,68 @@
+"""A proxy that cuts a connection where it hurts: when the request has gone out, and before its answer comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+
+class CuttingProxy:
+    """Forwards to ``target``. While `cut` is set, the next answer with `mark` in it is swallowed, the connection ended.
+
+    Attributes:
+        always: Whether `cut` stays set.
+        port: Where it listens.
+        cuts: How many answers it swallowed.
+    """
+
+    def __init__(self, target: int, mark: bytes = b"$4\r\ndone\r\n") -> None:
+        self._target, self.mark = target, mark
+        self.cut = threading.Event()
+        self.always = False
+        self.cuts = 0
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                self._sockets += client, server
+                threading.Thread(target=self._up, args=(client, server), daemon=True).start()
+                threading.Thread(target=self._down, args=(client, server), daemon=True).start()
+
+    def _up(self, client: socket.socket, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := client.recv(65536):
+                server.sendall(data)
+        self._end(client, server)
+
+    def _down(self, client: socket.socket, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := server.recv(65536):
+                if self.cut.is_set() and self.mark in data:
+                    if not self.always:
+                        self.cut.clear()
+                    self.cuts += 1
+                    break
+                client.sendall(data)
+        self._end(client, server)
+
+    def _end(self, *sockets: socket.socket) -> None:
+        for each in sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def __enter__(self) -> CuttingProxy:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._end(*self._sockets)

@@ -1,0 +1,216 @@
+"""What RedisStore asks of a server: round trips, commands and time, whatever else is in it."""
+
+# ruff: noqa: E402 - what needs redis is imported once it is known to be there
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+redis = pytest.importorskip("redis")
+
+from tests.stores import servers
+from tests.stores.servers import Server, Servers
+
+from strands_session_store.stores import open_store
+from strands_session_store.stores.base import (
+    ABSENT,
+    Add,
+    Append,
+    Counters,
+    Doc,
+    Docs,
+    Log,
+    PutDoc,
+    Query,
+    Replace,
+    Space,
+    Store,
+    Summary,
+    Trim,
+    new_commit_id,
+)
+from strands_session_store.stores.redis.links import Wire
+
+SPACE = Space("session", "ann", "one")
+WALKS = {"scan", "keys", "hgetall", "hkeys", "hvals", "hscan", "sscan", "zscan", "smembers"}
+
+
+class Trips:
+    """Counts sendings: what goes out together is one round trip, to however many nodes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        send = Wire.send
+
+        def counted(wire: Wire, *args: Any, **options: Any) -> None:
+            self.count += 1
+            send(wire, *args, **options)
+
+        monkeypatch.setattr(Wire, "send", counted)
+
+    def of(self, act: Any) -> int:
+        before = self.count
+        act()
+        return self.count - before
+
+
+@pytest.fixture
+def trips(monkeypatch: pytest.MonkeyPatch) -> Trips:
+    return Trips(monkeypatch)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with servers.ended(servers.standalone(tmp_path)) as made:
+        yield made
+
+
+def message(store: Store, size: int = 300, space: Space = SPACE, **options: Any) -> Any:
+    changes = Append("log", [os.urandom(size)]), PutDoc("doc", b"x" * 100), Add("n", 1), Add("m", 100)
+    return store.commit(space, *changes, commit_id=new_commit_id(), **options)
+
+
+@pytest.mark.parametrize("foreign", [0, 10_000])
+def test_round_trips_do_not_depend_on_what_else_is_there(server: Server, trips: Trips, foreign: int) -> None:
+    with contextlib.closing(server.client()) as admin, open_store(server.url) as store:
+        if foreign:
+            admin.mset({f"f{at}": 1 for at in range(foreign)})
+        assert trips.of(lambda: message(store, on=ABSENT, summary=Summary(b"s", "p"))) == 1
+        made = message(store)
+        assert trips.of(lambda: message(store)) == 1
+        assert trips.of(lambda: message(store, on=made.incarnation, ttl=1000.0)) == 1
+        for _ in range(3):
+            store.commit(SPACE, Append("log", [bytes(300)] * 1000), commit_id=new_commit_id())
+        wants = Docs(""), Doc("doc"), Log("log", last=1000), Counters(["n"])
+        assert trips.of(lambda: message(store)) == 1
+        assert trips.of(lambda: store.read(SPACE, *wants[:2], Log("log", last=990), wants[3])) == 1
+        assert trips.of(lambda: store.list(Query("session", "ann"))) == 2
+        assert trips.of(lambda: store.drop(SPACE)) == 2
+
+
+def test_a_store_that_knows_nothing_of_a_space_still_needs_one(server: Server, trips: Trips) -> None:
+    with open_store(server.url) as store, open_store(server.url) as other:
+        assert trips.of(lambda: message(store)) == 1
+        assert trips.of(lambda: message(other)) == 1
+        assert trips.of(lambda: other.read(SPACE, Doc("doc"))) == 1
+
+
+def test_round_trips_in_a_cluster(cluster: Servers, trips: Trips) -> None:
+    with open_store(cluster.url) as store:
+        message(store)
+        for at in range(20):  # scripts become known to each node
+            message(store, space=Space("session", "ann", f"{at}"))
+        assert trips.of(lambda: message(store)) == 1
+        assert trips.of(lambda: store.read(SPACE, Doc("doc"))) == 1
+        # the claims go to at most two nodes at once, the commit behind them
+        assert trips.of(lambda: message(store, space=Space("session", "ann", "new"), on=ABSENT)) <= 3
+
+
+def test_a_large_read_takes_several_calls_and_each_stays_within_the_part(server: Server, trips: Trips) -> None:
+    with open_store(server.url) as store:
+        for _ in range(8):
+            store.commit(SPACE, Append("log", [os.urandom(2**17)] * 8), commit_id=new_commit_id())
+        looks: list[Any] = []
+        assert trips.of(lambda: looks.append(store.read(SPACE, Log("log", [(0, None)])))) == 3
+        assert len(looks[0].logs["log"].entries) == 64 and not looks[0].more
+        for _ in range(2):
+            store.commit(SPACE, Append("log", [os.urandom(2**17)] * 8), commit_id=new_commit_id())
+        looks.append(store.read(SPACE, Log("log", [(0, None)])))
+        assert list(looks[1].logs["log"].entries) == list(range(16, 80))
+        assert list(store.read(SPACE, *looks[1].more).logs["log"].entries) == list(range(16))
+
+
+def test_nothing_is_ever_walked(server: Server) -> None:
+    with contextlib.closing(server.client()) as admin, open_store(server.url) as store:
+        admin.config_resetstat()
+        for at in range(200):
+            message(store, summary=Summary(b"%d" % at), ttl=1000.0)
+        for at in range(20):
+            message(store, space=Space("session", "bob", f"{at}"))
+        store.commit(SPACE, Replace("log", 199, b""), Trim("log", 150), commit_id=new_commit_id())
+        store.read(SPACE, Docs(""), Log("log", [(0, None)], last=3, since="n"), Counters(["n"]))
+        store.list(Query("session", "bob", limit=5))
+        store.list(Query("session", everyone=True))
+        store.drop(SPACE)
+        stats = admin.info("commandstats")
+        used = {name.removeprefix("cmdstat_").partition("|")[0] for name in stats}
+        assert not used & WALKS, used & WALKS
+        assert used <= {
+            *("eval", "evalsha", "time", "hmget", "hget", "hset", "hdel", "hstrlen", "exists", "pexpire", "persist"),
+            *(
+                "ping",
+                "unlink",
+                "zadd",
+                "zrem",
+                "zscore",
+                "zrangebyscore",
+                "zrevrangebyscore",
+                "client",
+                "hello",
+                "config",
+                "info",
+            ),
+        }
+
+
+def test_a_script_is_sent_once(server: Server) -> None:
+    with contextlib.closing(server.client()) as admin, open_store(server.url) as store:
+        for _ in range(50):
+            message(store)
+        stats = admin.info("commandstats")
+        assert stats["cmdstat_eval"]["calls"] <= 2 and stats["cmdstat_evalsha"]["calls"] >= 49
+
+
+def test_a_list_costs_its_page(server: Server) -> None:
+    with contextlib.closing(server.client()) as admin, open_store(server.url) as store:
+        for at in range(300):
+            message(store, space=Space("session", "ann", f"{at}"))
+        admin.config_resetstat()
+        page = store.list(Query("session", "ann", limit=10))
+        assert len(page.rows) == 10
+        stats = admin.info("commandstats")
+        assert sum(value["calls"] for name, value in stats.items() if "eval" in name) <= 12
+
+
+@pytest.mark.parametrize(("size", "most"), [(300, 1.35), (2000, 1.1)])
+def test_memory_of_a_message_beside_a_plain_list(server: Server, size: int, most: float) -> None:
+    with contextlib.closing(server.client()) as admin, open_store(server.url) as store:
+        for _ in range(200):
+            data = os.urandom(size)
+            admin.rpush("raw", data)
+            store.commit(
+                SPACE,
+                Append("log", [data]),
+                PutDoc("doc", b"x" * 300),
+                Add("n", 1),
+                Add("m", 70),
+                commit_id=new_commit_id(),
+            )
+        ours = admin.memory_usage("strands:{session:ann:one}", samples=0)
+        raw = admin.memory_usage("raw", samples=0)
+        assert ours / raw <= most, f"{ours / 200:.0f} bytes a message, raw {raw / 200:.0f}"
+
+
+def test_bytes_on_the_wire(server: Server) -> None:
+    with contextlib.closing(server.client()) as admin, open_store(server.url) as store:
+        for _ in range(40):
+            message(store, 2000)
+        store.read(SPACE, Docs(""), Log("log", last=40))
+
+        def flow() -> tuple[int, int]:
+            stats = admin.info("stats")
+            return stats["total_net_input_bytes"], stats["total_net_output_bytes"]
+
+        empty, start = flow(), flow()
+        store.read(SPACE, Docs(""), Log("log", last=40))
+        mid = flow()
+        message(store, 2000)
+        end = flow()
+        asking = [start[at] - empty[at] for at in (0, 1)]
+        assert (mid[1] - start[1] - asking[1]) / (40 * 2000 + 100) < 1.05
+        assert (end[0] - mid[0] - asking[0]) / 2100 < 1.3
