@@ -304,6 +304,7 @@ def test_a_thread_that_can_not_be_started_does_not_make_two_drainers(store: Faul
     agent, manager = build(store, "s", lambda messages: "fine", durability="background")
     agent("hello")
     writer, drained = manager._session.writers[0], []
+    wait_for(lambda: not writer._draining)  # or the thread that stored the turn takes what comes next too
     drain = writer._drain
     writer._drain = lambda: drained.append(1) or drain()  # type: ignore[method-assign]
     store.__dict__["_offload"] = refusing = Refusing(1)
