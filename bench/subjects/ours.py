@@ -48,3 +48,20 @@ class OursSQLiteTurn(OursSQLite):
     name = "ours-sqlite-turn"
     notes = 'SQLite, durability="turn": one commit an invocation'
     durability = "turn"
+
+
+@register
+class OursRedis(Ours):
+    name = "ours-redis"
+    backend = "redis"
+    notes = 'Redis, durability="message"; for a harness that runs a server'
+
+    def url(self, env):
+        return env.redis_url
+
+
+@register
+class OursRedisTurn(OursRedis):
+    name = "ours-redis-turn"
+    notes = 'Redis, durability="turn": one commit an invocation'
+    durability = "turn"
