@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import subprocess
 import sys
 import tempfile
-import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,44 +31,14 @@ from strands_session_store.stores.paging import write_cursor
 from strands_session_store.stores.sqlite import SQLiteStore, schema
 from strands_session_store.stores.sqlite.reads import listing
 from strands_session_store.stores.sqlite.schema import FORMAT
-from strands_session_store.testing.promises.binding import SetClock, fresh_id
+from strands_session_store.testing.promises.binding import SetClock
 
-SPACE = Space("session", "ann", "one")
+from .sqlite_file import SPACE, add, python, raw
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "sessions.db"
-
-
-def add(store: SQLiteStore, *changes: PutDoc | Append, space: Space = SPACE) -> int:
-    return store.commit(space, *changes, Add("n", 1), commit_id=fresh_id()).counters["n"]
-
-
-def value(store: SQLiteStore) -> int:
-    return store.read(SPACE, Counters(["n"])).counters.get("n", 0)
-
-
-def raw(path: Path, *statements: str) -> list[tuple[object, ...]]:
-    """What the last statement returns to a connection that knows nothing of stores."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    try:
-        return [connection.execute(statement).fetchall() for statement in statements][-1]
-    finally:
-        connection.close()
-
-
-def python(script: str, *args: object) -> str:
-    """What a process prints that runs the script."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script), *map(str, args)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 # ------------------------------------------------------------------------------------------------------------- opening

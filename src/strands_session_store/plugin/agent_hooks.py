@@ -117,12 +117,14 @@ class AgentHooks:
         with self._session.lock:
             tracked = self._tracked(event.agent)
             # a new agent is stored with its first message
-            edited = self._session.put(tracked.sync() if sure and not tracked.untouched else Job(tracked.fence))
+            if sure and not tracked.untouched:
+                self._session.put(tracked.sync())
+            edited = self._session.waits(tracked.fence)
             job = Job(tracked.fence)
             recorder.abandoned(job, tracked)
             tracked.run = recorder.opened(job, agent_id=tracked.agent_id)
             tracked.attempts.clear()
-            self._session.put(job, at_once=False)  # travels with the first message
+            self._session.put(job)  # travels with the first message
         if edited:
             await self._session.during(tracked.fence)
 
@@ -138,7 +140,7 @@ class AgentHooks:
     def _after_tool_call(self, event: AfterToolCallEvent[LocalAgent]) -> None:
         with self._session.lock:
             tracked = self._tracked(event.agent)
-            self._session.put(recorder.tool_call(event, tracked, tracked.agent_id), at_once=False)
+            self._session.put(recorder.tool_call(event, tracked, tracked.agent_id))
 
     async def _after_invocation(self, event: AfterInvocationEvent) -> None:
         ending, cancelled = recorder.ending(event), recorder.being_cancelled()

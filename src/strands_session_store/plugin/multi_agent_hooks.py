@@ -95,7 +95,7 @@ class MultiAgentHooks:
             recorder.abandoned(job, tracked)
             tracked.run, tracked.untouched = recorder.opened(job, multi_agent_id=tracked.multi_agent_id), False
             tracked.attempts.clear()
-            self._session.put(job, at_once=False)
+            self._session.put(job)
 
     async def _after_node_call(self, event: AfterNodeCallEvent) -> None:
         with self._session.lock:
@@ -122,7 +122,7 @@ class MultiAgentHooks:
 
         def after_tool_call(event: AfterToolCallEvent[Any]) -> None:
             with self._session.lock:
-                self._session.put(recorder.tool_call(event, tracked, "/".join(path)), at_once=False)
+                self._session.put(recorder.tool_call(event, tracked, "/".join(path)))
 
         def before_model_call(event: BeforeModelCallEvent) -> None:
             tracked.asks(path, event.agent.messages)  # type: ignore[arg-type]
@@ -130,7 +130,7 @@ class MultiAgentHooks:
         def after_model_call(event: AfterModelCallEvent) -> None:
             with self._session.lock:
                 job = tracked.answered(path, event.agent.messages)  # type: ignore[arg-type]
-                self._session.put(job, at_once=False)
+                self._session.put(job)
 
         hooks.add_callback(MessageAddedEvent, message_added)
         hooks.add_callback(BeforeModelCallEvent, before_model_call, order=HookOrder.SDK_LAST)

@@ -205,19 +205,14 @@ class LiveSession:
 
     # ------------------------------------------------------------------------------------------------------- storing
 
-    def put(self, job: Job, *, at_once: bool = True) -> bool:
-        """Enqueue a job, if there is anything in it; the caller holds the lock.
-
-        Args:
-            job: What.
-            at_once: False: it may travel with whatever comes next.
-
-        Returns:
-            Whether there is something in the queue that is to be started.
-        """
+    def put(self, job: Job) -> None:
+        """Enqueue a job, if there is anything in it; the caller holds the lock. It travels with what starts next."""
         if job:
             self._writers[job.fence].put(job)
-        return at_once and self._writers[job.fence].pending > 0
+
+    def waits(self, fence: str) -> bool:
+        """Whether anything of this agent or orchestrator is queued."""
+        return not self._writers[fence].idle
 
     def start(self, fence: str) -> None:
         """Have a queue written, unless it is to wait for the end of the invocation."""
