@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 if importlib.util.find_spec("redis"):
-    from tests.stores import servers
+    from tests.stores import clock, servers
 
     @pytest.fixture(scope="session")
     def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Servers]:
@@ -23,4 +23,19 @@ if importlib.util.find_spec("redis"):
     @pytest.fixture(scope="session")
     def sentinel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Servers]:
         with servers.ended(servers.sentinel(tmp_path_factory.mktemp("sentinel"))) as made:
+            yield made
+
+    @pytest.fixture(scope="session")
+    def clocked_standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[clock.Clocked]:
+        with clock.clocked(tmp_path_factory.mktemp("clocked"), "standalone") as made:
+            yield made
+
+    @pytest.fixture(scope="session")
+    def clocked_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[clock.Clocked]:
+        with clock.clocked(tmp_path_factory.mktemp("clocked"), "cluster") as made:
+            yield made
+
+    @pytest.fixture(scope="session")
+    def clocked_sentinel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[clock.Clocked]:
+        with clock.clocked(tmp_path_factory.mktemp("clocked"), "sentinel") as made:
             yield made

@@ -12,7 +12,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +62,20 @@ def until(condition: Callable[[], Any]) -> None:
 class Server:
     """One process."""
 
-    def __init__(self, folder: Path, *options: str, port: int | None = None, sentinel: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        port: int | None = None,
+        sentinel: bool = False,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         self.options = options
         self.sentinel = sentinel
+        self.env = {**os.environ, **(env or {})}
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -87,7 +95,7 @@ class Server:
         else:
             command += ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", *self.options, *more]
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=log, stderr=log)
         atexit.register(self.stop)  # also of a fixture that failed half-way
         if ready:
             self.wait()
@@ -116,13 +124,13 @@ class Servers:
         return f"{self._url}?prefix=test{next(_prefixes)}"
 
 
-def standalone(folder: Path, *options: str) -> Server:
-    return Server(folder, *options).start()
+def standalone(folder: Path, *options: str, **more: Any) -> Server:
+    return Server(folder, *options, **more).start()
 
 
-def cluster(folder: Path) -> Servers:
+def cluster(folder: Path, *options: str, **more: Any) -> Servers:
     """Three primaries without replicas."""
-    nodes = [Server(folder / f"{at}", "--cluster-enabled", "yes").start() for at in range(3)]
+    nodes = [Server(folder / f"{at}", "--cluster-enabled", "yes", *options, **more).start() for at in range(3)]
     clients = [node.client(decode_responses=True) for node in nodes]
     bounds = [0, 5461, 10923, 16384]
     for at, client in enumerate(clients):
@@ -143,10 +151,10 @@ def whole(client: Any) -> bool:
     return info["cluster_state"] == "ok" and int(info["cluster_known_nodes"]) == 3 and int(info["cluster_size"]) == 3
 
 
-def sentinel(folder: Path) -> Servers:
+def sentinel(folder: Path, *options: str, **more: Any) -> Servers:
     """A primary, its replica, and one Sentinel that decides alone. The servers are in this order."""
-    primary = Server(folder / "primary").start()
-    replica = Server(folder / "replica", "--replicaof", "127.0.0.1", f"{primary.port}").start()
+    primary = Server(folder / "primary", *options, **more).start()
+    replica = Server(folder / "replica", "--replicaof", "127.0.0.1", f"{primary.port}", *options, **more).start()
     with contextlib.closing(replica.client()) as client:
         until(lambda: client.info("replication")["master_link_status"] == "up")
     watch = Server(
