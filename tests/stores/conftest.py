@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +42,11 @@ if importlib.util.find_spec("redis"):
     def clocked_sentinel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[clock.Clocked]:
         with clock.clocked(tmp_path_factory.mktemp("clocked"), "sentinel") as made:
             yield made
+
+    @pytest.fixture
+    def alone(tmp_path: Path) -> Iterator[Callable[..., servers.Server]]:
+        """Makes servers that the test has to itself."""
+        with contextlib.ExitStack() as stack:
+            yield lambda *options: stack.enter_context(
+                servers.ended(servers.standalone(tmp_path / os.urandom(4).hex(), *options))
+            )

@@ -1,4 +1,4 @@
-"""A proxy that cuts a connection where it hurts: when the request has gone out, and before its answer comes back."""
+"""A proxy that cuts a connection where it hurts: in the middle of a request, or of its answer, or between the two."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ import threading
 
 
 class CuttingProxy:
-    """Forwards to ``target``. While `cut` is set, the next answer with `mark` in it is swallowed, the connection ended.
+    """Forwards to ``target``. While `cut` is set, the next occasion ends its connection.
 
     Attributes:
+        mark: An answer with this in it is an occasion, and is swallowed.
+        upward: Another is a request that is past so many bytes of its connection.
+        downward: Another is an answer that is.
         always: Whether `cut` stays set.
         port: Where it listens.
-        cuts: How many answers it swallowed.
+        cuts: How many connections it ended.
     """
 
-    def __init__(self, target: int, mark: bytes = b"$4\r\ndone\r\n") -> None:
+    def __init__(self, target: int, mark: bytes | None = b"$4\r\ndone\r\n") -> None:
         self._target, self.mark = target, mark
+        self.upward: int | None = None
+        self.downward: int | None = None
         self.cut = threading.Event()
         self.always = False
         self.cuts = 0
@@ -36,21 +41,33 @@ class CuttingProxy:
                 threading.Thread(target=self._down, args=(client, server), daemon=True).start()
 
     def _up(self, client: socket.socket, server: socket.socket) -> None:
+        passed = 0
         with contextlib.suppress(OSError):
             while data := client.recv(65536):
+                if self._cuts(self.upward is not None and passed + len(data) > self.upward):
+                    break
+                passed += len(data)
                 server.sendall(data)
         self._end(client, server)
 
     def _down(self, client: socket.socket, server: socket.socket) -> None:
+        passed = 0
         with contextlib.suppress(OSError):
             while data := server.recv(65536):
-                if self.cut.is_set() and self.mark in data:
-                    if not self.always:
-                        self.cut.clear()
-                    self.cuts += 1
+                far = self.downward is not None and passed + len(data) > self.downward
+                if self._cuts(far or (self.mark is not None and self.mark in data)):
                     break
+                passed += len(data)
                 client.sendall(data)
         self._end(client, server)
+
+    def _cuts(self, occasion: bool) -> bool:
+        if not occasion or not self.cut.is_set():
+            return False
+        if not self.always:
+            self.cut.clear()
+        self.cuts += 1
+        return True
 
     def _end(self, *sockets: socket.socket) -> None:
         for each in sockets:

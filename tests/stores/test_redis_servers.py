@@ -1,0 +1,135 @@
+"""RedisStore and servers that die, forget, load or hand over: nothing acknowledged is lost unnoticed."""
+
+# ruff: noqa: E402 - what needs redis is imported once it is known to be there
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+redis = pytest.importorskip("redis")
+
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from tests.stores import servers
+from tests.stores.conversation import SPACE, key_of, say, told
+from tests.stores.servers import Server, Servers, until
+
+from strands_session_store.errors import InDoubt, Regressed
+from strands_session_store.stores import open_store
+from strands_session_store.stores.base import (
+    Add,
+    Counters,
+    Log,
+    Query,
+)
+
+
+def test_a_server_that_was_killed_and_restarted_with_aof_has_all_that_was_acknowledged(
+    alone: Callable[..., Server],
+) -> None:
+    server = alone("--appendonly", "yes", "--appendfsync", "always")
+    with open_store(server.url) as store:
+        for at in range(60):
+            if at % 20 == 10:
+                server.stop()
+                server.start(ready=False)  # the store waits for it
+            say(store, at)
+        told(store, 60)
+
+
+def test_a_forgotten_script_is_sent_again(standalone: Servers) -> None:
+    with open_store(standalone.url) as store, contextlib.closing(standalone.servers[0].client()) as admin:
+        for at in range(5):
+            admin.script_flush()
+            say(store, at)
+            admin.script_flush()
+            told(store, at + 1)
+        admin.script_flush()
+        assert [row.space for row in store.list(Query("session", "ann")).rows] == [SPACE]
+        admin.script_flush()
+        assert store.drop(SPACE).existed
+
+
+def test_a_server_that_is_loading_is_waited_for(alone: Callable[..., Server]) -> None:
+    server = alone()
+    with open_store(server.url) as store, contextlib.closing(server.client()) as admin:
+        say(store, 0)
+        for part in range(4):  # while it loads it looks up every 2 MB
+            admin.mset({f"foreign{part}-{at}": os.urandom(8000) for at in range(1000)})
+        admin.save()
+        server.stop()
+        # a second to load
+        server.start("--key-load-delay", "300", ready=False)
+        until(lambda: _loading(server))
+        told(store, 1)
+        say(store, 1)
+        told(store, 2)
+
+
+def _loading(server: Server) -> bool:
+    with contextlib.closing(server.client(retry=Retry(NoBackoff(), 0))) as client:
+        try:
+            client.ping()
+        except redis.exceptions.BusyLoadingError:
+            return True
+    raise AssertionError("it had loaded before the test could look")
+
+
+def test_a_failover_in_mid_conversation_is_survived_and_what_it_lost_is_noticed(tmp_path: Path) -> None:
+    with servers.ended(servers.sentinel(tmp_path)) as made:
+        primary, replica, _ = made.servers
+        # each of them waits for its replica, so nothing acknowledged is lost
+        with open_store(f"{made._url}?wait_replicas=1&wait_timeout=5", timeout=30.0) as store:
+            for at in range(20):
+                say(store, at)
+            primary.stop()
+            with contextlib.suppress(InDoubt):  # there is no replica left to wait for
+                say(store, 20)
+        with open_store(made._url, timeout=30.0) as store, contextlib.closing(replica.client()) as admin:
+            told(store, 21)
+            for at in range(21, 30):
+                say(store, at)
+            # a replica that stopped listening becomes the primary: as a failover that lost the last commits
+            kept = admin.dump(key_of(made._url))
+            for at in range(30, 33):
+                say(store, at)
+            admin.restore(key_of(made._url), 0, kept, replace=True)
+            with pytest.raises(Regressed, match="failover"):
+                say(store, 33)
+            look = store.read(SPACE, Log("log"))
+            assert look.logs["log"].length == 30
+            for at in range(30, 35):
+                say(store, at)
+            told(store, 35)
+
+
+def test_a_read_notices_a_failover_too_and_says_so_once(standalone: Servers) -> None:
+    url = standalone.url
+    key = key_of(url)
+    with (
+        open_store(url) as store,
+        open_store(url) as other,
+        contextlib.closing(standalone.servers[0].client()) as admin,
+    ):
+        say(store, 0)
+        kept = admin.dump(key)
+        say(store, 1)
+        admin.restore(key, 0, kept, replace=True)
+        with pytest.raises(Regressed):
+            store.read(SPACE)
+        told(store, 1)
+        told(other, 1)
+        admin.delete(key)
+        assert store.read(SPACE).incarnation is None
+
+
+def test_too_few_replicas_are_a_doubt_and_repeating_waits_again(standalone: Servers) -> None:
+    with open_store(standalone.url + "&wait_replicas=1&wait_timeout=0.05") as store:
+        for _ in range(2):
+            with pytest.raises(InDoubt, match="0 of 1 replicas"):
+                store.commit(SPACE, Add("n", 1), commit_id="id")
+        assert store.read(SPACE, Counters(["n"])).counters == {"n": 1}
