@@ -21,6 +21,8 @@ import redis
 from redis import exceptions
 
 PATIENCE = 30.0
+AT_ONCE = "--repl-diskless-sync-delay", "0"
+"""A primary that waits for no further replica before it sends itself to one."""
 _prefixes = itertools.count()
 
 
@@ -153,6 +155,7 @@ def whole(client: Any) -> bool:
 
 def sentinel(folder: Path, *options: str, **more: Any) -> Servers:
     """A primary, its replica, and one Sentinel that decides alone. The servers are in this order."""
+    options = *AT_ONCE, *options
     primary = Server(folder / "primary", *options, **more).start()
     replica = Server(folder / "replica", "--replicaof", "127.0.0.1", f"{primary.port}", *options, **more).start()
     with contextlib.closing(replica.client()) as client:

@@ -18,14 +18,9 @@ from tests.stores import servers
 from tests.stores.conversation import SPACE, key_of, say, told
 from tests.stores.servers import Server, Servers, until
 
-from strands_session_store.errors import InDoubt, Regressed
+from strands_session_store.errors import InDoubt, Regressed, Unavailable
 from strands_session_store.stores import open_store
-from strands_session_store.stores.base import (
-    Add,
-    Counters,
-    Log,
-    Query,
-)
+from strands_session_store.stores.base import Add, Counters, Log, Query, new_commit_id
 
 
 def test_a_server_that_was_killed_and_restarted_with_aof_has_all_that_was_acknowledged(
@@ -105,6 +100,65 @@ def test_a_failover_in_mid_conversation_is_survived_and_what_it_lost_is_noticed(
             for at in range(30, 35):
                 say(store, at)
             told(store, 35)
+
+
+def test_a_planned_failover_in_mid_conversation_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    with servers.ended(servers.sentinel(tmp_path)) as made:
+        primary, replica, watch = made.servers
+        with (
+            open_store(f"{made._url}?wait_replicas=1&wait_timeout=0.2", timeout=30.0) as store,
+            contextlib.closing(watch.client()) as guard,
+            contextlib.closing(primary.client()) as old,
+            contextlib.closing(replica.client()) as new,
+        ):
+            said = 0
+
+            def insist() -> None:
+                """One message, repeated until a replica has it: what only the old primary has is lost."""
+                nonlocal said
+                commit_id = new_commit_id()
+                while True:
+                    try:
+                        say(store, said, commit_id=commit_id)
+                    except InDoubt:
+                        if new.info("replication")["role"] == "master":
+                            # so will the Sentinel, ten seconds later; the connection stays open
+                            old.replicaof("127.0.0.1", f"{replica.port}")
+                    else:
+                        said += 1
+                        return
+
+            for _ in range(20):
+                insist()
+            until(lambda: guard.execute_command("SENTINEL", "FAILOVER", "main"))  # once it knows the replica
+            while old.info("replication")["role"] == "master":
+                insist()
+            for _ in range(20):
+                insist()
+            told(store, said)
+
+
+def test_a_replica_that_lost_its_primary_refuses_and_nothing_is_in_doubt(alone: Callable[..., Server]) -> None:
+    primary = alone(*servers.AT_ONCE)
+    replica = alone("--replicaof", "127.0.0.1", f"{primary.port}", "--replica-serve-stale-data", "no")
+    with contextlib.closing(replica.client()) as admin:
+        until(lambda: admin.info("replication")["master_link_status"] == "up")
+        with open_store(primary.url) as store:
+            say(store, 0)
+            told(store, 1)
+        until(lambda: admin.exists("strands:{session:ann:one}"))
+        primary.stop()
+        until(lambda: admin.info("replication")["master_link_status"] == "down")
+        with open_store(replica.url, timeout=0.3) as store:
+            for act in (lambda: say(store, 1), lambda: store.read(SPACE), lambda: store.drop(SPACE)):
+                with pytest.raises(Unavailable, match=r"replica|MASTER") as info:
+                    act()
+                assert not isinstance(info.value, InDoubt)
+        admin.replicaof("no", "one")
+        with open_store(replica.url) as store:
+            told(store, 1)
+            say(store, 1)
+            told(store, 2)
 
 
 def test_a_read_notices_a_failover_too_and_says_so_once(standalone: Servers) -> None:
