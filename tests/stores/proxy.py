@@ -16,7 +16,7 @@ class CuttingProxy:
         cuts: How many answers it swallowed.
     """
 
-    def __init__(self, target: int, mark: bytes = b"$4\r\ndone\r\n") -> None:
+    def __init__(self, target: int, mark: bytes = b"done\0") -> None:
         self._target, self.mark = target, mark
         self.cut = threading.Event()
         self.always = False
