@@ -116,6 +116,36 @@ def test_a_record_comes_back_and_its_bytes_are_json(value: Any) -> None:
     assert (found.at, found.redacted) == (1.5, None)
 
 
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    st.dictionaries(
+        st.sampled_from(["metadata", "tracking_id", "m", "role"]) | st.text(max_size=3), values, max_size=4
+    ),
+    values
+    | st.lists(st.fixed_dictionaries({"text": st.text()} | {}, optional={"cachePoint": st.none()}), max_size=2)
+    | st.text(),
+    st.none() | st.floats(0, 2e9),
+    st.none() | st.floats(0, 2e9),
+)
+def test_a_message_of_any_shape_comes_back(more: dict[str, Any], content: Any, at: Any, redacted: Any) -> None:
+    record = records.Message(message={"role": "user", "content": content, **more}, at=at, redacted=redacted)
+    found = codec.load(records.Message, codec.dump(record), "somewhere")
+    assert exactly(found.message, record.message)
+    assert (found.at, found.redacted) == (at, redacted)
+
+
+def test_a_message_is_kept_without_names() -> None:
+    message = {"role": "user", "content": [{"text": "hi"}], "tracking_id": "t1"}
+    assert codec.dump(records.Message(message=message, at=1.5)) == b'["user","hi","t1",1.5]'
+    more = {"role": "user", "content": [{"text": "hi"}], "metadata": {"usage": 3}, "tracking_id": "t1"}
+    assert (
+        codec.dump(records.Message(message=more, redacted=2.0))
+        == b'["user","hi","t1",null,{"metadata":{"usage":3}},2.0]'
+    )
+    two = {"role": "assistant", "content": [{"text": "a"}, {"text": "b"}]}
+    assert codec.dump(records.Message(message=two)) == b'["assistant",[{"text":"a"},{"text":"b"}]]'
+
+
 def test_bytes_look_as_in_strands_own_files() -> None:
     assert json.loads(codec.encode({"bytes": b"hi"})) == {"bytes": {"__bytes_encoded__": True, "data": "aGk="}}
 
@@ -184,6 +214,9 @@ def test_without_a_listener_nothing_is_raised() -> None:
         b"",
         b"{",
         b"[]",
+        b'["user"]',
+        b'["user","hi","t1","no number"]',
+        b'["user","hi","t1",1.5,"no object"]',
         b"null",
         b"\xff\xfe",
         b'{"m": 1',

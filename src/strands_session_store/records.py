@@ -1,6 +1,6 @@
 """What is stored, as frozen records. Payloads that belong to Strands stay opaque: they are never validated.
 
-Times are Unix seconds (float, UTC). ``None`` means unknown, never zero.
+Times are Unix seconds (float, UTC), new ones to the millisecond. ``None`` means unknown, never zero.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 FORMAT = 1
 """Version of the stored format. A document of a higher one is not read (`codec.decode`)."""
+
+
+def _now() -> float:
+    return round(time.time(), 3)
 
 
 class Record(BaseModel):
@@ -26,7 +30,7 @@ class Session(Record):
     session_id: str
     user_id: str | None = None
     parent_id: str | None = None
-    created: float = Field(default_factory=time.time)
+    created: float = Field(default_factory=_now)
     title: str | None = None
 
 
@@ -35,7 +39,7 @@ class Agent(Record):
 
     agent_id: str
     name: str | None = None
-    created: float = Field(default_factory=time.time)
+    created: float = Field(default_factory=_now)
     state: Any = None
     """`agent.state.get()`."""
     interrupts: Any = None
@@ -59,7 +63,7 @@ class Writer(Record):
     writer_id: str
     host: str
     pid: int
-    since: float = Field(default_factory=time.time)
+    since: float = Field(default_factory=_now)
 
     def __str__(self) -> str:
         return f"{self.host} pid {self.pid} ({self.writer_id})"
@@ -69,12 +73,12 @@ class MultiAgent(Record):
     """Document `multi_agents/<id>/state`: `serialize_state()` of a Graph or Swarm."""
 
     multi_agent_id: str
-    created: float = Field(default_factory=time.time)
+    created: float = Field(default_factory=_now)
     state: Any = None
 
 
 class Message(Record):
-    """Entry of a history. Kept small: a history has many."""
+    """Entry of a history. A history has many, so `codec` keeps it as an array without names."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -117,7 +121,7 @@ class Run(Record):
     multi_agent_id: str | None = None
     status: RunStatus = "open"
     stop_reason: str | None = None
-    started: float = Field(default_factory=time.time)
+    started: float = Field(default_factory=_now)
     ended: float | None = None
     first_message: int | None = None
     """Index in the history of the first message of the run; None when it added none."""
@@ -134,7 +138,7 @@ class Event(Record):
 
     type: str
     """``tool_call``, ..."""
-    at: float = Field(default_factory=time.time)
+    at: float = Field(default_factory=_now)
     """When it ended."""
     run_id: str | None = None
     agent_id: str | None = None

@@ -19,7 +19,7 @@ class CuttingProxy:
         cuts: How many connections it ended.
     """
 
-    def __init__(self, target: int, mark: bytes | None = b"$4\r\ndone\r\n") -> None:
+    def __init__(self, target: int, mark: bytes | None = b"done\0") -> None:
         self._target, self.mark = target, mark
         self.upward: int | None = None
         self.downward: int | None = None

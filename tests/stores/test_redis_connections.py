@@ -50,8 +50,8 @@ def test_an_answer_that_never_comes_is_in_doubt_and_the_commit_can_be_repeated(s
         open_store(url.replace(str(server.port), str(proxy.port)), timeout=0.4) as store,
         open_store(url) as other,
     ):
-        say(store, 0)
-        proxy.mark, proxy.always = b"*", True  # all that a script answers
+        made = say(store, 0)
+        proxy.mark, proxy.always = made.incarnation.encode(), True  # done and repeated both name it
         proxy.cut.set()
         with pytest.raises(InDoubt, match="repeat"):
             store.commit(SPACE, Append("log", [b"1"], 1), PutDoc("doc", b"1"), Add("n", 1), commit_id="id")

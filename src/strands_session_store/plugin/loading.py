@@ -226,10 +226,7 @@ def _record(look: Look, path: str, kind: type[codec.R]) -> codec.R | None:
 
 
 def _messages(view: LogView, log: str) -> dict[int, Message]:
-    return {
-        i: _message(codec.load(records.Message, data, f"{log}[{i}]").message, f"{log}[{i}]")
-        for i, data in view.entries.items()
-    }
+    return {i: _message(codec.load_message(data, f"{log}[{i}]"), f"{log}[{i}]") for i, data in view.entries.items()}
 
 
 def _variants(view: LogView, log: str) -> dict[int, tuple[int | None, Message | None]]:

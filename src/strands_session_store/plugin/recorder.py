@@ -12,9 +12,9 @@ A run is document `runs/open/<id>` from its first commit on, and an entry of log
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sys
 import time
-import uuid
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -33,7 +33,7 @@ MAX_ERROR = 500
 
 def opened(job: Job, *, agent_id: str | None = None, multi_agent_id: str | None = None) -> records.Run:
     """A new run; its document goes with ``job``."""
-    run = records.Run(run_id=uuid.uuid4().hex, agent_id=agent_id, multi_agent_id=multi_agent_id)
+    run = records.Run(run_id=secrets.token_hex(8), agent_id=agent_id, multi_agent_id=multi_agent_id)
     job.docs[layout.open_run(run.run_id)] = codec.dump_document(run)
     job.add("runs", 1)
     return run

@@ -13,12 +13,15 @@
 --   i<k>, r<k>    page k, full: revisions 128k+1 to 128k+128; behind its ids, the time of the last one
 -- Names come without \0 (the client escapes it), payloads as they are.
 --
--- ARGV: id, on, fresh incarnation, ttl, summary, parent, claimed, floor, firmly, number of fields, the fields (h, i, r
--- first), then the changes by field number, documents ascending by path. A word that may be missing is "" then, else it
--- has one more character in front.
--- Returns {what, ...}:
---   done       incarnation, revision, first indices, counters' values (both in the order of the changes), created,
---              touched ("" or the time), parent, entries erased but not yet deleted
+-- ARGV: words, id, payloads. The words, each ended by \0: on, fresh incarnation, ttl, summary, parent, claimed, floor, firmly,
+-- number of fields, the fields (h, i, r first), then the changes, documents ascending by path. A word that may be missing is
+-- "" then, else it has one more character in front. Many small arguments would cost more than what they say.
+--   P<field> expect    D<field> expect    E<field> expect    R<field> index    T<field> before    C<field> delta
+--   A<field> at number of entries
+-- Payloads in the order of the words: the summary, then those of P, A and R.
+-- Returns the words "done", incarnation, revision, 1 if created, touched ("" or the time), entries erased but not yet
+-- deleted, parent (as above), first indices, counters' values (both in the order of the changes), each but the last
+-- followed by \0; or {what, ...}:
 --   repeated   incarnation, revision, {log, first, ...}, {counter, value, ...}
 --   on         incarnation found                  the space is not the one expected
 --   conflict   number of the change, what was found
@@ -37,19 +40,22 @@ local AT_ONCE = 1000 -- what unpack may spread: Lua's C stack takes 8,000
 local DELETE_AT_ONCE = 1000 -- entries; the rest is left to sweep.lua, so that no call blocks the server
 
 local key = KEYS[1]
-local id, on, fresh, ttl, summary, parent, claimed, floor, firmly =
-  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
-local FIRST = 11
-local count = tonumber(ARGV[10])
+local words = words_in(ARGV[1])
+local id, payload = ARGV[2], 2 -- the payload before the next
+local on, fresh, ttl, summary, parent, claimed, floor, firmly =
+  words[1], words[2], words[3], words[4], words[5], words[6], words[7], words[8]
+local FIRST = 10
+local count = tonumber(words[9])
 local clock = redis.call('TIME')
 local now = tonumber(clock[1])
 
 local got = {}
 for from = FIRST, FIRST + count - 1, AT_ONCE do
-  local part = redis.call('HMGET', key, unpack(ARGV, from, math.min(from + AT_ONCE, FIRST + count) - 1))
+  local part = redis.call('HMGET', key, unpack(words, from, math.min(from + AT_ONCE, FIRST + count) - 1))
   for at = 1, #part do got[from - FIRST + at] = part[at] end
 end
-local function name_of(slot) return string.sub(ARGV[FIRST + slot - 1], 2) end
+local function field_of(slot) return words[FIRST + slot - 1] end
+local function name_of(slot) return string.sub(field_of(slot), 2) end
 
 -- ------------------------------------------------------------------------------------------------------- the space
 
@@ -111,8 +117,9 @@ if (on == '-' and head) or (string.sub(on, 1, 1) == '=' and (not head or head[IN
   return {'on', head and head[INCARNATION]}
 end
 if head and floor ~= '' then
+  -- without an incarnation: of the one that `on` names
   local incarnation, revision = string.match(floor, '^(.*) (%d+)$')
-  if incarnation == head[INCARNATION] and tonumber(revision) > head[REVISION] then
+  if (not incarnation or incarnation == head[INCARNATION]) and tonumber(revision or floor) > head[REVISION] then
     return {'regressed', head[REVISION]}
   end
 end
@@ -142,47 +149,51 @@ local function refuses(slot, expect)
   local revision = got[slot] and string.match(got[slot], '^%d+')
   local found = revision and head[INCARNATION] .. '.' .. revision
   if expect == '-' then return found ~= nil and found ~= false, found end
+  -- without an incarnation: of the one that `on` names
+  if string.sub(expect, 1, 1) == '.' then return revision ~= string.sub(expect, 2), found end
   return found ~= string.sub(expect, 2), found
 end
 
+local function next_payload()
+  payload = payload + 1
+  return payload
+end
+if summary ~= '' then summary = next_payload() end
+
 local puts, drops, appends, replaces, trims, adds = {}, {}, {}, {}, {}, {}
 local at, number = FIRST + count, 0
-while at <= #ARGV do
-  local verb, slot = ARGV[at], tonumber(ARGV[at + 1])
+while at <= #words do
+  local verb, slot, word = string.sub(words[at], 1, 1), tonumber(string.sub(words[at], 2)), words[at + 1]
   local refused, found
   number = number + 1
+  at = at + 2
   if verb == 'P' then
-    refused, found = refuses(slot, ARGV[at + 3])
-    puts[#puts + 1] = {slot, ARGV[at + 2]}
-    at = at + 4
+    refused, found = refuses(slot, word)
+    puts[#puts + 1] = {slot, next_payload()}
   elseif verb == 'D' then
-    refused, found = refuses(slot, ARGV[at + 2])
+    refused, found = refuses(slot, word)
     drops[#drops + 1] = slot
-    at = at + 3
   elseif verb == 'E' then
-    refused, found = refuses(slot, ARGV[at + 2])
-    at = at + 3
+    refused, found = refuses(slot, word)
   elseif verb == 'A' then
-    local log, entries = log_at(slot), tonumber(ARGV[at + 3])
-    refused, found = ARGV[at + 2] ~= '' and tonumber(ARGV[at + 2]) ~= log.length, log.length
-    if entries > 0 then appends[#appends + 1] = {log, slot, at + 4, entries} end
-    at = at + 4 + entries
+    local log, entries = log_at(slot), tonumber(words[at])
+    refused, found = word ~= '' and tonumber(word) ~= log.length, log.length
+    if entries > 0 then appends[#appends + 1] = {log, slot, payload + 1, entries} end
+    payload = payload + entries
+    at = at + 1
   elseif verb == 'R' then
-    local log, index = log_at(slot), tonumber(ARGV[at + 2])
+    local log, index = log_at(slot), tonumber(word)
     refused = index < log.start or index >= log.length
-    replaces[#replaces + 1] = {log, index, ARGV[at + 3]}
-    at = at + 4
+    replaces[#replaces + 1] = {log, index, next_payload()}
   elseif verb == 'T' then
     local log = log_at(slot)
-    local before = math.min(tonumber(ARGV[at + 2]), log.length)
+    local before = math.min(tonumber(word), log.length)
     if before > log.start then trims[#trims + 1] = {log, slot, before} end
-    at = at + 3
   elseif verb == 'C' then
     local before = got[slot] and string.match(got[slot], ' (.*)') or '0'
-    local value = sum(before, ARGV[at + 2])
+    local value = sum(before, word)
     if not value then return {'overflow', number, before} end
     adds[#adds + 1] = {slot, value}
-    at = at + 3
   end
   if refused then return {'conflict', number, found} end
 end
@@ -214,7 +225,7 @@ local edits = {}
 local revision = head[REVISION] + 1
 local documents, bytes = head[DOCUMENTS], head[BYTES]
 for _, change in ipairs(puts) do
-  local slot, data = change[1], change[2]
+  local slot, data = change[1], ARGV[change[2]]
   local path = name_of(slot)
   local old = got[slot] and tonumber(string.match(got[slot], ' (%d+)'))
   if not old then
@@ -257,7 +268,7 @@ end
 local result, firsts, values = {now - head[BORN], #appends}, {}, {}
 local entries = head[ENTRIES]
 for _, change in ipairs(replaces) do
-  local log, index, data = change[1], change[2], change[3]
+  local log, index, data = change[1], change[2], ARGV[change[3]]
   local field = log.number .. ':' .. index
   bytes = bytes + #data - redis.call('HSTRLEN', key, field)
   put(field, data)
@@ -282,7 +293,7 @@ end
 for _, change in ipairs(adds) do
   local slot, value = change[1], change[2]
   local known = got[slot] and tonumber(string.match(got[slot], '^%d+')) or number_for(slot)
-  put(ARGV[FIRST + slot - 1], known .. ' ' .. value)
+  put(field_of(slot), known .. ' ' .. value)
   values[#values + 1] = value
   result[#result + 1] = known
   result[#result + 1] = math.abs(tonumber(value)) < EXACT and tonumber(value) or value
@@ -315,13 +326,13 @@ if #trims > 0 or #gone > 0 then
   end
 end
 for slot, log in pairs(changed) do
-  put(ARGV[FIRST + slot - 1], string.format('%d %.0f %.0f %.0f', log.number, log.start, log.length, log.floor))
+  put(field_of(slot), string.format('%d %.0f %.0f %.0f', log.number, log.start, log.length, log.floor))
 end
 if #new_names > 0 then
   local names = table.concat(new_names)
   put('n', created and names or (redis.call('HGET', key, 'n') or '') .. names)
 end
-if summary ~= '' then put('s', string.sub(summary, 2)) end
+if summary ~= '' then put('s', ARGV[summary]) end
 
 -- ------------------------------------------------------------------------------------------------- ids and the head
 
@@ -360,6 +371,9 @@ if ttl == 'n' then
 elseif ttl ~= '' then
   redis.call('PEXPIRE', key, ttl)
 end
-return {
-  'done', head[INCARNATION], revision, firsts, values, created and 1 or 0, touched, head[PARENT], left,
+local done = {
+  'done', head[INCARNATION], revision, created and 1 or 0, touched, left, head[PARENT] and '+' .. head[PARENT] or '',
 }
+for _, first in ipairs(firsts) do done[#done + 1] = first end
+for _, value in ipairs(values) do done[#done + 1] = value end
+return table.concat(done, '\0')

@@ -11,6 +11,7 @@ from typing import Any
 from ...errors import ConflictError, Corrupt, Regressed, TooLarge
 from ..base import (
     ABSENT,
+    ANY,
     KEEP,
     Add,
     Append,
@@ -29,14 +30,17 @@ from ..base import (
     new_incarnation,
 )
 from .scripts import Word
-from .spelling import Fields, spell, unspell
+from .spelling import Fields, spell, unspell, written
 
 
-def expected_word(expected: Expected) -> bytes:
-    """Nothing for ANY, ``-`` for ABSENT, else ``=`` and the version or incarnation."""
+def expected_word(expected: Expected, on: Expected = ANY) -> bytes:
+    """Nothing for ANY, ``-`` for ABSENT, else ``=`` and the version or incarnation; a version of the incarnation that
+    ``on`` names begins with its dot."""
     if isinstance(expected, Mark):
         return b"-" if expected is ABSENT else b""
-    return b"=" + expected.encode("utf-8", "surrogatepass")
+    if isinstance(on, str) and expected.startswith(f"{on}."):
+        return spell(expected[len(on) :])
+    return b"=" + spell(expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +63,40 @@ class Unclaimed(Exception):
 class Encoded:
     """The changes in the order in which the script gets them."""
 
-    def __init__(self, changes: Sequence[Change]) -> None:
+    def __init__(self, changes: Sequence[Change], on: Expected) -> None:
         # a set has no order; the script keeps its list of paths ascending and wants them so
         self.changes = sorted(changes, key=lambda change: spell(change.path) if hasattr(change, "path") else b"")
+        self._on = on
         self._fields = Fields(b"h", b"i", b"r")
-        self._words: list[Word] = []
+        self._words: list[bytes] = []
+        self._payloads: list[bytes] = []
         for change in self.changes:
             self._add(change)
 
     def _add(self, change: Change) -> None:
-        slot, words = self._fields.slot, self._words
+        slot, words, payloads = self._fields.slot, self._words, self._payloads
         match change:
             case PutDoc(path, data, expected):
-                words += b"P", slot(b"v", path), data, expected_word(expected)
+                words += b"P%d" % slot(b"v", path), expected_word(expected, self._on)
+                payloads.append(data)
             case DropDoc(path, expected):
-                words += b"D", slot(b"v", path), expected_word(expected)
+                words += b"D%d" % slot(b"v", path), expected_word(expected, self._on)
             case Expect(path, expected):
-                words += b"E", slot(b"v", path), expected_word(expected)
+                words += b"E%d" % slot(b"v", path), expected_word(expected, self._on)
             case Append(log, entries, at):
-                words += b"A", slot(b"l", log), b"" if at is None else at, len(entries), *entries
+                words += b"A%d" % slot(b"l", log), b"" if at is None else b"%d" % at, b"%d" % len(entries)
+                payloads += entries
             case Replace(log, index, data):
-                words += b"R", slot(b"l", log), index, data
+                words += b"R%d" % slot(b"l", log), b"%d" % index
+                payloads.append(data)
             case Trim(log, before):
-                words += b"T", slot(b"l", log), before
+                words += b"T%d" % slot(b"l", log), b"%d" % before
             case Add(counter, delta):
-                words += b"C", slot(b"c", counter), delta
+                words += b"C%d" % slot(b"c", counter), b"%d" % delta
 
     def words(
         self,
         commit_id: str,
-        on: Expected,
         ttl: Ttl,
         summary: Summary | None,
         *,
@@ -100,40 +108,32 @@ class Encoded:
         # 64 bits stand for the id: of two commits of a space within minutes, a chance in 10^19 to be taken for one
         id = hashlib.blake2b(commit_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
         parent = summary.parent if summary else None
-        head: tuple[Word, ...] = (
-            id,
-            expected_word(on),
-            new_incarnation(),
-            b"" if ttl is KEEP else b"n" if ttl is None else max(1, math.ceil(ttl * 1000)),
-            b"+" + summary.data if summary else b"",
+        owed = b""
+        if floor is not None:
+            owed = b"%d" % floor[1] if floor[0] == self._on else f"{floor[0]} {floor[1]}".encode()
+        head = (
+            expected_word(self._on),
+            b"" if isinstance(self._on, str) else new_incarnation().encode(),
+            b"" if ttl is KEEP else b"n" if ttl is None else b"%d" % max(1, math.ceil(ttl * 1000)),
+            b"+" if summary else b"",
             b"+" + spell(parent) if parent is not None else b"",
             b"+" if claimed else b"",
-            f"{floor[0]} {floor[1]}" if floor else b"",
+            owed,
             b"+" if firmly else b"",
         )
-        return (*head, *self._fields.words(), *self._words)
+        words = written((*head, *self._fields.words(), *self._words))
+        return words, id, *((summary.data,) if summary else ()), *self._payloads
 
-    def answer(self, space: Space, on: Expected, reply: Any) -> Answer:
+    def answer(self, space: Space, reply: Any) -> Answer:
         """What the script replied.
 
         Raises:
             ConflictError, TooLarge, Corrupt, Regressed, Unclaimed
         """
+        if isinstance(reply, bytes):
+            return self._done(*reply.split(b"\0"))
         what, *rest = reply
         match what:
-            case b"done":
-                incarnation, revision, firsts, values, created, touched, parent, undeleted = rest
-                logs = [change.log for change in self.changes if isinstance(change, Append) and change.entries]
-                counters = [change.counter for change in self.changes if isinstance(change, Add)]
-                return Answer(
-                    Committed(
-                        incarnation.decode(), revision, dict(zip(logs, firsts)), dict(zip(counters, map(int, values)))
-                    ),
-                    bool(created),
-                    touched,
-                    None if parent is None else unspell(parent),
-                    undeleted,
-                )
             case b"repeated":
                 incarnation, revision, firsts, values = rest
                 indices = {unspell(log): first for log, first in zip(firsts[::2], map(int, firsts[1::2]))}
@@ -141,7 +141,7 @@ class Encoded:
                 return Answer(Committed(incarnation.decode(), revision, indices, numbers, repeated=True))
             case b"on":
                 found = rest[0].decode() if rest and rest[0] else None
-                raise ConflictError("", ABSENT.value if on is ABSENT else on, found)
+                raise ConflictError("", ABSENT.value if self._on is ABSENT else self._on, found)
             case b"conflict":
                 raise _conflict(self.changes[rest[0] - 1], rest[1] if len(rest) > 1 else None)
             case b"overflow":
@@ -154,6 +154,30 @@ class Encoded:
             case b"regressed":
                 raise regressed(space, rest[0])
         raise corrupt(space, rest)
+
+    def _done(
+        self,
+        _: bytes,
+        incarnation: bytes,
+        revision: bytes,
+        created: bytes,
+        touched: bytes,
+        undeleted: bytes,
+        parent: bytes,
+        *rest: bytes,
+    ) -> Answer:
+        numbers = map(int, rest)
+        indices = {
+            change.log: next(numbers) for change in self.changes if isinstance(change, Append) and change.entries
+        }
+        counters = {change.counter: next(numbers) for change in self.changes if isinstance(change, Add)}
+        return Answer(
+            Committed(incarnation.decode(), int(revision), indices, counters),
+            created == b"1",
+            touched,
+            unspell(parent[1:]) if parent else None,
+            int(undeleted),
+        )
 
 
 def regressed(space: Space, found: int | None) -> Regressed:

@@ -1,8 +1,9 @@
 -- A read is one call: all that was asked for of one state, in the order asked, until the bound is reached.
 --
 -- KEYS[1] is the space; its fields are told at the top of commit.lua. Writes nothing.
--- ARGV: items and bytes that may still be returned by this read; bytes that one call returns, so that it does not hold
--- up the server; 1 if an earlier call of this read returned something; number of fields, the fields (h first), then the wants by field number:
+-- ARGV: words (see words.lua): items and bytes that may still be returned by this read; bytes that one call returns, so
+-- that it does not hold up the server; 1 if an earlier call of this read returned something; number of fields, the fields
+-- (h first), then the wants by field number:
 --   D slot                                        a document, by its v field
 --   S prefix after                                documents by prefix; after is "" or has one more character in front
 --   L slot since last spans from to from to ...   of a log; since: a counter's slot or 0; a span's end may be ""
@@ -16,13 +17,14 @@
 -- or {"corrupt", field}.
 
 local key = KEYS[1]
-local items_left, bytes_left, part_left = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local FIRST, count = 6, tonumber(ARGV[5])
+local words = words_in(ARGV[1])
+local items_left, bytes_left, part_left = tonumber(words[1]), tonumber(words[2]), tonumber(words[3])
+local FIRST, count = 6, tonumber(words[5])
 local AT_ONCE = 1000 -- what unpack may spread
 
 local got = {}
 for from = FIRST, FIRST + count - 1, AT_ONCE do
-  local part = redis.call('HMGET', key, unpack(ARGV, from, math.min(from + AT_ONCE, FIRST + count) - 1))
+  local part = redis.call('HMGET', key, unpack(words, from, math.min(from + AT_ONCE, FIRST + count) - 1))
   for at = 1, #part do got[from - FIRST + at] = part[at] end
 end
 if not got[1] then
@@ -34,7 +36,7 @@ local INCARNATION, REVISION, PARENT, BYTES = 1, 2, 6, 9
 -- sizes need a look each; a space that fits as a whole needs none
 local fits = head[BYTES] <= math.min(bytes_left, part_left)
 
-local full, paused, some, here = false, 0, ARGV[4] == '1', false
+local full, paused, some, here = false, 0, words[4] == '1', false
 local function take(size)
   if full then return false end
   if items_left == 0 or (some and size > bytes_left) then
@@ -105,16 +107,18 @@ local function union(spans, start, length)
   return found
 end
 
-local function run(answer, name, prefix, low, high)
+-- [low, high) of a log behind the answer; one that is missing is left to the client to notice
+local function run(answer, prefix, low, high)
   if low >= high then return end
-  local entries = {}
+  local entries
   for from = low, high - 1, AT_ONCE do
     local fields = {}
-    for index = from, math.min(from + AT_ONCE, high) - 1 do fields[#fields + 1] = prefix .. index end
+    for index = from, math.min(from + AT_ONCE, high) - 1 do fields[index - from + 1] = prefix .. index end
     local part = redis.call('HMGET', key, unpack(fields))
-    for at = 1, #part do
-      if not part[at] then broken = fields[at] end
-      entries[#entries + 1] = part[at]
+    if entries then
+      for at = 1, #part do entries[#entries + 1] = part[at] end
+    else
+      entries = part
     end
   end
   answer[#answer + 1] = low
@@ -127,54 +131,61 @@ local function entries_of(name, head_of_log, spans)
   local left = {}
   local answer = {start, length, left}
   local prefix = (number or '') .. ':'
+  local given = seen[name] or {} -- runs
+  local anew = #given == 0
+  local function known(index)
+    for _, span in ipairs(given) do
+      if index >= span[1] and index < span[2] then return true end
+    end
+  end
   local wanted = union(spans(length), start, length)
-  local known = seen[name] or {}
   for at = #wanted, 1, -1 do
     local low, high = wanted[at][1], wanted[at][2]
     local stop, index = high, high -- the run that is being measured is [index, stop)
+    if fits and anew and not full and high - low <= items_left then
+      items_left, index = items_left - (high - low), low
+    end
     while index > low and not full do
-      local field = prefix .. (index - 1)
-      if known[field] then
-        run(answer, name, prefix, index, stop)
+      if not anew and known(index - 1) then
+        run(answer, prefix, index, stop)
         stop = index - 1
-      elseif not take(fits and 0 or redis.call('HSTRLEN', key, field)) then
+      elseif not take(fits and 0 or redis.call('HSTRLEN', key, prefix .. (index - 1))) then
         break
-      else
-        known[field] = true
       end
       index = index - 1
     end
-    run(answer, name, prefix, index, stop)
+    run(answer, prefix, index, stop)
     if index > low then
       left[#left + 1] = low
       left[#left + 1] = index
     end
+    given[#given + 1] = {index, high}
   end
-  seen[name] = known
+  seen[name] = given
   return answer
 end
 
 local answers = {head[INCARNATION], head[REVISION], 0}
 local at = FIRST + count
-while at <= #ARGV do
-  local want, answer = ARGV[at], false
+while at <= #words do
+  local want, answer = words[at], false
   if want == 'D' then
-    local slot = tonumber(ARGV[at + 1])
-    local path = string.sub(ARGV[FIRST + slot - 1], 2)
+    local slot = tonumber(words[at + 1])
+    local path = string.sub(words[FIRST + slot - 1], 2)
     if got[slot] and not seen['d' .. path] then answer = document(path, got[slot]) end
     at = at + 2
   elseif want == 'S' then
-    local after = ARGV[at + 2]
-    answer = documents(ARGV[at + 1], after ~= '' and string.sub(after, 2) or nil)
+    local after = words[at + 2]
+    answer = documents(words[at + 1], after ~= '' and string.sub(after, 2) or nil)
     at = at + 3
   elseif want == 'L' then
     local slot, since, last, many =
-      tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+      tonumber(words[at + 1]), tonumber(words[at + 2]), tonumber(words[at + 3]), tonumber(words[at + 4])
     local from = at + 5
-    answer = entries_of(ARGV[FIRST + slot - 1], got[slot], function(length)
+    answer = entries_of(words[FIRST + slot - 1], got[slot], function(length)
       local spans = {}
       for i = from, from + 2 * many - 1, 2 do
-        spans[#spans + 1] = {tonumber(ARGV[i]), ARGV[i + 1] == '' and length or tonumber(ARGV[i + 1])}
+        spans[#spans + 1] = {tonumber(words[i]), words[i + 1] == '' and length or tonumber(words[i + 1])}
       end
       if last > 0 then spans[#spans + 1] = {length - last, length} end
       if since > 0 then spans[#spans + 1] = {tonumber(value_of(since)), length} end
@@ -183,8 +194,8 @@ while at <= #ARGV do
     at = from + 2 * many
   elseif want == 'C' then
     answer = {}
-    for i = at + 2, at + 1 + tonumber(ARGV[at + 1]) do answer[#answer + 1] = value_of(tonumber(ARGV[i])) end
-    at = at + 2 + tonumber(ARGV[at + 1])
+    for i = at + 2, at + 1 + tonumber(words[at + 1]) do answer[#answer + 1] = value_of(tonumber(words[i])) end
+    at = at + 2 + tonumber(words[at + 1])
   elseif want == 'R' then
     answer = {head[PARENT], redis.call('HGET', key, 's')}
     at = at + 1

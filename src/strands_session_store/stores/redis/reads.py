@@ -9,7 +9,7 @@ from typing import Any, Final
 from ..base import READ_BYTES, READ_ENTRIES, Counters, Doc, Docs, Document, Log, LogView, Look, Space, Want
 from .commits import corrupt
 from .scripts import Word
-from .spelling import Fields, spell, unspell
+from .spelling import Fields, spell, unspell, written
 
 PART: Final = 3 * 2**20
 """Bytes that one call of the script returns (but always one item), so that it holds up nobody for 10 ms."""
@@ -37,26 +37,26 @@ class Part:
 def words_of(wants: Sequence[Want], so_far: Part | None = None) -> tuple[Word, ...]:
     """The script's arguments; ``so_far``: what this read has already."""
     fields = Fields(b"h")
-    words: list[Word] = []
+    words: list[bytes] = []
     for want in wants:
         match want:
             case Doc(path):
-                words += b"D", fields.slot(b"v", path)
+                words += b"D", b"%d" % fields.slot(b"v", path)
             case Docs(prefix, after):
                 words += b"S", spell(prefix), b"" if after is None else b"+" + spell(after)
             case Log(log, spans, last, since):
-                words += b"L", fields.slot(b"l", log), 0 if since is None else fields.slot(b"c", since)
-                words += max(0, last), len(spans)
+                slots = fields.slot(b"l", log), 0 if since is None else fields.slot(b"c", since)
+                words += b"L", *(b"%d" % number for number in (*slots, max(0, last), len(spans)))
                 for low, high in spans:
-                    words += low, b"" if high is None else high
+                    words += b"%d" % low, b"" if high is None else b"%d" % high
             case Counters(names):
-                words += b"C", len(names), *(fields.slot(b"c", name) for name in names)
+                words += b"C", b"%d" % len(names), *(b"%d" % fields.slot(b"c", name) for name in names)
     items, size = (so_far.items, so_far.bytes) if so_far else (0, 0)
     bounds = READ_ENTRIES - items, max(0, READ_BYTES - size), PART, 1 if items else 0
-    return *bounds, *fields.words(), *words
+    return (written((*(b"%d" % bound for bound in bounds), *fields.words(), *words)),)
 
 
-ROW_WORDS: Final[tuple[Word, ...]] = (0, 0, 0, 0, 1, b"h", b"R")
+ROW_WORDS: Final[tuple[Word, ...]] = (written((b"0", b"0", b"0", b"0", b"1", b"h", b"R")),)
 """Asks for what a listing shows of a space."""
 
 
@@ -93,6 +93,8 @@ def part_of(space: Space, wants: Sequence[Want], reply: Any) -> Part:
                 start, length, left, *runs = found
                 entries = dict(logs[log].entries) if log in logs else {}
                 for first, run in zip(runs[::2], runs[1::2]):
+                    if None in run:
+                        raise corrupt(space, [f"{log}[{first + run.index(None)}]".encode("utf-8", "replace")])
                     entries.update(enumerate(run, first))
                 if left:
                     more.append(Log(log, tuple(sorted(zip(left[::2], left[1::2])))))

@@ -30,8 +30,8 @@ class Script:
         return hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
 
 
-COMMIT: Final = Script("commit", ("order", "paths", "sums"))
-READ: Final = Script("read", ("order", "paths"))
+COMMIT: Final = Script("commit", ("words", "order", "paths", "sums"))
+READ: Final = Script("read", ("words", "order", "paths"))
 DROP: Final = Script("drop")
 SWEEP: Final = Script("sweep")
 INDEX: Final = Script("index", ("order",))

@@ -1,7 +1,8 @@
-"""How keys, fields and names are spelled. No two things share a spelling, and spellings sort as the names do."""
+"""How keys, fields, names and arguments are spelled. No two share a spelling, and spellings sort as the names do."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from ..base import Space
@@ -53,5 +54,10 @@ class Fields:
     def slot(self, kind: bytes, name: str) -> int:
         return self._slots.setdefault(kind + spell(name), len(self._slots) + 1)
 
-    def words(self) -> list[bytes | int]:
-        return [len(self._slots), *self._slots]
+    def words(self) -> list[bytes]:
+        return [b"%d" % len(self._slots), *self._slots]
+
+
+def written(words: Iterable[bytes]) -> bytes:
+    """Words without NUL as the one argument that words.lua takes apart."""
+    return b"\0".join(words) + b"\0"

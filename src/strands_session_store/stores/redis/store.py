@@ -151,10 +151,10 @@ class RedisStore(Store):
         check_commit(changes, commit_id, ttl, summary)
         key = space_key(self._prefix, space)
         owed = self._known.get(key)
-        encoded = Encoded(changes)
+        encoded = Encoded(changes, on)
 
         def attempt(claim: bool) -> Answer:
-            words = encoded.words(commit_id, on, ttl, summary, claimed=claim, floor=owed, firmly=self._wait[0] > 0)
+            words = encoded.words(commit_id, ttl, summary, claimed=claim, floor=owed, firmly=self._wait[0] > 0)
             asks = [Ask(COMMIT, (key,), words)]
             if self._wait[0]:
                 asks.append(Ask(None, (), ("WAIT", *self._wait)))
@@ -167,7 +167,7 @@ class RedisStore(Store):
                 replies = self._ask(claims + asks, repeatable=False)
                 there, replies = replies[: len(claims)], replies[len(claims) :]
             try:
-                answer = encoded.answer(space, on, replies[0])
+                answer = encoded.answer(space, replies[0])
             except Unclaimed:
                 raise
             except StoreError:
@@ -214,18 +214,18 @@ class RedisStore(Store):
             found = found_in(query, reply)
             told = self._ask([Ask(READ, (space_key(self._prefix, row.space),), ROW_WORDS) for row in found])
             for row, look in zip(found, told):
-                if look is None:
+                if look is not None and look[0] == b"corrupt":
+                    raise corrupt(row.space, look[1:])
+                raw, summary = look[3] if look is not None else (None, None)
+                parent = None if raw is None else unspell(raw)
+                if look is None or (query.parent is not None and parent != query.parent):
+                    # gone; or there again, under another parent
                     absent.append(row)
                     continue
-                if look[0] == b"corrupt":
-                    raise corrupt(row.space, look[1:])
                 if len(rows) == query.limit:
                     assert last is not None
                     return self._page(query, rows, last, absent)
-                parent, summary = look[3]
-                rows.append(
-                    Row(row.space, row.created, row.updated, None if parent is None else unspell(parent), summary)
-                )
+                rows.append(Row(row.space, row.created, row.updated, parent, summary))
                 last = row
             if len(found) < asked:
                 return self._page(query, rows, None, absent)
@@ -242,8 +242,7 @@ class RedisStore(Store):
         if reply[0] == b"corrupt":
             raise corrupt(space, reply[1:])
         if reply[0] == b"on":
-            encoded = Encoded(())
-            encoded.answer(space, on, reply)
+            Encoded((), on).answer(space, reply)
         _, documents, entries, size, claimed, parent = reply
         below = None if parent is None else unspell(parent)
         self._ask([group.ask(b"remove", claimed) for group in groups_of(self._prefix, space, below)])
