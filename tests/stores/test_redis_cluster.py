@@ -194,6 +194,9 @@ def test_a_replica_that_takes_over_has_all_that_was_waited_for(tmp_path: Path) -
             other.execute_command("CLUSTER", "MEET", "127.0.0.1", first.port)
             until(lambda: other.execute_command("CLUSTER", "REPLICATE", admin.execute_command("CLUSTER", "MYID")))
             until(lambda: other.info("replication")["master_link_status"] == "up")
+        for server in made.servers:  # all of which have a vote
+            with contextlib.closing(server.client(decode_responses=True)) as client:
+                until(lambda client=client: servers.whole(client, known=4))
         space = next(in_slot(0))
         with open_store(made._url + "?wait_replicas=1&wait_timeout=5", timeout=30.0) as careful:
             for at in range(20):
