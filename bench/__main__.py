@@ -10,7 +10,7 @@ import platform
 import sys
 from typing import Any
 
-from bench import scenarios
+from bench import pace, scenarios
 
 SUBJECTS = ("ours-sqlite-turn", "ours-sqlite", "raw-file", "raw-sqlite", "strands-own-file", "strands-own-snapshot")
 STALL_SUBJECTS = ("without", "ours-sqlite", "ours-sqlite-turn", "strands-own-file", "strands-own-snapshot")
@@ -19,9 +19,9 @@ STALL_SUBJECTS = ("without", "ours-sqlite", "ours-sqlite-turn", "strands-own-fil
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller figures, half a minute")
-    parser.add_argument("--only", default="", help="of flat, resume, amplification, stalls; comma between")
+    parser.add_argument("--only", default="", help="of flat, resume, amplification, stalls, pace; comma between")
     args = parser.parse_args(argv)
-    only = set(filter(None, args.only.split(","))) or {"flat", "resume", "amplification", "stalls"}
+    only = set(filter(None, args.only.split(","))) or {"flat", "resume", "amplification", "stalls", "pace"}
     os.environ["OTEL_SDK_DISABLED"] = "true"
     logging.disable(logging.WARNING)
     scenarios.load_subjects()
@@ -50,6 +50,12 @@ def main(argv: list[str] | None = None) -> None:
         head = ["subject", "worst stall, resuming (ms)", "worst stall, turns (ms)", "wall of turns (ms)"]
         rows = asyncio.run(scenarios.stalls(STALL_SUBJECTS, 20 if args.quick else 50, 1 if args.quick else 5))
         _table("50 agents on one event loop, 3 turns each, model answers in 50 ms", head, rows, "Median of the rounds.")
+    if "pace" in only and not pace.possible():
+        print("\npace is left out: there is no redis-server in PATH")
+    elif "pace" in only:
+        head = ["on Redis", "ms injected", "floor (us)", "ours (us)", "ratio"]
+        rows = pace.pace(100 if args.quick else 400)
+        _table("A commit and a resume on Redis", head, rows, "Medians, measured by turns with the floor of redis-py.")
     sys.stdout.flush()
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from .. import records
 from ..stores.base import MAX_CHANGES, MAX_COMMIT, Add, Append, Change, DropDoc, PutDoc, Replace
 
-SOFT_BYTES = MAX_COMMIT // 4
+SOFT_BYTES = MAX_COMMIT // 6
 SOFT_CHANGES = MAX_CHANGES // 2
-"""Up to here jobs are joined into one commit; a single job beyond it is written in several, its appends first."""
+"""Up to here jobs are joined into one commit; a single job beyond it is written in several, its appends first. Either
+holds up a Redis server for less than 10 ms (`python -m bench --only block`)."""
 LAST = -1
 """In `Job.replaces`: the entry this writer appended last, in a log whose indices the store assigns."""
 

@@ -65,7 +65,7 @@ class Encoded:
 
     def __init__(self, changes: Sequence[Change], on: Expected) -> None:
         # a set has no order; the script keeps its list of paths ascending and wants them so
-        self.changes = sorted(changes, key=lambda change: spell(change.path) if hasattr(change, "path") else b"")
+        self.changes = sorted(changes, key=_place)
         self._on = on
         self._fields = Fields(b"h", b"i", b"r")
         self._words: list[bytes] = []
@@ -178,6 +178,10 @@ class Encoded:
             unspell(parent[1:]) if parent else None,
             int(undeleted),
         )
+
+
+def _place(change: Change) -> bytes:
+    return spell(change.path) if isinstance(change, PutDoc | DropDoc | Expect) else b""
 
 
 def regressed(space: Space, found: int | None) -> Regressed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from .scripts import Word
 from .spelling import Fields, spell, unspell, written
 
 PART: Final = 3 * 2**20
-"""Bytes that one call of the script returns (but always one item), so that it holds up nobody for 10 ms."""
+"""Bytes that one call of the script returns, so that it holds up nobody for 10 ms. A larger item it only names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,13 @@ class Part:
         return sum(len(doc.data) for doc in self.look.docs.values()) + sum(
             len(entry) for view in self.look.logs.values() for entry in view.entries.values()
         )
+
+
+class Named(Exception):
+    """The script named a field instead of returning what is in it. Never leaves the engine."""
+
+    def __init__(self, field: bytes) -> None:
+        self.field = field
 
 
 def words_of(wants: Sequence[Want], so_far: Part | None = None) -> tuple[Word, ...]:
@@ -58,14 +65,26 @@ def words_of(wants: Sequence[Want], so_far: Part | None = None) -> tuple[Word, .
 
 ROW_WORDS: Final[tuple[Word, ...]] = (written((b"0", b"0", b"0", b"0", b"1", b"h", b"R")),)
 """Asks for what a listing shows of a space."""
+HEAD_WORDS: Final[tuple[Word, ...]] = (written((b"0", b"0", b"0", b"0", b"1", b"h")),)
+"""Asks for incarnation and revision."""
 
 
-def part_of(space: Space, wants: Sequence[Want], reply: Any) -> Part:
-    """What the script replied.
+def part_of(space: Space, wants: Sequence[Want], reply: Any, fetched: Mapping[bytes, bytes]) -> Part:
+    """What the script replied; ``fetched``: field -> what is in it, of those that were named.
 
     Raises:
         Corrupt
+        Named: Fetch the field, then ask again.
     """
+
+    def whole(data: Any) -> bytes:
+        if isinstance(data, list):
+            if data[0] not in fetched:
+                raise Named(data[0])
+            return fetched[data[0]]
+        assert isinstance(data, bytes)
+        return data
+
     if reply is None:
         return Part(Look(None))
     if reply[0] == b"corrupt":
@@ -81,12 +100,12 @@ def part_of(space: Space, wants: Sequence[Want], reply: Any) -> Part:
                 if found == 0:
                     more.append(want)
                 elif found is not None:
-                    docs[path] = Document(found[1], f"{incarnation}.{found[0].decode()}")
+                    docs[path] = Document(whole(found[1]), f"{incarnation}.{found[0].decode()}")
             case Docs(prefix, after):
                 left, *rest = found
                 for raw, put, data in zip(rest[::3], rest[1::3], rest[2::3]):
                     after = unspell(raw)
-                    docs[after] = Document(data, f"{incarnation}.{put.decode()}")
+                    docs[after] = Document(whole(data), f"{incarnation}.{put.decode()}")
                 if left:
                     more.append(Docs(prefix, after))
             case Log(log):
@@ -95,7 +114,7 @@ def part_of(space: Space, wants: Sequence[Want], reply: Any) -> Part:
                 for first, run in zip(runs[::2], runs[1::2]):
                     if None in run:
                         raise corrupt(space, [f"{log}[{first + run.index(None)}]".encode("utf-8", "replace")])
-                    entries.update(enumerate(run, first))
+                    entries.update(enumerate(map(whole, run), first))
                 if left:
                     more.append(Log(log, tuple(sorted(zip(left[::2], left[1::2])))))
                 logs[log] = LogView(start, length, dict(sorted(entries.items())))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from ..base import Space
@@ -21,12 +22,14 @@ def check_prefix(prefix: str) -> bytes:
     return prefix.encode()
 
 
+@lru_cache(1024)  # a commit spells ten names that the one before it spelled too
 def space_key(prefix: bytes, space: Space) -> bytes:
     """Of the hash that is the space. The braces make it the hash tag, so a Cluster's slot is that of the triple."""
     kind, owner, id = space.key
     return b"%s:{%s:%s:%s}" % (prefix, kind.encode(), owner.encode(), id.encode())
 
 
+@lru_cache(1024)
 def spell(name: str) -> bytes:
     """A path, or the name of a log or counter: UTF-8 without NUL, which separates names in a list of them.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import builtins
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 import redis
 
-from ...errors import InDoubt, StoreError
+from ...errors import InDoubt, StoreError, Unavailable
 from ..base import (
     ANY,
     KEEP,
@@ -38,7 +39,7 @@ from .connect import link_over, link_to
 from .index import Found, ask_page, found_in, groups_of
 from .links import Link
 from .patience import ask
-from .reads import ROW_WORDS, join, part_of, words_of
+from .reads import HEAD_WORDS, ROW_WORDS, Named, Part, join, part_of, words_of
 from .scripts import COMMIT, DROP, INDEX, READ, SWEEP, Ask
 from .spelling import check_prefix, space_key, spell, unspell
 
@@ -120,12 +121,10 @@ class RedisStore(Store):
     def read(self, space: Space, *wants: Want) -> Look:
         key = space_key(self._prefix, space)
         owed = self._known.get(key)
-        (reply,) = self._ask([Ask(READ, (key,), words_of(wants))])
-        part = part_of(space, wants, reply)
+        part = self._part(space, key, wants, None)
         while part.paused:
             wants = part.look.more
-            (reply,) = self._ask([Ask(READ, (key,), words_of(wants, part))])
-            then = part_of(space, wants, reply)
+            then = self._part(space, key, wants, part)
             if (then.look.incarnation, then.look.revision) != (part.look.incarnation, part.look.revision):
                 break  # changed meanwhile: what came is of one state, and `more` says what did not
             part = join(part, then)
@@ -138,6 +137,22 @@ class RedisStore(Store):
         else:
             self._known.note(key, look.incarnation, look.revision)
         return look
+
+    def _part(self, space: Space, key: bytes, wants: Sequence[Want], so_far: Part | None) -> Part:
+        """One call of the script; and of a field that it names, as soon as nothing is committed meanwhile."""
+        look = Ask(READ, (key,), words_of(wants, so_far))
+        (reply,) = self._ask([look])
+        until = time.monotonic() + self._timeout
+        fetched: dict[bytes, bytes] = {}
+        while True:
+            try:
+                return part_of(space, wants, reply, fetched)
+            except Named as named:
+                if time.monotonic() > until:
+                    raise Unavailable(f"{space.kind} {space.id!r} changes faster than it can be read") from None
+                fetch = Ask(None, (), ("HGET", key, named.field))
+                reply, data, then = self._ask([look, fetch, Ask(READ, (key,), HEAD_WORDS)])
+                fetched = {named.field: data} if reply and then and reply[:2] == then[:2] else {}
 
     def commit(
         self,
