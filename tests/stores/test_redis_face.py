@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 import subprocess
 import sys
@@ -35,6 +37,34 @@ def test_a_session_is_resumed_by_url_and_by_client(standalone: Servers) -> None:
             assert 0 < client.ttl(f"{prefix}:{{session:-:s}}") <= 600
     with RedisSessionManager("s", url, prefix=prefix + "other") as manager:
         assert agent_of(manager).messages == []
+
+
+@pytest.mark.parametrize("topology", ["standalone", "cluster", "sentinel"])
+def test_every_turn_may_run_on_a_loop_of_its_own_and_connections_outlive_them(
+    topology: str, request: pytest.FixtureRequest
+) -> None:
+    made: Servers = request.getfixturevalue(topology)
+    url = made.url
+
+    def connections() -> int:
+        """How many were ever opened."""
+        total = 0
+        for server in made.servers:
+            with contextlib.closing(server.client()) as client:
+                total += client.info("stats")["total_connections_received"]
+        return total
+
+    with RedisSessionManager("s", url) as manager:
+        agent = agent_of(manager)
+        agent("on a loop in a thread")
+        asyncio.run(agent.invoke_async("on this thread's"))
+        before = connections()
+        for turn in range(5):
+            agent(f"on the next, {turn}")
+            asyncio.run(agent.invoke_async(f"and on the next, {turn}"))
+        assert connections() - before < 10
+    with RedisSessionManager("s", url) as manager:
+        assert agent_of(manager).messages == agent.messages and len(agent.messages) == 24
 
 
 def test_wrong_options_are_refused_before_anything_is_connected() -> None:
