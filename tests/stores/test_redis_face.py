@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import redis
@@ -14,8 +11,6 @@ from tests.stores.servers import Servers
 
 from strands_session_store import RedisSessionManager, StoreError
 from strands_session_store.testing.models import ScriptedModel
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "redis_agent.py"
 
 
 def agent_of(manager: RedisSessionManager) -> Agent:
@@ -42,9 +37,3 @@ def test_wrong_options_are_refused_before_anything_is_connected() -> None:
         RedisSessionManager("s", "http://u:secret@nowhere")
     with pytest.raises(ValueError, match="wait_timeout"):
         RedisSessionManager("s", wait_replicas=1, wait_timeout=60, timeout=5)
-
-
-def test_the_example_goes_on_where_it_ended(standalone: Servers) -> None:
-    command = [sys.executable, str(EXAMPLE), standalone.url]
-    first, second = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
-    assert "restored" not in first and "2 messages restored" in second and "Ada" in second
