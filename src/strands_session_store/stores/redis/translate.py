@@ -86,7 +86,9 @@ def translate(error: Exception, key: bytes, *, doubt: bool) -> StoreError:
     elif distrusted(error):
         made = f"{_told(error)} If it is your own, name its authority: rediss://...?ssl_ca_certs=/path/ca.pem"
     elif isinstance(error, sentinel.MasterNotFoundError):
-        made = f"No Sentinel can be reached that watches a primary of this name: {_told(error)}"
+        made = (
+            f"{_told(error)}: no Sentinel can be reached (and, with TLS, trusted), or none watches a primary so named"
+        )
     elif isinstance(error, exceptions.TimeoutError | TimeoutError):
         made = "Redis did not answer in time"
     elif isinstance(error, exceptions.ConnectionError | OSError):
