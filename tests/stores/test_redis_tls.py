@@ -39,9 +39,10 @@ class Secured(Server):
         assert self.process is not None
         if self.process.poll() is None:
             return False
-        if "tls-" in (self.folder / "log").read_text():
+        log = (self.folder / "log").read_text()
+        if "Bad directive" in log or "Failed finding TLS support" in log:  # as Redis says it, and Valkey
             pytest.skip(f"{servers.binary()} was built without TLS")
-        raise AssertionError((self.folder / "log").read_text())
+        raise AssertionError(log)
 
 
 def tls(certificate: Path, mark: str = "") -> list[str]:
