@@ -1,15 +1,19 @@
 """Documentation is executed: every Python block, and every ``strands-session`` command, as a reader would.
 
 The blocks of a file run in their order in one directory; each Python block is a process of its own, as are a reader's
-programs, so what a later block knows of an earlier one came out of the store.
+programs, so what a later block knows of an earlier one came out of the store. A server of the test's own stands in for
+``localhost:6379``.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +23,7 @@ FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 ELSEWHERE = re.compile(r"^\s*(pip|python3? -m (pip|venv|pytest|bench)|make|git|ruff|mypy|lint-imports|\.venv/bin/)\b")
 """Commands that install, or work on the checkout: CI runs them, not this test."""
+REDIS = "localhost:6379"
 
 
 def blocks(path: Path) -> list[tuple[int, str, str]]:
@@ -27,8 +32,21 @@ def blocks(path: Path) -> list[tuple[int, str, str]]:
     return [(text.count("\n", 0, found.start()) + 1, found[1], found[2]) for found in BLOCK.finditer(text)]
 
 
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[str | None]:
+    """Host and port; None where there is no Redis to be had: then blocks that need one are left out."""
+    with contextlib.ExitStack() as stack:
+        there = None
+        if importlib.util.find_spec("redis"):
+            from tests.stores import servers
+
+            with contextlib.suppress(pytest.skip.Exception):
+                there = f"127.0.0.1:{stack.enter_context(servers.ended(servers.standalone(tmp_path / 'redis'))).port}"
+        yield there
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_blocks_run_as_they_stand(path: Path, tmp_path: Path) -> None:
+def test_blocks_run_as_they_stand(path: Path, tmp_path: Path, redis: str | None) -> None:
     command = tmp_path / "bin" / "strands-session"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m strands_session_store.cli "$@"\n')
@@ -38,6 +56,10 @@ def test_blocks_run_as_they_stand(path: Path, tmp_path: Path) -> None:
     env = {k: v for k, v in os.environ.items() if not k.startswith(("STRANDS_SESSION_", "AWS_"))}
     env["PATH"] = os.pathsep.join([str(command.parent), str(Path(sys.executable).parent), env["PATH"]])
     for line, language, text in blocks(path):
+        if REDIS in text:
+            if redis is None:
+                continue
+            text = text.replace(REDIS, redis)
         if language == "python":
             args = [sys.executable, "-W", "error", "-c", text]
         elif language in ("bash", "sh", "console"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import socket
+import weakref
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,10 @@ from strands_session_store.plugin import Durability
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores.base import Store
 from strands_session_store.stores.memory import MemoryStore
+from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import ScriptedModel
 
-from .children import Child, Parent, build
+from .children import Child, Parent, build, wait_for
 
 
 def _texts(store: Store, session: str = "shared", agent: str = "default") -> list[str]:
@@ -185,6 +188,37 @@ def test_two_managers_in_one_process_are_two_writers_too() -> None:
             second("two")
         assert len(set(re.findall(r"pid \d+ \((\S+)\)", str(caught.value)))) == 2
         assert _texts(store) == ["one", "That is done."]
+
+
+@pytest.mark.parametrize("durability", ["message", "turn"])  # of "background" the number of commits varies
+def test_what_was_refused_is_not_tried_again_by_later_requests(durability: Durability) -> None:
+    """A server has a manager a request: of each that met a conflict, the rest was kept for ever, and tried by all
+    later requests of the session."""
+
+    with FaultyStore(MemoryStore()) as store:
+
+        def request() -> int:
+            """Returns how many calls it took."""
+            before = store.count("read") + store.count("commit")
+            agent, manager = build(store, "shared", lambda messages: "fine", durability=durability)
+            agent("in time")
+            manager.close()
+            return store.count("read") + store.count("commit") - before
+
+        request()
+        cost = request()
+        for _ in range(3):
+            agent, manager = build(store, "shared", lambda messages: "fine", durability=durability)
+            request()
+            with pytest.raises(ConflictError):
+                agent("too late")
+            with pytest.raises(ConflictError):
+                manager.close()
+            gone = weakref.ref(manager._session)
+            del agent, manager
+            # a thread of the pool may be on its way out with the last reference
+            wait_for(lambda gone=gone: gc.collect() >= 0 and gone() is None)
+        assert request() == cost
 
 
 @pytest.mark.parametrize("durability", ["message", "background", "turn"])

@@ -5,19 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import subprocess
-import sys
-from pathlib import Path
+import time
 
 import pytest
 import redis
 from strands import Agent
-from tests.stores.servers import Servers
+from tests.stores.servers import Servers, free_port
 
 from strands_session_store import RedisSessionManager, StoreError
 from strands_session_store.testing.models import ScriptedModel
-
-EXAMPLE = Path(__file__).parents[2] / "examples" / "redis_agent.py"
 
 
 def agent_of(manager: RedisSessionManager) -> Agent:
@@ -68,13 +64,28 @@ def test_every_turn_may_run_on_a_loop_of_its_own_and_connections_outlive_them(
 
 
 def test_wrong_options_are_refused_before_anything_is_connected() -> None:
-    with pytest.raises(StoreError, match="http"):
-        RedisSessionManager("s", "http://u:secret@nowhere")
+    for url in ("http://u:secret@nowhere", "u:secret@nowhere:6379"):
+        with pytest.raises(StoreError, match="begins with one of redis://") as info:
+            RedisSessionManager("s", url)
+        assert "secret" not in str(info.value)
     with pytest.raises(ValueError, match="wait_timeout"):
         RedisSessionManager("s", wait_replicas=1, wait_timeout=60, timeout=5)
 
 
-def test_the_example_goes_on_where_it_ended(standalone: Servers) -> None:
-    command = [sys.executable, str(EXAMPLE), standalone.url]
-    first, second = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
-    assert "restored" not in first and "2 messages restored" in second and "Ada" in second
+def test_what_trying_again_can_not_mend_is_not_tried_again(standalone: Servers) -> None:
+    server = standalone.servers[0]
+    for url, says in (
+        (f"redis://127.0.0.1:{server.port}/999", "index is out of range"),
+        (f"redis+sentinel://127.0.0.1:{server.port}/main/0", "unknown command"),
+    ):
+        begun = time.monotonic()
+        with pytest.raises(StoreError, match=says):
+            agent_of(RedisSessionManager("s", url, timeout=60))
+        assert time.monotonic() - begun < 30
+
+
+def test_sentinels_that_are_not_there_are_given_up_in_time_and_told_in_one_line() -> None:
+    begun = time.monotonic()
+    with pytest.raises(StoreError, match=r"^No master found for 'main': no Sentinel can be reached"):
+        agent_of(RedisSessionManager("s", f"redis+sentinel://127.0.0.1:{free_port()}/main/0", timeout=0.5))
+    assert time.monotonic() - begun < 5

@@ -37,13 +37,13 @@ _tried: list[Writer] = []
 
 
 def _dropped(writer: Writer) -> None:
-    if not writer.idle:
+    if not writer.over:
         _left.append(writer)
 
 
 def _store_what_is_left() -> None:
     if _left:
-        _tried[:] = [writer for writer in _tried if not writer.idle]
+        _tried[:] = [writer for writer in _tried if not writer.over]
     while _left:
         with contextlib.suppress(IndexError):  # another thread was faster
             writer = _left.popleft()
@@ -56,7 +56,7 @@ def _store_what_is_left_of(space: Space, timeout: float) -> None:
     behind the reader's back, and one of the two would be refused."""
     _store_what_is_left()  # all of them are in `_tried` then, which no finalizer touches
     for writer in list(_tried):
-        if writer.space == space and not writer.idle:
+        if writer.space == space and not writer.over:
             with contextlib.suppress(StoreError):  # it is logged; the reader's own read tells of a store that is down
                 writer.drain_here(timeout)
 

@@ -105,7 +105,7 @@ class Writer:
         self._idle = threading.Condition(self._lock)
         self._queue: deque[_Queued] = deque()
         self._waiting: list[tuple[int, Future[None]]] = []
-        self._draining = self._last_try = False
+        self._draining = self._last_try = self._refused = False
         self._attempt: _Attempt | None = None
         self._mine: set[str] = set()
 
@@ -195,6 +195,12 @@ class Writer:
         """Whether nothing is pending. Takes no lock: a finalizer asks."""
         return not self._queue
 
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing to try: all is stored, or was refused for good (what a conflict names never comes
+        back). Takes no lock either."""
+        return self.idle or self._refused
+
     # --------------------------------------------------------------------------------------------------- the drainer
 
     def _claim(self) -> bool:
@@ -211,7 +217,7 @@ class Writer:
             with self._lock:
                 # looked at under the lock under which it is asked for: nothing that was is left without a drainer
                 if error is not None or not self._queue or self._queue[0].number > self._wanted:
-                    self._draining = False
+                    self._draining, self._refused = False, isinstance(error, ConflictError)
                     pending, (waiting, self._waiting) = len(self._queue), (self._waiting, [])
                     self._idle.notify_all()
                     break
@@ -226,7 +232,7 @@ class Writer:
                 "session_id=<%s>, pending=<%d> | not stored, %s: %s",
                 self.space.id,
                 pending,
-                "and lost" if self._last_try else "kept for the next attempt",
+                "refused" if self._refused else "and lost" if self._last_try else "kept for the next attempt",
                 str(told),  # the error itself leads to the agent, and logs may be kept for long
             )
         for _, future in waiting:

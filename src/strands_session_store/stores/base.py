@@ -40,8 +40,9 @@ MAX_COMMIT: Final = 32 * 2**20
 """Bytes of one commit, entries and documents together."""
 MAX_CHANGES: Final = 5_000
 """Changes of one commit; each appended entry counts as one."""
-READ_ENTRIES: Final = 1_000
-"""Entries and documents one read returns at most; `Look.more` asks for the rest."""
+READ_ENTRIES: Final = 1_100
+"""Entries and documents one read returns at most, so that a context of 1,000 messages comes with its documents in one;
+`Look.more` asks for the rest."""
 READ_BYTES: Final = 8 * 2**20
 """Bytes one read returns at most (but always at least one entry)."""
 INT64_MAX: Final = 2**63 - 1

@@ -11,7 +11,7 @@ from redis import exceptions
 
 from .links import Link
 from .scripts import Ask
-from .translate import Cut, passing, translate
+from .translate import Cut, distrusted, passing, translate
 
 _FIRST: Final = 0.01
 _LONGEST: Final = 0.5
@@ -55,5 +55,7 @@ def ask(link: Link, asks: Sequence[Ask], timeout: float, *, repeatable: bool) ->
 
 
 def _passes(error: Exception) -> bool:
-    """Whether a cut connection is worth another try: all but refused credentials."""
-    return not isinstance(error, exceptions.AuthenticationError | exceptions.NoPermissionError)
+    """Whether what kept us from connecting may end by itself. Most refusals do not, nor does a wrong certificate."""
+    if isinstance(error, exceptions.ResponseError):
+        return passing(error)
+    return not isinstance(error, exceptions.AuthenticationError) and not distrusted(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from redis import exceptions
+from redis import exceptions, sentinel
 
 from ...errors import Corrupt, InDoubt, StoreError, Unavailable
 
@@ -60,6 +60,11 @@ def passing(error: Exception) -> bool:
     return code_of(error) in _PASSING
 
 
+def distrusted(error: Exception) -> bool:
+    """Whether the server's certificate was refused."""
+    return "CERTIFICATE_VERIFY_FAILED" in str(error)
+
+
 def translate(error: Exception, key: bytes, *, doubt: bool) -> StoreError:
     """Ours for theirs, to be raised ``from`` it. ``doubt``: an earlier attempt of this commit may have been applied."""
     code = code_of(error)
@@ -78,6 +83,12 @@ def translate(error: Exception, key: bytes, *, doubt: bool) -> StoreError:
         made = "Redis answers as a read-only replica; name the primary, or use redis+sentinel:// or redis+cluster://"
     elif code == "LOADING":
         made = "Redis is starting and still loading its data; try again"
+    elif distrusted(error):
+        made = f"{_told(error)} If it is your own, name its authority: rediss://...?ssl_ca_certs=/path/ca.pem"
+    elif isinstance(error, sentinel.MasterNotFoundError):
+        made = (
+            f"{_told(error)}: no Sentinel can be reached (and, with TLS, trusted), or none watches a primary so named"
+        )
     elif isinstance(error, exceptions.TimeoutError | TimeoutError):
         made = "Redis did not answer in time"
     elif isinstance(error, exceptions.ConnectionError | OSError):
@@ -90,4 +101,5 @@ def translate(error: Exception, key: bytes, *, doubt: bool) -> StoreError:
 
 
 def _told(error: Exception) -> str:
-    return str(error)[:200]
+    # behind " : " redis-py lists the Sentinels, each with all its options
+    return str(error).partition(" : <")[0][:200]
