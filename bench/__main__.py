@@ -10,18 +10,19 @@ import platform
 import sys
 from typing import Any
 
-from bench import pace, scenarios
+from bench import block, pace, scenarios
 
 SUBJECTS = ("ours-sqlite-turn", "ours-sqlite", "raw-file", "raw-sqlite", "strands-own-file", "strands-own-snapshot")
+QUESTIONS = ("flat", "resume", "amplification", "stalls", "pace", "block")
 STALL_SUBJECTS = ("without", "ours-sqlite", "ours-sqlite-turn", "strands-own-file", "strands-own-snapshot")
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller figures, half a minute")
-    parser.add_argument("--only", default="", help="of flat, resume, amplification, stalls, pace; comma between")
+    parser.add_argument("--only", default="", help=f"of {', '.join(QUESTIONS)}; comma between")
     args = parser.parse_args(argv)
-    only = set(filter(None, args.only.split(","))) or {"flat", "resume", "amplification", "stalls", "pace"}
+    only = set(filter(None, args.only.split(","))) or set(QUESTIONS)
     os.environ["OTEL_SDK_DISABLED"] = "true"
     logging.disable(logging.WARNING)
     scenarios.load_subjects()
@@ -50,12 +51,19 @@ def main(argv: list[str] | None = None) -> None:
         head = ["subject", "worst stall, resuming (ms)", "worst stall, turns (ms)", "wall of turns (ms)"]
         rows = asyncio.run(scenarios.stalls(STALL_SUBJECTS, 20 if args.quick else 50, 1 if args.quick else 5))
         _table("50 agents on one event loop, 3 turns each, model answers in 50 ms", head, rows, "Median of the rounds.")
-    if "pace" in only and not pace.possible():
-        print("\npace is left out: there is no redis-server in PATH")
-    elif "pace" in only:
+    if not pace.possible() and only & {"pace", "block"}:
+        print("\npace and block are left out: there is no redis-server in PATH")
+        only -= {"pace", "block"}
+    if "pace" in only:
         head = ["on Redis", "ms injected", "floor (us)", "ours (us)", "ratio"]
         rows = pace.pace(100 if args.quick else 400)
         _table("A commit and a resume on Redis", head, rows, "Medians, measured by turns with the floor of redis-py.")
+    if "block" in only:
+        head = ["on Redis", "scripts", "longest (ms)", "worst (ms)"]
+        rows = block.block(3 if args.quick else 9)
+        _table(
+            "How long one command holds up the server", head, rows, "By its slow log; median of the rounds, and worst."
+        )
     sys.stdout.flush()
 
 

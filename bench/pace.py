@@ -29,7 +29,7 @@ def possible() -> bool:
 
 
 @contextmanager
-def _server() -> Iterator[int]:
+def server() -> Iterator[int]:
     """A server that keeps nothing on disk; its port."""
     binary = shutil.which("redis-server")
     assert binary is not None
@@ -79,7 +79,7 @@ def pace(count: int) -> list[list[Any]]:
 
     rows: list[list[Any]] = []
     with ExitStack() as stack:
-        port = stack.enter_context(_server())
+        port = stack.enter_context(server())
         for latency in (0.0, 0.5):
             at = stack.enter_context(_delayed(port, latency)) if latency else port
             client = stack.enter_context(redis.Redis(port=at))
