@@ -14,6 +14,7 @@ import pytest
 
 redis = pytest.importorskip("redis")
 
+from tests.stores.clock import Clocked
 from tests.stores.servers import Server, Servers
 
 from strands_session_store.stores import open_store
@@ -127,6 +128,16 @@ def test_costs_do_not_depend_on_what_else_is_there(alone: Callable[..., Server],
         "list": 2, "list all": 2, "drop": 2,
     }  # fmt: skip
     assert among_few["commit"][1] == among_few["commit behind 3,000"][1]
+
+
+def test_moving_the_row_costs_a_trip_once_a_minute(clocked_standalone: Clocked, trips: Trips) -> None:
+    with clocked_standalone.stopped() as clock, open_store(clock.url) as store:
+        message(store)
+        counts = []
+        for _ in range(6):
+            clock.now += 30
+            counts.append(trips.of(lambda: message(store)))
+        assert counts == [1, 2, 1, 2, 1, 2]
 
 
 def test_a_store_that_knows_nothing_of_a_space_still_needs_one(server: Server, trips: Trips) -> None:
