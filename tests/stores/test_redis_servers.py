@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -154,10 +155,16 @@ def test_a_replica_that_lost_its_primary_refuses_and_nothing_is_in_doubt(alone: 
                 with pytest.raises(Unavailable, match=r"replica|MASTER") as info:
                     act()
                 assert not isinstance(info.value, InDoubt)
-        admin.replicaof("no", "one")
-        with open_store(replica.url) as store:
-            told(store, 1)
-            say(store, 1)
+
+        def refused() -> int:
+            return admin.info("errorstats").get("errorstat_MASTERDOWN", {"count": 0})["count"]
+
+        with open_store(replica.url) as store, ThreadPoolExecutor(1) as pool:
+            before = refused()
+            waiting = pool.submit(say, store, 1)
+            until(lambda: refused() > before)
+            admin.replicaof("no", "one")
+            waiting.result()
             told(store, 2)
 
 
