@@ -11,6 +11,7 @@ class CuttingProxy:
     """Forwards to ``target``. While `cut` is set, the next occasion ends its connection.
 
     Attributes:
+        target: The port to which connections lead that are made from now on.
         mark: An answer with this in it is an occasion, and is swallowed.
         upward: Another is a request that is past so many bytes of its connection.
         downward: Another is an answer that is.
@@ -20,7 +21,7 @@ class CuttingProxy:
     """
 
     def __init__(self, target: int, mark: bytes | None = b"done\0") -> None:
-        self._target, self.mark = target, mark
+        self.target, self.mark = target, mark
         self.upward: int | None = None
         self.downward: int | None = None
         self.cut = threading.Event()
@@ -35,7 +36,7 @@ class CuttingProxy:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._target))
+                server = socket.create_connection(("127.0.0.1", self.target))
                 self._sockets += client, server
                 threading.Thread(target=self._up, args=(client, server), daemon=True).start()
                 threading.Thread(target=self._down, args=(client, server), daemon=True).start()

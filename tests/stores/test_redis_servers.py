@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from tests.stores import servers
 from tests.stores.conversation import SPACE, key_of, say, told
+from tests.stores.proxy import CuttingProxy
 from tests.stores.servers import Server, Servers, until
 
 from strands_session_store.errors import InDoubt, Regressed, Unavailable
@@ -137,6 +138,29 @@ def test_a_planned_failover_in_mid_conversation_loses_and_doubles_nothing(tmp_pa
             for _ in range(20):
                 insist()
             told(store, said)
+
+
+def test_an_address_that_leads_to_another_primary_is_asked_for_it_when_the_old_one_refuses(
+    alone: Callable[..., Server],
+) -> None:
+    primary = alone(*servers.AT_ONCE)
+    replica = alone("--replicaof", "127.0.0.1", f"{primary.port}")
+    with (
+        CuttingProxy(primary.port) as address,
+        open_store(f"redis://127.0.0.1:{address.port}/0") as store,
+        contextlib.closing(primary.client()) as old,
+        contextlib.closing(replica.client()) as new,
+    ):
+        until(lambda: new.info("replication")["master_link_status"] == "up")
+        for at in range(10):
+            say(store, at)
+        until(lambda: new.hget(key_of(primary.url), "h") == old.hget(key_of(primary.url), "h"))
+        new.replicaof("no", "one")
+        old.replicaof("127.0.0.1", f"{replica.port}")
+        address.target = replica.port  # the connection that is open still leads to the old one
+        for at in range(10, 20):
+            say(store, at)
+        told(store, 20)
 
 
 def test_a_replica_that_lost_its_primary_refuses_and_nothing_is_in_doubt(alone: Callable[..., Server]) -> None:
