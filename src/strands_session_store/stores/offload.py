@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextvars
 import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
+
+from .locks import ForkSafeLock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,7 +22,7 @@ class Offload:
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._pool: ThreadPoolExecutor | None = None
         self._pid = 0
 

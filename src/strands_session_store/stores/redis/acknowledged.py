@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from typing import Final
+
+from ..locks import ForkSafeLock
 
 SPACES: Final = 10_000
 """The spaces used last."""
@@ -15,7 +16,7 @@ class Acknowledged:
 
     def __init__(self, limit: int = SPACES) -> None:
         self._limit = limit
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._spaces: OrderedDict[bytes, tuple[str, int]] = OrderedDict()
 
     def get(self, key: bytes) -> tuple[str, int] | None:

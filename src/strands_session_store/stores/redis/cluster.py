@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from redis import exceptions
 
+from ..locks import ForkSafeLock
 from .links import HOPS, Wire, unknown_script
 from .scripts import Ask
 from .translate import Cut, code_of
@@ -39,7 +39,7 @@ class Cluster:
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
         self._client: Any = None
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._wires: dict[tuple[str, int], Wire] = {}
         self._stale = False
         """The table of slots was found wrong."""

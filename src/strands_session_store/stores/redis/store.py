@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
 
 import redis
@@ -57,7 +58,8 @@ class RedisStore(Store):
 
     Args:
         client: A ready `redis.Redis` (also one that Sentinel manages) or `redis.RedisCluster`, whatever its
-            decode_responses. Its connections are used, its retries are not.
+            decode_responses. Its connections are used, its retries are not. A process that forks while other threads
+            use it gives its children a store by URL: a child would wait for a lock of the client's.
         prefix: Of all keys. Stores of different prefixes share nothing.
         timeout: Seconds a verb may take, with all its retries.
         close_client: Whether `close` closes the client too.
@@ -81,7 +83,8 @@ class RedisStore(Store):
         wait_replicas: int = 0,
         wait_timeout: float = 1.0,
     ) -> None:
-        self._begin(link_over(client), prefix, timeout, close_client, wait_replicas, wait_timeout)
+        link = link_over(client)
+        self._begin(link, lambda: link, prefix, timeout, close_client, wait_replicas, wait_timeout)
 
     @classmethod
     def from_url(cls, url: str, *, timeout: float = 10.0, **options: Any) -> RedisStore:
@@ -94,11 +97,18 @@ class RedisStore(Store):
         link, told = link_to(url, timeout)
         store = cls.__new__(cls)
         settings = {"prefix": "strands", "wait_replicas": 0, "wait_timeout": 1.0, **options, **told}
-        store._begin(link, timeout=timeout, owned=True, **settings)
+        store._begin(link, lambda: link_to(url, timeout)[0], timeout=timeout, owned=True, **settings)
         return store
 
     def _begin(
-        self, link: Link, prefix: str, timeout: float, owned: bool, wait_replicas: int, wait_timeout: float
+        self,
+        link: Link,
+        make: Callable[[], Link],
+        prefix: str,
+        timeout: float,
+        owned: bool,
+        wait_replicas: int,
+        wait_timeout: float,
     ) -> None:
         if not 0 < timeout < float("inf"):
             raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}")
@@ -106,6 +116,7 @@ class RedisStore(Store):
             raise ValueError("wait_replicas must not be negative, and wait_timeout above 0 and below timeout")
         self._prefix = check_prefix(prefix)
         self._link: Link | None = link
+        self._make, self._pid = make, os.getpid()
         self._timeout = timeout
         self._owned = owned
         self._wait = wait_replicas, max(1, int(wait_timeout * 1000))
@@ -276,6 +287,11 @@ class RedisStore(Store):
         link = self._link
         if link is None:
             raise StoreError("this RedisStore was closed; make another")
+        if self._pid != os.getpid():
+            # forked: redis-py makes connections anew too, but waits for its pool's lock, which a thread of the parent
+            # may have held
+            link = self._link = self._make()
+            self._pid = os.getpid()
         return link
 
     def _ask(self, asks: Sequence[Ask], *, repeatable: bool = True) -> builtins.list[Any]:
