@@ -145,7 +145,7 @@ def whole(client: Any) -> bool:
 
 def sentinel(folder: Path) -> Servers:
     """A primary, its replica, and one Sentinel that decides alone. The servers are in this order."""
-    primary = Server(folder / "primary").start()
+    primary = Server(folder / "primary", "--repl-diskless-sync-delay", "0").start()
     replica = Server(folder / "replica", "--replicaof", "127.0.0.1", f"{primary.port}").start()
     with contextlib.closing(replica.client()) as client:
         until(lambda: client.info("replication")["master_link_status"] == "up")

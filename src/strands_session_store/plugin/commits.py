@@ -99,9 +99,12 @@ class Commits:
         """The loss that was made good last."""
 
     def forked(self) -> None:
-        """In a forked child, which is a writer of its own, and goes on from what its parent had written."""
-        self._base = Base(self._base.fence, self._writer, lengths=dict(self._ends))
+        """In a forked child, which is a writer of its own, and goes on from what its parent wrote. Of that it keeps
+        nothing: if any was lost since, it can't tell what."""
+        seen, fence = self._seen, self._base.fence
+        self._base = Base(fence, self._writer, {fence: None}, dict(self._ends))
         self._begin()
+        self._seen = seen
 
     @property
     def behind(self) -> bool:
@@ -150,8 +153,8 @@ class Commits:
         raise Regressed(
             f"session {self._space.id!r}: the store has lost what it had acknowledged of {self._base.fence!r} (a "
             f"failover, or a restart without its data), and more than is kept here to be written again{short}. "
-            f"{self.identity} writes nothing more. What is stored is an earlier state, and whole: resume anew to go on "
-            "from there."
+            f"As long as it is missing, {self.identity} writes nothing. What is stored is an earlier state, and whole: "
+            "resume anew to go on from there."
         )
 
     # ------------------------------------------------------------------------------------------------------ one commit
@@ -261,44 +264,53 @@ class Commits:
             TooMuch: What came before them is lost too.
             ConflictError: Another has written the agent since.
         """
-        loss, incarnation, base = self._presence.loss, self._presence.incarnation, self._base
+        loss, base = self._presence.loss, self._base
         if self._seen is loss:
             return
         look = self._store.read(self._space, *map(Doc, (base.fence, *base.versions)), *map(Log, base.lengths))
-        if incarnation is not None and look.incarnation == incarnation:  # what is gone whole stays so
-            found = look.docs.get(base.fence)
-            if found is not None and found.data == self._signature:
-                self._writer, self._mine = found, True
-                lost = self._redo.lost(look.revision, self._is_known)
-            elif not attempt.content and not self._redo.lost(look.revision, self._is_known):
-                lost = []  # another took the agent over, behind all that was written here
-            else:
-                self._writer, self._mine = base.writer, False
-                self._check_base(look)
-                lost = self._redo.lost(0, self._is_known)
-            for done, changes in lost:
-                self._again(done, changes, incarnation)
-            if lost:
-                logger.warning(
-                    "session_id=<%s>, commits=<%d>, messages=<%d> | the store had lost what it had acknowledged (a "
-                    "failover); it was written again",
-                    self._space.id,
-                    len(lost),
-                    sum(_messages(changes) for _, changes in lost),
-                )
+        if look.incarnation is not None and look.incarnation == self._presence.incarnation:  # what is gone stays gone
+            try:
+                self._write_again(look, look.incarnation, attempt)
+            except TooMuch:
+                shorter = {log: view.length for log, view in look.logs.items() if view.length < self._ends[log]}
+                raise TooMuch(
+                    "".join(f"; {log!r} has {length} entries of {self._ends[log]}" for log, length in shorter.items())
+                ) from None
         self._seen = loss
         self._expect(attempt)
 
+    def _write_again(self, look: Look, incarnation: str, attempt: Attempt) -> None:
+        found = look.docs.get(self._base.fence)
+        if found is not None and found.data == self._signature:
+            self._writer, self._mine = found, True
+            lost = self._redo.lost(look.revision, self._is_known)
+        elif not attempt.content and not self._redo.lost(look.revision, self._is_known):
+            return  # another took the agent over, behind all that was written here
+        else:
+            self._check_base(look)
+            self._writer, self._mine = self._base.writer, False
+            lost = self._redo.lost(0, self._is_known)
+        for done, changes in lost:
+            self._again(done, changes, incarnation)
+        if lost:
+            logger.warning(
+                "session_id=<%s>, commits=<%d>, messages=<%d> | the store had lost what it had acknowledged (a "
+                "failover); it was written again",
+                self._space.id,
+                len(lost),
+                sum(_messages(changes) for _, changes in lost),
+            )
+
     def _check_base(self, look: Look) -> None:
         """That all is as it was found, where nothing that this writer wrote is left."""
-        base = self._base
-        for log, view in look.logs.items():
-            if view.length < base.lengths[log]:
-                raise TooMuch(f": {log!r} has {view.length} entries where {self._ends[log]} were acknowledged")
+        base, writer = self._base, look.docs.get(self._base.fence)
+        if any(view.length < base.lengths[log] for log, view in look.logs.items()) or (base.writer and not writer):
+            raise TooMuch
+        if writer != base.writer:
+            raise ConflictError(
+                base.fence, base.writer.version if base.writer else ABSENT.value, writer.version if writer else None
+            )
         found = {path: doc.version for path, doc in look.docs.items()}
-        if look.docs.get(base.fence) != base.writer:
-            expected = ABSENT.value if base.writer is None else base.writer.version
-            raise ConflictError(base.fence, expected, found.get(base.fence))
         if any(found.get(path) != version for path, version in base.versions.items()):
             raise TooMuch
 
