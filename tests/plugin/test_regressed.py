@@ -55,9 +55,12 @@ def others_of(store: Forgetful) -> Store:
     return open_store(store.server.url)
 
 
+@pytest.mark.parametrize("next_is", ["a message", "a state"])
 @pytest.mark.parametrize("told_to", ["the writer", "somebody else"])
 @pytest.mark.parametrize("lost", range(1, 8))
-def test_a_loss_of_any_length_is_noticed_whoever_was_told(store: Forgetful, lost: int, told_to: str) -> None:
+def test_a_loss_of_any_length_is_noticed_whoever_was_told(
+    store: Forgetful, lost: int, told_to: str, next_is: str
+) -> None:
     """The last commit of a turn has no message: nothing that the next one expects contradicts its loss."""
     agent, manager = build(store, "s", fine)
     agent("first")
@@ -67,7 +70,8 @@ def test_a_loss_of_any_length_is_noticed_whoever_was_told(store: Forgetful, lost
     store.forget(lost)
     if told_to == "somebody else":
         somebody_looks(store)
-    agent.state.set("n", "newest")
+    if next_is == "a state":
+        agent.state.set("n", "newest")
     agent("after it")
     assert manager.pending == 0
     is_whole(store, agent)
@@ -207,21 +211,89 @@ def test_an_agent_that_was_loaded_and_lost_nothing_goes_on(store: Forgetful) -> 
     is_whole(store, ada, eve)
 
 
-def test_another_who_took_over_under_the_same_number_is_not_taken_for_oneself(store: Forgetful) -> None:
-    """Versions come again after a loss: the other's writer document has the number that ours had."""
-    first, _ = build(store, "s", fine)
-    first("one")
-    agent, _ = build(store, "s", fine)
-    agent("lost")
-    agent("lost too")
-    store.forget(6)
+@pytest.mark.parametrize("what", ["a message", "a state"])
+@pytest.mark.parametrize("before_it", [0, 1])
+def test_another_who_took_over_under_the_same_number_is_not_taken_for_oneself(
+    store: Forgetful, what: str, before_it: int
+) -> None:
+    """Versions come again after a loss: the other's writer document has the number of a lost one: of ours, or of the
+    one that we had found."""
+
+    def change(agent: Agent, manager: StoreSessionManager, n: int) -> None:
+        if what == "a message":
+            agent(f"message {n}")
+        else:
+            agent.state.set("n", n)
+            manager.flush()
+
+    build(store, "s", fine)[0]("one")
+    commits = 3
+    for n in range(before_it):
+        change(*build(store, "s", fine), n)
+    agent, manager = build(store, "s", fine)
+    for n in range(3):
+        change(agent, manager, n)
+    store.forget(len(store._states) - commits)
     with others_of(store) as elsewhere:
-        fresh, _ = build(elsewhere, "s", fine)
-        fresh("two")
-        with pytest.raises(ConflictError, match="was written by"):
-            agent("three")
-        fresh("four")
+        fresh, its = build(elsewhere, "s", fine)
+        change(fresh, its, 5)
+        for _ in range(2):
+            with pytest.raises((ConflictError, Regressed)) as caught:
+                change(agent, manager, 6)
+            assert isinstance(caught.value, Regressed if before_it else ConflictError)
+        change(fresh, its, 7)
         is_whole(elsewhere, fresh)
+
+
+@pytest.mark.parametrize("found", ["nothing", "an earlier one's"])
+def test_a_take_over_that_was_lost_is_noticed_by_its_absence(store: Forgetful, found: str) -> None:
+    """Nobody was told, and what comes next changes no log."""
+    ada, _ = build(store, "s", fine, agent_id="ada")
+    ada("one")
+    if found == "nothing":
+        _, its = built = build(store, "s", fine, agent_id="eve")
+    else:
+        build(store, "s", fine, agent_id="eve")[0]("one")
+        _, its = built = build(store, "s", fine, agent_id="eve")
+    eve, commits = built[0], len(store._states)
+    eve("two")
+    store.forget(len(store._states) - commits)
+    somebody_looks(store)
+    ada("three")  # or the next revision would tell it
+    ada("four")
+    eve.state.set("n", 1)
+    its.flush()
+    is_whole(store, ada, eve)
+
+
+def test_what_is_made_again_in_another_order_gets_other_numbers_and_costs_nothing_later(store: Forgetful) -> None:
+    ada, manager = build(store, "s", fine, agent_id="ada")
+    eve = Agent(model=ScriptedModel(fine), agent_id="eve", session_manager=manager, callback_handler=None)
+    ada("one")
+    eve("one")
+    ada("two")
+    store.forget(6)
+    ada("three")
+    wait_for(lambda: manager.pending == 0)
+    eve("two")
+    calls = len(store.calls)
+    for agent in (eve, ada):
+        agent("three")
+    assert [call.verb for call in store.calls[calls:]] == ["commit"] * 6
+    is_whole(store, ada, eve)
+
+
+def test_another_manager_of_the_process_has_its_own_again_too(
+    store: Forgetful, caplog: pytest.LogCaptureFixture
+) -> None:
+    ada, _ = build(store, "s", fine, agent_id="ada")
+    eve, _ = build(store, "s", fine, agent_id="eve")
+    ada("one")
+    eve("one")
+    store.forget(2)
+    ada("two")
+    wait_for(lambda: told(caplog))
+    is_whole(store, ada, eve)
 
 
 def test_nobody_is_troubled_whose_commits_are_all_there(store: Forgetful, caplog: pytest.LogCaptureFixture) -> None:
@@ -236,7 +308,7 @@ def test_nobody_is_troubled_whose_commits_are_all_there(store: Forgetful, caplog
     assert [record.getMessage() for record in caplog.records if AGAIN not in record.getMessage()] == []
 
 
-@pytest.mark.parametrize("lost", range(1, 5))
+@pytest.mark.parametrize("lost", range(1, 7))
 def test_nodes_of_a_graph_have_said_what_they_said_once(store: Forgetful, lost: int) -> None:
     def graph() -> Any:
         builder = GraphBuilder()
@@ -277,6 +349,8 @@ def test_a_forked_child_can_not_write_what_its_parent_wrote(store: Forgetful) ->
     manager._session.forked()  # as in a child
     agent("three")
     is_whole(store, agent)
+    agent.state.set("n", 1)
+    manager.flush()
     manager._session.forked()
     store.forget(1)
     with pytest.raises(Regressed):

@@ -1,7 +1,8 @@
 """One writer's changes become commits of its space: what each of them expects, and what its answer tells.
 
 Law: every commit expects the agent's writer document. Another process that took the agent over has changed it:
-ConflictError, and this writer never writes half of a conversation into another's.
+ConflictError, and this writer never writes half of a conversation into another's. The first commit takes the agent
+over, and expects all of it to be as it was found.
 
 Rule 1. What the engine has lost of this writer's commits (a failover) is made again before anything else, in order and
         under its own ids: what is there after all is only repeated.
@@ -16,8 +17,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Literal
 
 from .. import codec, layout, records
@@ -30,6 +31,7 @@ from ..stores.base import (
     Committed,
     Doc,
     Document,
+    DropDoc,
     Expect,
     Expected,
     Log,
@@ -86,7 +88,7 @@ class Commits:
 
     def __init__(self, store: Store, space: Space, presence: Presence, base: Base, ttl: float | None) -> None:
         self._store, self._space, self._presence, self._base, self._ttl = store, space, presence, base, ttl
-        self._ends = dict(base.lengths)
+        self._versions, self._ends = dict(base.versions), dict(base.lengths)
         self._begin()
 
     def _begin(self) -> None:
@@ -99,10 +101,9 @@ class Commits:
         """The loss that was made good last."""
 
     def forked(self) -> None:
-        """In a forked child, which is a writer of its own, and goes on from what its parent wrote. Of that it keeps
-        nothing: if any was lost since, it can't tell what."""
-        seen, fence = self._seen, self._base.fence
-        self._base = Base(fence, self._writer, {fence: None}, dict(self._ends))
+        """In a forked child, which is a writer of its own, and goes on from what its parent wrote."""
+        self._base = Base(self._base.fence, self._writer, dict(self._versions), dict(self._ends))
+        seen = self._seen
         self._begin()
         self._seen = seen
 
@@ -169,15 +170,22 @@ class Commits:
         return change
 
     def _expect(self, attempt: Attempt) -> None:
-        attempt.changes = [*attempt.content, *self._guards()]
+        attempt.changes = [*attempt.content, *self._guards(attempt.content)]
         attempt.on = ABSENT if self._presence.incarnation is None else self._presence.incarnation
 
-    def _guards(self) -> list[Change]:
-        fence = self._base.fence
+    def _guards(self, content: list[Change]) -> Iterator[Change]:
+        """What a commit of the content expects."""
+        base = self._base
         version: str | Literal[Mark.ABSENT] = ABSENT if self._writer is None else self._writer.version
-        guard = Expect(fence, version) if self._mine else PutDoc(fence, self._signature, expect=version)
-        session = self._presence.session
-        return [guard] if session is None else [guard, PutDoc(layout.SESSION, session, expect=ABSENT)]
+        if self._mine:
+            yield Expect(base.fence, version)
+        else:
+            yield PutDoc(base.fence, self._signature, expect=version)
+            yield from (Expect(path, version) for path, version in base.versions.items())
+            appended = {change.log for change in content if isinstance(change, Append)}
+            yield from (Append(log, [], length) for log, length in base.lengths.items() if log not in appended)
+        if self._presence.session is not None:
+            yield PutDoc(layout.SESSION, self._presence.session, expect=ABSENT)
 
     @property
     def _signature(self) -> bytes:
@@ -187,23 +195,27 @@ class Commits:
         committed = self._store.commit(
             self._space, *attempt.changes, commit_id=attempt.commit_id, on=attempt.on, ttl=self._ttl
         )
-        self._took(committed)
-        done: list[Change] = []
-        for change in attempt.content:
-            if isinstance(change, Append):
-                first = committed.indices[change.log]
-                if change.log not in _SHARED:
-                    self._ends[change.log] = first + len(change.entries)
-                    change = replace(change, at=first)
-            done.append(change)
         if not committed.repeated and committed.revision <= self._redo.highest:
             self._lost()
-        self._redo.note(Done(attempt.commit_id, committed.revision, done))
+        self._redo.note(Done(attempt.commit_id, committed.revision, self._booked(committed, attempt.content)))
 
-    def _took(self, committed: Committed) -> None:
+    def _booked(self, committed: Committed, content: list[Change]) -> list[Change]:
+        """Note what a commit made of the space; its changes, with the indices they got."""
         self._presence.incarnation, self._presence.session = committed.incarnation, None
         if not self._mine:
             self._writer, self._mine = Document(self._signature, committed.version), True
+        done: list[Change] = []
+        for change in content:
+            match change:
+                case PutDoc(path):
+                    self._versions[path] = committed.version
+                case DropDoc(path):
+                    self._versions.pop(path, None)
+                case Append(log, entries) if log not in _SHARED:
+                    change = Append(log, entries, committed.indices[log])
+                    self._ends[log] = committed.indices[log] + len(entries)
+            done.append(change)
+        return done
 
     def _refresh(self) -> None:
         look = self._store.read(self._space, Doc(layout.SESSION))
@@ -248,14 +260,8 @@ class Commits:
         if path == self._base.fence:
             before = self._base.writer
             return found is None or (self._mine and before is not None and found == before.version)
-        if not isinstance(expected, int):
-            return False
-        if isinstance(found, int):
-            return found < expected
-        try:  # an entry to be replaced that is not there: was it never, or was it erased?
-            return self._store.read(self._space, Log(path)).logs[path].length <= expected
-        except (Regressed, KeyError):
-            return True
+        # of an entry that was to be replaced nothing is found
+        return isinstance(expected, int) and (not isinstance(found, int) or found < expected)
 
     def _make_good(self, attempt: Attempt) -> None:
         """Have again what was lost of this writer's commits, if anything was lost since it was looked last.
@@ -267,7 +273,7 @@ class Commits:
         loss, base = self._presence.loss, self._base
         if self._seen is loss:
             return
-        look = self._store.read(self._space, *map(Doc, (base.fence, *base.versions)), *map(Log, base.lengths))
+        look = self._store.read(self._space, *map(Doc, (base.fence, *base.versions)), *map(Log, self._ends))
         if look.incarnation is not None and look.incarnation == self._presence.incarnation:  # what is gone stays gone
             try:
                 self._write_again(look, look.incarnation, attempt)
@@ -304,7 +310,7 @@ class Commits:
     def _check_base(self, look: Look) -> None:
         """That all is as it was found, where nothing that this writer wrote is left."""
         base, writer = self._base, look.docs.get(self._base.fence)
-        if any(view.length < base.lengths[log] for log, view in look.logs.items()) or (base.writer and not writer):
+        if any(look.logs[log].length < length for log, length in base.lengths.items()) or (base.writer and not writer):
             raise TooMuch
         if writer != base.writer:
             raise ConflictError(
@@ -325,15 +331,15 @@ class Commits:
         return True
 
     def _again(self, done: Done, changes: list[Change], incarnation: str) -> None:
-        try:
-            committed = self._store.commit(
-                self._space, *changes, *self._guards(), commit_id=done.commit_id, on=incarnation, ttl=self._ttl
-            )
-        except ConflictError as conflict:
-            if self._tells_of_loss(conflict):
-                raise TooMuch from conflict
-            raise
-        self._took(committed)
+        committed = self._store.commit(
+            self._space,
+            *changes,
+            *self._guards(changes),
+            commit_id=done.commit_id,
+            on=incarnation,
+            ttl=self._ttl,
+        )
+        self._booked(committed, changes)
         done.revision = committed.revision
 
 

@@ -32,10 +32,10 @@ class Base:
     """Path of its writer document."""
     writer: Document | None = None
     """That document; None when there was none."""
-    versions: Mapping[str, Version | None] = field(default_factory=dict)
-    """Of its other documents; None of one that was not there."""
+    versions: Mapping[str, Version] = field(default_factory=dict)
+    """Of its other documents, as far as there were any."""
     lengths: Mapping[str, int] = field(default_factory=dict)
-    """Of its logs."""
+    """Of its logs, as far as there was something in them."""
 
 
 @dataclass(slots=True)
@@ -127,7 +127,7 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
             for path, doc in look.docs.items()
             if layout.is_state_of(id, path)
         }
-        paths = [layout.node_state(id, path) for path in {(), *states}]
+        paths = [layout.node_state(id, path) for path in states]
         base = _base(look, layout.multi_agent_writer(id), paths, {})
         own = [run for run in runs if run.multi_agent_id == id]
         loaded.multi_agents[id] = LoadedMultiAgent(id, states, base, own)
@@ -198,13 +198,13 @@ def _read_page(store: Store, space: Space, log: str, page: Span) -> LogView:
 def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
     history, variants = (look.logs.get(path, _NO_LOG) for path in (layout.history(id), layout.variants(id)))
     agent, context = look.docs.get(layout.agent(id)), look.docs.get(layout.context(id))
-    lengths = {layout.history(id): history.length, layout.variants(id): variants.length}
+    logs = {layout.history(id): history, layout.variants(id): variants}
     stored = _record(look, layout.context(id), records.Context) or records.Context()
     return LoadedAgent(
         id,
         _record(look, layout.agent(id), records.Agent),
         stored.conversation_manager,
-        _base(look, layout.writer(id), (layout.agent(id), layout.context(id)), lengths),
+        _base(look, layout.writer(id), (layout.agent(id), layout.context(id)), logs),
         Context(history.length, variants.length, history.start),
         _messages(history, layout.history(id)),
         _variants(variants, layout.variants(id)),
@@ -216,9 +216,9 @@ def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
     )
 
 
-def _base(look: Look, fence: str, paths: Iterable[str], lengths: Mapping[str, int]) -> Base:
-    versions = {path: look.docs[path].version if path in look.docs else None for path in paths}
-    return Base(fence, look.docs.get(fence), versions, lengths)
+def _base(look: Look, fence: str, paths: Iterable[str], logs: Mapping[str, LogView]) -> Base:
+    versions = {path: look.docs[path].version for path in paths if path in look.docs}
+    return Base(fence, look.docs.get(fence), versions, {log: view.length for log, view in logs.items() if view.length})
 
 
 def _further(store: Store, space: Space, agents: Iterable[LoadedAgent]) -> None:
