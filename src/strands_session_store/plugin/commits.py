@@ -197,14 +197,14 @@ class Commits:
         )
         if not committed.repeated and committed.revision <= self._redo.highest:
             self._lost()
-        self._redo.note(Done(attempt.commit_id, committed.revision, self._booked(committed, attempt.content)))
+        self._booked(committed, attempt.content)
+        self._redo.note(Done(attempt.commit_id, committed.revision, attempt.content))
 
-    def _booked(self, committed: Committed, content: list[Change]) -> list[Change]:
-        """Note what a commit made of the space; its changes, with the indices they got."""
+    def _booked(self, committed: Committed, content: list[Change]) -> None:
+        """Note what a commit made of the space."""
         self._presence.incarnation, self._presence.session = committed.incarnation, None
         if not self._mine:
             self._writer, self._mine = Document(self._signature, committed.version), True
-        done: list[Change] = []
         for change in content:
             match change:
                 case PutDoc(path):
@@ -212,10 +212,7 @@ class Commits:
                 case DropDoc(path):
                     self._versions.pop(path, None)
                 case Append(log, entries) if log not in _SHARED:
-                    change = Append(log, entries, committed.indices[log])
                     self._ends[log] = committed.indices[log] + len(entries)
-            done.append(change)
-        return done
 
     def _refresh(self) -> None:
         look = self._store.read(self._space, Doc(layout.SESSION))
