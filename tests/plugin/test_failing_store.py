@@ -16,11 +16,13 @@ from strands import Agent
 from strands.hooks import AfterInvocationEvent, HookOrder, MessageAddedEvent
 from strands.types.exceptions import EventLoopException
 
-from strands_session_store import ConflictError, StoreError, StoreSessionManager, Unavailable, open_store
+from strands_session_store import ConflictError, StoreError, StoreSessionManager, Unavailable, layout, open_store
 from strands_session_store.errors import InDoubt
 from strands_session_store.layout import session_space
+from strands_session_store.plugin.commits import Presence
 from strands_session_store.plugin.jobs import Job
-from strands_session_store.plugin.writer import Presence, Writer
+from strands_session_store.plugin.loading import Base
+from strands_session_store.plugin.writer import Writer
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores.offload import Offload
 from strands_session_store.testing.faults import FaultyStore
@@ -222,11 +224,12 @@ def test_message_mode_has_stored_each_message_when_its_hook_returns(store: Fault
 
 def test_what_may_travel_with_the_next_commit_does_not_make_one_of_its_own(store: FaultyStore) -> None:
     def job() -> Job:
-        made = Job("agents/a/writer")
+        made = Job(layout.writer("a"))
         made.add("counted", 1)
         return made
 
-    writer = Writer(store, session_space("s", None), Presence(None), ttl=None, before_store=None)
+    space, base = session_space("s", None), Base(layout.writer("a"))
+    writer = Writer(store, space, Presence(None), base, ttl=None, before_store=None)
     held = store.plan("commit", hang="before")
     writer.put(job())
     asked_for = writer.settled()

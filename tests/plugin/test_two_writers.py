@@ -238,3 +238,18 @@ def test_an_agent_that_is_refused_does_not_hold_up_the_others_of_its_manager(dur
         assert Sessions(store).history("s", "eve").length == len(eve.messages) == 4
         with pytest.raises(ConflictError):
             manager.flush()
+
+
+@pytest.mark.parametrize("engine", ["memory", "sqlite"])
+def test_what_the_first_changed_while_the_second_was_built_is_not_written_over(engine: str, tmp_path: Path) -> None:
+    """The first had taken the agent over long before: its writer document says nothing, only what it changed does."""
+    with open_store("memory://" if engine == "memory" else f"sqlite:///{tmp_path}/s.db") as store:
+        first, its = build(store, "shared")
+        first("one")
+        second, others = build(store, "shared")
+        first.state.set("whose", "the first's")
+        its.flush()
+        second.state.set("whose", "the second's")
+        with pytest.raises(ConflictError, match="agents/default/agent"):
+            others.flush()
+        assert build(store, "shared")[0].state.get("whose") == "the first's"

@@ -77,7 +77,7 @@ class AgentHooks:
                 stash = lost_stash(agent)
                 if stash is not None and (lost := originals(session.store, session.space, loaded)):
                     refill(stash, lost)
-            session.adopt(tracked.fence, loaded.writer)
+            session.adopt(loaded.base)
             self._agents[agent.agent_id] = tracked
 
     def changed(self, agent: LocalAgent, announced: Any = None) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from .. import codec, layout, records
 from ..context import Context, Message, Span, Spans, ids, variant_ids
 from ..errors import Corrupt
-from ..stores.base import Counters, Doc, Docs, Log, LogView, Look, Space, Store, Version, Want
+from ..stores.base import Counters, Doc, Docs, Document, Log, LogView, Look, Space, Store, Version, Want
 from ..stores.reading import read_whole
 
 STASH_PAGE = 500
@@ -24,6 +24,20 @@ _REFS = re.compile(r"\[refs?: ([^\]]+)\]")
 _NO_LOG = LogView(0, 0, {})
 
 
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What was found of an agent or orchestrator: its writer goes on from there."""
+
+    fence: str
+    """Path of its writer document."""
+    writer: Document | None = None
+    """That document; None when there was none."""
+    versions: Mapping[str, Version] = field(default_factory=dict)
+    """Of its other documents, as far as there were any."""
+    lengths: Mapping[str, int] = field(default_factory=dict)
+    """Of its logs, as far as there was something in them."""
+
+
 @dataclass(slots=True)
 class LoadedAgent:
     """One agent as it was stored. ``agent`` is None when there is no such agent in the session."""
@@ -32,7 +46,7 @@ class LoadedAgent:
     agent: records.Agent | None
     conversation_manager: Any
     """State of the conversation manager."""
-    writer: Version | None
+    base: Base
     context: Context
     history: dict[int, Message]
     variants: dict[int, tuple[int | None, Message | None]]
@@ -51,7 +65,7 @@ class LoadedMultiAgent:
     multi_agent_id: str
     states: dict[tuple[str, ...], records.MultiAgent]
     """Path of nested nodes -> state; ``()`` is the orchestrator itself."""
-    writer: Version | None
+    base: Base
     open_runs: list[records.Run]
 
 
@@ -113,13 +127,10 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
             for path, doc in look.docs.items()
             if layout.is_state_of(id, path)
         }
-        writer = look.docs.get(layout.multi_agent_writer(id))
-        loaded.multi_agents[id] = LoadedMultiAgent(
-            id,
-            states,
-            writer.version if writer is not None else None,
-            [run for run in runs if run.multi_agent_id == id],
-        )
+        paths = [layout.node_state(id, path) for path in states]
+        base = _base(look, layout.multi_agent_writer(id), paths, {})
+        own = [run for run in runs if run.multi_agent_id == id]
+        loaded.multi_agents[id] = LoadedMultiAgent(id, states, base, own)
     return loaded
 
 
@@ -186,14 +197,14 @@ def _read_page(store: Store, space: Space, log: str, page: Span) -> LogView:
 
 def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
     history, variants = (look.logs.get(path, _NO_LOG) for path in (layout.history(id), layout.variants(id)))
-    writer, agent = look.docs.get(layout.writer(id)), look.docs.get(layout.agent(id))
-    context = look.docs.get(layout.context(id))
+    agent, context = look.docs.get(layout.agent(id)), look.docs.get(layout.context(id))
+    logs = {layout.history(id): history, layout.variants(id): variants}
     stored = _record(look, layout.context(id), records.Context) or records.Context()
     return LoadedAgent(
         id,
         _record(look, layout.agent(id), records.Agent),
         stored.conversation_manager,
-        writer.version if writer is not None else None,
+        _base(look, layout.writer(id), (layout.agent(id), layout.context(id)), logs),
         Context(history.length, variants.length, history.start),
         _messages(history, layout.history(id)),
         _variants(variants, layout.variants(id)),
@@ -203,6 +214,11 @@ def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
         open_runs,
         stored.spans or [],
     )
+
+
+def _base(look: Look, fence: str, paths: Iterable[str], logs: Mapping[str, LogView]) -> Base:
+    versions = {path: look.docs[path].version for path in paths if path in look.docs}
+    return Base(fence, look.docs.get(fence), versions, {log: view.length for log, view in logs.items() if view.length})
 
 
 def _further(store: Store, space: Space, agents: Iterable[LoadedAgent]) -> None:

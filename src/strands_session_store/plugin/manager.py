@@ -14,13 +14,12 @@ from strands.hooks import HookRegistry
 from strands.session import SessionManager
 
 from .. import ids
-from ..errors import ConflictError
 from ..stores import DEFAULT, open_store
 from ..stores.base import MAX_TTL, Dropped, Store
 from .agent_hooks import AgentHooks
 from .encoding import BeforeStore
 from .multi_agent_hooks import MultiAgentHooks
-from .session import Durability, LiveSession
+from .session import FINAL, Durability, LiveSession
 
 if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
@@ -149,12 +148,12 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         """`flush`, then release the store if this manager opened it. Repeatable.
 
         Raises:
-            ConflictError: What is pending can never be stored. The store was released.
+            ConflictError, Regressed: What is pending can never be stored. The store was released.
             StoreError: What is pending could not be stored. The store stays open, so that `close` can be repeated.
         """
         try:
             self.flush()
-        except ConflictError:
+        except FINAL:
             self._release()
             raise
         self._release()
@@ -163,7 +162,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         """As `close`, without blocking the event loop."""
         try:
             await self.aflush()
-        except ConflictError:
+        except FINAL:
             self._release()
             raise
         self._release()

@@ -66,7 +66,7 @@ class MultiAgentHooks:
             loaded = session.take_multi_agent(source.id)
             tracked = TrackedMultiAgent(source, loaded)
             tracked.restore(source, loaded)
-            session.adopt(tracked.fence, loaded.writer)
+            session.adopt(loaded.base)
             self._multi_agents[source.id] = weakref.ref(source), tracked
         for path, agent in agents_in(source):
             self._record_node(tracked, path, agent.hooks)

@@ -9,25 +9,31 @@ import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Literal
+from typing import Final, Literal, TypeVar
 
 from .. import codec, layout, records
-from ..errors import ConflictError, SessionNotFoundError, StoreError, Unavailable
-from ..stores.base import Space, Store, Version
+from ..errors import ConflictError, Regressed, SessionNotFoundError, StoreError, Unavailable
+from ..stores.base import Space, Store
+from .commits import Presence
 from .encoding import BeforeStore
 from .jobs import Job
-from .loading import Loaded, LoadedAgent, LoadedMultiAgent, ids_in, load
+from .loading import Base, Loaded, LoadedAgent, LoadedMultiAgent, ids_in, load
 from .tracked import TrackedAgent
 from .waiting import settle
-from .writer import Presence, Writer
+from .writer import Writer
 
 logger = logging.getLogger(__name__)
 
 Durability = Literal["message", "background", "turn"]
 """``message``: a hook returns when its message is stored. ``background``: stored at once, waited for at the end of the
 invocation. ``turn``: one commit at the end of the invocation."""
+
+FINAL: Final = (ConflictError, Regressed)
+"""Errors that will not pass by themselves: what is pending can never be stored."""
+
+T = TypeVar("T")
 
 _live: weakref.WeakSet[LiveSession] = weakref.WeakSet()
 _left: deque[Writer] = deque()
@@ -59,6 +65,35 @@ def _store_what_is_left_of(space: Space, timeout: float) -> None:
         if writer.space == space and not writer.over:
             with contextlib.suppress(StoreError):  # it is logged; the reader's own read tells of a store that is down
                 writer.drain_here(timeout)
+
+
+def _alive(store: Store, space: Space) -> list[LiveSession]:
+    while True:
+        with contextlib.suppress(RuntimeError):  # another thread made a session while we looked
+            return [session for session in list(_live) if session.store is store and session.space == space]
+
+
+def _spread(store: Store, space: Space, loss: object) -> None:
+    """The engine has lost something of a space: whoever writes to it here looks what it was of his."""
+    for session in _alive(store, space):
+        session.note(loss)
+        for writer in session.writers:
+            if writer.idle:  # the others look before their next commit
+                writer.start()
+
+
+def _put_back(store: Store, space: Space, timeout: float) -> bool:
+    """Have written again what the engine has lost of a space. Blocks. Whether this process had it, all of it."""
+    sessions, loss = _alive(store, space), object()
+    for session in sessions:
+        session.note(loss)
+    behind = [writer for session in sessions for writer in session.writers if writer.behind]
+    try:
+        for writer in behind:
+            writer.drain_here(timeout)
+    except StoreError:  # it is logged
+        return False
+    return bool(behind)
 
 
 def _at_exit() -> None:
@@ -101,7 +136,7 @@ class LiveSession:
         self.space = layout.session_space(session_id, user_id)
         self.timeout = timeout
         session = codec.dump_document(records.Session(session_id=session_id, user_id=user_id))
-        self._presence = Presence(session)
+        self._presence = Presence(session, tell=partial(_spread, store, self.space))
         self._make_writer = partial(Writer, store, self.space, self._presence, ttl=ttl, before_store=before_store)
         # one for each agent and orchestrator: when one of them is refused, the others go on
         self._writers: dict[str, Writer] = {}
@@ -127,16 +162,14 @@ class LiveSession:
         """Jobs not yet acknowledged."""
         return sum(writer.pending for writer in self.writers)
 
-    def adopt(self, fence: str, version: Version | None) -> None:
-        """Have a writer for an agent or orchestrator; the caller holds the lock.
-
-        Args:
-            fence: Path of its writer document.
-            version: Of that document as it was found; None when there was none.
-        """
-        writer = self._writers[fence] = self._make_writer()
-        writer.adopt(fence, version)
+    def adopt(self, base: Base) -> None:
+        """Have a writer for an agent or orchestrator, from what was found of it; the caller holds the lock."""
+        writer = self._writers[base.fence] = self._make_writer(base)
         weakref.finalize(self, _dropped, writer).atexit = False
+
+    def note(self, loss: object) -> None:
+        """The engine has lost something of the session; see `Presence.loss`."""
+        self._presence.loss = loss
 
     # ------------------------------------------------------------------------------------------------------- reading
 
@@ -145,9 +178,10 @@ class LiveSession:
 
         Raises:
             SessionNotFoundError: No such session, and it is not to be created.
+            Regressed: The engine has lost what it had acknowledged, and nobody in this process can write it again.
         """
         _store_what_is_left_of(self.space, self.timeout)
-        loaded = load(self.store, self.space, agent_ids, multi_agent_ids)
+        loaded = self._look(partial(load, self.store, self.space, agent_ids, multi_agent_ids))
         if loaded.session is None and not self._auto_create:
             owner = f" of user {self.user_id!r}" if self.user_id is not None else ""
             raise SessionNotFoundError(
@@ -158,6 +192,14 @@ class LiveSession:
             if loaded.session is not None:
                 self._presence.session = None
         return loaded
+
+    def _look(self, look: Callable[[], T]) -> T:
+        try:
+            return look()
+        except Regressed:  # it is raised once: the next look is answered
+            if not _put_back(self.store, self.space, self.timeout):
+                raise
+        return look()
 
     async def read_ahead(self, agent_ids: Iterable[str], multi_agent_ids: Iterable[str]) -> None:
         """Read off the event loop what `take_agent` and `take_multi_agent` will be asked for."""
@@ -191,7 +233,8 @@ class LiveSession:
         """Have an agent know all that was ever stored of it, off the event loop. Costs what the history costs, once in
         a process; see `Context.unsure` for when it takes that."""
         spans = tracked.context.unread()
-        reading = self.store.offload.submit(ids_in, self.store, self.space, tracked.agent_id, *spans)
+        look = partial(ids_in, self.store, self.space, tracked.agent_id, *spans)
+        reading = self.store.offload.submit(self._look, look)
         text = f"session {self.session_id!r}: the store has not answered within {self.timeout:g} s"
         found = await settle(reading, self.timeout, lambda: Unavailable(text))
         with self.lock:
@@ -201,7 +244,8 @@ class LiveSession:
         """As `recall`, blocking."""
         with self.lock:
             spans = tracked.context.unread()
-            self.put(tracked.remember(*ids_in(self.store, self.space, tracked.agent_id, *spans)))
+            look = partial(ids_in, self.store, self.space, tracked.agent_id, *spans)
+            self.put(tracked.remember(*self._look(look)))
 
     # ------------------------------------------------------------------------------------------------------- storing
 
@@ -236,7 +280,7 @@ class LiveSession:
         """The end of the last hook of an invocation: all is stored, or it raises if the durability asks for that.
 
         In the modes that do not wait, the application asked not to depend on the store: what is pending is kept, the
-        log says so, flush and close will raise. But a conflict will not pass by itself: that is raised.
+        log says so, flush and close will raise. But what will not pass by itself (`FINAL`) is raised.
 
         Args:
             fence: Whose hook.
@@ -246,7 +290,7 @@ class LiveSession:
             seconds = min(self.timeout, CANCELLED_SECONDS) if cancelled else self.timeout
             await self._settled(self._writers[fence], seconds)
         except StoreError as error:
-            if not cancelled and (self.durability == "message" or isinstance(error, ConflictError)):
+            if not cancelled and (self.durability == "message" or isinstance(error, FINAL)):
                 raise
 
     async def settled(self) -> None:

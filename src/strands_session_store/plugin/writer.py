@@ -7,43 +7,25 @@ cancellation or a full disk, and no index is ever burned.
 Rule 1. One thread drains at a time: one of the store's pool, or the caller's (at exit, when pools are gone).
 Rule 2. What has queued up meanwhile travels together: many jobs, one commit.
 Rule 3. A commit whose fate is unknown is repeated verbatim, under the same id, before anything else.
-Rule 4. Bookkeeping (versions, what is done) happens here, in the draining thread, never behind an await.
+Rule 4. Bookkeeping (what is done) happens here, in the draining thread, never behind an await.
 Rule 5. A forked child starts with an empty queue and a name of its own: what was pending is its parent's to write.
-Rule 6. Every commit expects the writer documents of the agents it speaks for. Another process that took one over has
-        changed it: ConflictError, and this writer never writes half of a conversation into another's.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 from collections import deque
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
-from typing import Literal
 
-from .. import codec, layout, records
-from ..errors import ConflictError, InDoubt, StoreError
-from ..stores.base import (
-    ABSENT,
-    Append,
-    Change,
-    Doc,
-    Expect,
-    Expected,
-    Mark,
-    PutDoc,
-    Replace,
-    Space,
-    Store,
-    Version,
-    new_commit_id,
-)
+from ..errors import ConflictError, InDoubt, Regressed, StoreError
+from ..stores.base import Change, Space, Store
+from .commits import Attempt, Commits, Presence
 from .encoding import BeforeStore, Encoder
-from .jobs import LAST, SOFT_BYTES, SOFT_CHANGES, Job, merge, split, weight
+from .jobs import SOFT_BYTES, SOFT_CHANGES, Job, split, weight
+from .loading import Base
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +35,6 @@ class _Queued:
     """A job in the queue."""
 
     number: int
-    fences: set[str]
     job: Job | None
     changes: list[Change] = field(default_factory=list)
     """Filled when the job was encoded."""
@@ -61,71 +42,46 @@ class _Queued:
     """Told to whoever waits for it, although it is stored (as far as it could be)."""
 
 
-@dataclass(slots=True)
-class _Attempt:
-    """A commit on its way; kept as it is for as long as its fate is unknown."""
-
-    queued: list[_Queued]
-    changes: list[Change]
-    on: Expected
-    fences: set[str]
-    commit_id: str = field(default_factory=new_commit_id)
-    in_doubt: bool = False
-    """Whether it may have been applied. Stays so until the engine answers this very commit: a later refusal of its
-    repetition says nothing about the first try."""
-
-
-@dataclass(slots=True)
-class Presence:
-    """What the writers of one session know of its space. Each field is set at once, never two that have to agree."""
-
-    session: bytes | None
-    """The session document, as long as it is not known to be there."""
-    incarnation: str | None = None
-    """None until the space is known to exist."""
-
-
 class Writer:
     """The FIFO of one agent or orchestrator of a session, and of the nodes that an orchestrator speaks for."""
 
     def __init__(
-        self, store: Store, space: Space, presence: Presence, *, ttl: float | None, before_store: BeforeStore | None
+        self,
+        store: Store,
+        space: Space,
+        presence: Presence,
+        base: Base,
+        *,
+        ttl: float | None,
+        before_store: BeforeStore | None,
     ) -> None:
-        self._store, self.space, self._presence, self._ttl = store, space, presence, ttl
+        self._store, self.space, self._fence = store, space, base.fence
+        self._commits = Commits(store, space, presence, base, ttl)
         self._encoder = Encoder(space.id, before_store)
         self._numbers = self._wanted = 0
-        self._versions: dict[str, Version] = {}
-        self._ends: dict[str, int] = {}
         self._begin()
 
     def _begin(self) -> None:
-        """Nothing is queued, nobody waits, and no agent is this writer's yet."""
-        self.identity = records.Writer(writer_id=new_commit_id(), host=socket.gethostname(), pid=os.getpid())
+        """Nothing is queued, and nobody waits."""
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._queue: deque[_Queued] = deque()
         self._waiting: list[tuple[int, Future[None]]] = []
         self._draining = self._last_try = self._refused = False
-        self._attempt: _Attempt | None = None
-        self._mine: set[str] = set()
+        self._under_way: tuple[list[_Queued], Attempt] | None = None
 
     # ------------------------------------------------------------------------------------------------- for the hooks
-
-    def adopt(self, fence: str, version: Version | None) -> None:
-        """Note the writer document as it was when its agent was loaded; None when there was none."""
-        with self._lock:
-            if version is not None:
-                self._versions[fence] = version
 
     def put(self, job: Job) -> None:
         """Enqueue, to travel with what is asked for next. Never blocks, never fails, does no I/O."""
         with self._lock:
-            self._numbers += 1
-            self._queue.append(_Queued(self._numbers, {job.fence}, job))
+            self._enqueue(job)
 
     def settled(self) -> Future[None] | None:
-        """Done when all that is queued now is stored, or failed to be; None when nothing is queued."""
+        """Done when all that is queued now is stored, or failed to be, and so is what the engine is known to have lost
+        of what was stored; None when there is nothing of either."""
         with self._lock:
+            self._catch_up()
             if not self._queue:
                 return None
             self._wanted = self._numbers
@@ -158,6 +114,7 @@ class Writer:
 
     def forked(self) -> None:
         """In a forked child, where no other thread is left, and locks may be held for ever."""
+        self._commits.forked()
         self._begin()
 
     def drain_here(self, timeout: float) -> None:
@@ -198,13 +155,27 @@ class Writer:
     @property
     def over(self) -> bool:
         """Whether there is nothing to try: all is stored, or was refused for good (what a conflict names never comes
-        back). Takes no lock either."""
+        back, nor what a failover took). Takes no lock either."""
         return self.idle or self._refused
+
+    @property
+    def behind(self) -> bool:
+        """Whether the engine has lost something, and it was not looked yet what of this writer's."""
+        return self._commits.behind
 
     # --------------------------------------------------------------------------------------------------- the drainer
 
+    def _enqueue(self, job: Job) -> None:
+        self._numbers += 1
+        self._queue.append(_Queued(self._numbers, job))
+
+    def _catch_up(self) -> None:
+        if not self._queue and self.behind:
+            self._enqueue(Job(self._fence))  # with nothing in it: what was lost goes before it
+
     def _claim(self) -> bool:
         with self._lock:
+            self._catch_up()
             self._wanted = self._numbers
             if self._draining or not self._queue:
                 return False
@@ -217,7 +188,7 @@ class Writer:
             with self._lock:
                 # looked at under the lock under which it is asked for: nothing that was is left without a drainer
                 if error is not None or not self._queue or self._queue[0].number > self._wanted:
-                    self._draining, self._refused = False, isinstance(error, ConflictError)
+                    self._draining, self._refused = False, isinstance(error, ConflictError | Regressed)
                     pending, (waiting, self._waiting) = len(self._queue), (self._waiting, [])
                     self._idle.notify_all()
                     break
@@ -245,50 +216,31 @@ class Writer:
 
     def _step(self) -> None:
         """One commit."""
-        if self._attempt is None:
-            self._attempt = self._prepare(self._take())
-        attempt = self._attempt
+        if self._under_way is None:
+            taken = self._take()
+            self._under_way = taken, self._commits.attempt([change for queued in taken for change in queued.changes])
+        taken, attempt = self._under_way
         try:
-            try:
-                self._commit(attempt)
-            except ConflictError as conflict:
-                if attempt.on is not ABSENT or conflict.path:
-                    raise self._explained(conflict, attempt) from conflict
-                # another process created the session between our look and now; its agents may be others than ours
-                self._refresh()
-                self._attempt = attempt = self._prepare(attempt.queued)
-                try:
-                    self._commit(attempt)
-                except ConflictError as second:
-                    raise self._explained(second, attempt) from second
+            self._commits.make(attempt)
+            self._book(taken)
         except BaseException as error:
-            if isinstance(error, InDoubt) or not isinstance(error, StoreError):
+            if isinstance(error, InDoubt | Regressed) or not isinstance(error, StoreError):
                 attempt.in_doubt = True
             elif isinstance(error, ConflictError) or not attempt.in_doubt:
                 # surely not applied: what queues up meanwhile may be joined to it
-                self._attempt = None
+                self._under_way = None
             raise
-        self._attempt = None
+        self._under_way = None
 
-    def _commit(self, attempt: _Attempt) -> None:
-        committed = self._store.commit(
-            self.space, *attempt.changes, commit_id=attempt.commit_id, on=attempt.on, ttl=self._ttl
-        )
-        problem = next((q.problem for q in attempt.queued if q.problem is not None), None)
+    def _book(self, taken: list[_Queued]) -> None:
+        problem = next((queued.problem for queued in taken if queued.problem is not None), None)
         with self._lock:
-            self._presence.incarnation, self._presence.session = committed.incarnation, None
-            for fence in attempt.fences - self._mine:
-                self._versions[fence] = committed.version
-            self._mine |= attempt.fences
-            for change in attempt.changes:
-                if isinstance(change, Append):
-                    self._ends[change.log] = committed.indices[change.log] + len(change.entries)
             # by what they are, not by how many: Ctrl-C may come anywhere in here, or behind it in a logger, and has the
             # attempt repeated that was booked already
-            booked = {id(queued) for queued in attempt.queued}
+            booked = {id(queued) for queued in taken}
             while self._queue and id(self._queue[0]) in booked:
                 self._queue.popleft()
-            last = attempt.queued[-1].number
+            last = taken[-1].number
             ready = [future for number, future in self._waiting if number <= last]
             self._waiting = [(number, future) for number, future in self._waiting if number > last]
         if problem is not None:
@@ -298,13 +250,6 @@ class Writer:
                 future.set_result(None)
             else:
                 future.set_exception(problem)
-
-    def _refresh(self) -> None:
-        look = self._store.read(self.space, Doc(layout.SESSION))
-        if look.incarnation is not None:
-            self._presence.incarnation = look.incarnation
-            if layout.SESSION in look.docs:
-                self._presence.session = None
 
     def _take(self) -> list[_Queued]:
         """The jobs at the head of the queue that fit into one commit, encoded."""
@@ -331,7 +276,7 @@ class Writer:
                 if len(parts := split(queued.changes)) > 1:
                     # one job too large for one commit: its appends go first, each a prefix of the truth
                     # only the last has the job's own number: who waits for the job waits for all of it
-                    pieces = [_Queued(queued.number - 1, queued.fences, None, part) for part in parts]
+                    pieces = [_Queued(queued.number - 1, None, part) for part in parts]
                     pieces[-1].number, pieces[-1].problem = queued.number, queued.problem
                     with self._lock:
                         self._queue.popleft()
@@ -339,49 +284,6 @@ class Writer:
                     return pieces[:1]
             size, count, at = size + more, count + many, at + 1
             taken.append(queued)
-
-    def _prepare(self, queued: list[_Queued]) -> _Attempt:
-        fences = set().union(*(q.fences for q in queued))
-        changes = merge([change for q in queued for change in q.changes])
-        with self._lock:
-            changes = [
-                Replace(change.log, self._ends[change.log] - 1, change.data)
-                if isinstance(change, Replace) and change.index == LAST
-                else change
-                for change in changes
-            ]
-            for fence in sorted(fences):
-                version: str | Literal[Mark.ABSENT] = self._versions.get(fence, ABSENT)
-                if fence in self._mine:
-                    changes.append(Expect(fence, version))
-                else:
-                    changes.append(PutDoc(fence, codec.dump_document(self.identity), expect=version))
-            session, incarnation = self._presence.session, self._presence.incarnation
-            if session is not None:
-                changes.append(PutDoc(layout.SESSION, session, expect=ABSENT))
-            return _Attempt(queued, changes, ABSENT if incarnation is None else incarnation, fences)
-
-    def _explained(self, conflict: ConflictError, attempt: _Attempt) -> ConflictError:
-        """The conflict in the user's terms, naming both writers where it was one of ours against another's."""
-        name = f"session {self.space.id!r}"
-        if not conflict.path:
-            gone = conflict.found is None
-            text = f"{name} was {'deleted or has expired' if gone else 'deleted and made anew'} since it was loaded"
-            return ConflictError("", conflict.expected, conflict.found, f"{text}; nothing was written. Resume anew.")
-        try:
-            look = self._store.read(self.space, *(Doc(fence) for fence in sorted(attempt.fences)))
-            others = [codec.load(records.Writer, doc.data, path) for path, doc in look.docs.items()]
-        except StoreError:  # the conflict matters more than who caused it
-            others = []
-        other = next((w for w in others if w.writer_id != self.identity.writer_id), None)
-        who = f" by {other}" if other is not None else ""
-        return ConflictError(
-            conflict.path,
-            conflict.expected,
-            conflict.found,
-            f"{name} was written{who} since it was loaded by {self.identity}: {conflict.path!r} expected "
-            f"{conflict.expected}, found {conflict.found}; nothing was written. Resume anew to go on from there.",
-        )
 
 
 def _as_store_error(error: BaseException) -> StoreError:

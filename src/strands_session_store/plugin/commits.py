@@ -1,0 +1,344 @@
+"""One writer's changes become commits of its space: what each of them expects, and what its answer tells.
+
+Law: every commit expects the agent's writer document. Another process that took the agent over has changed it:
+ConflictError, and this writer never writes half of a conversation into another's. The first commit takes the agent
+over, and expects all of it to be as it was found.
+
+Rule 1. What the engine has lost of this writer's commits (a failover) is made again before anything else, in order and
+        under its own ids: what is there after all is only repeated.
+Rule 2. That takes what came before: what this writer found when it was made, and the commits it keeps no more. If that
+        is lost too, it writes nothing, and says so: Regressed.
+Rule 3. That something was lost is told by the engine, once (Regressed), by another writer (`Presence.loss`), or by
+        what can not be otherwise: a log that is shorter, a writer document that is gone, a revision that came before.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .. import codec, layout, records
+from ..errors import ConflictError, Regressed, StoreError
+from ..stores.base import (
+    ABSENT,
+    Add,
+    Append,
+    Change,
+    Committed,
+    Doc,
+    Document,
+    DropDoc,
+    Expect,
+    Expected,
+    Log,
+    Look,
+    Mark,
+    PutDoc,
+    Replace,
+    Space,
+    Store,
+    new_commit_id,
+)
+from .jobs import LAST, merge
+from .loading import Base
+from .redo import Done, Redo, TooMuch
+
+logger = logging.getLogger(__name__)
+
+TRIES = 5
+"""How often one commit may find that the engine has lost something, or that another created the session."""
+_SHARED = (layout.RUNS, layout.EVENTS)
+"""Logs that all writers of a session append to."""
+
+
+@dataclass(slots=True)
+class Presence:
+    """What the writers of one session know of its space. Each field is set at once, never two that have to agree."""
+
+    session: bytes | None
+    """The session document, as long as it is not known to be there."""
+    incarnation: str | None = None
+    """None until the space is known to exist."""
+    loss: object = None
+    """Another one each time the engine is found to have lost what it had acknowledged."""
+    tell: Callable[[object], None] = lambda loss: None
+    """Passes a new `loss` on to all in this process that write to the space."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A commit on its way; kept as it is for as long as its fate is unknown."""
+
+    content: list[Change]
+    """What it changes, without what it expects."""
+    changes: list[Change] = field(default_factory=list)
+    on: Expected = ABSENT
+    commit_id: str = field(default_factory=new_commit_id)
+    in_doubt: bool = False
+    """Whether it may have been applied. Stays so until the engine answers this very commit: a later refusal of its
+    repetition says nothing about the first try."""
+
+
+class Commits:
+    """Of one agent or orchestrator, made by one thread at a time."""
+
+    def __init__(self, store: Store, space: Space, presence: Presence, base: Base, ttl: float | None) -> None:
+        self._store, self._space, self._presence, self._base, self._ttl = store, space, presence, base, ttl
+        self._versions, self._ends = dict(base.versions), dict(base.lengths)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.identity = records.Writer(writer_id=new_commit_id(), host=socket.gethostname(), pid=os.getpid())
+        self._mine = False
+        self._writer: Document | None = self._base.writer
+        """The writer document as it has to be: this writer's own, or as it was found."""
+        self._redo = Redo()
+        self._seen: object = None
+        """The loss that was made good last."""
+
+    def forked(self) -> None:
+        """In a forked child, which is a writer of its own, and goes on from what its parent wrote."""
+        self._base = Base(self._base.fence, self._writer, dict(self._versions), dict(self._ends))
+        seen = self._seen
+        self._begin()
+        self._seen = seen
+
+    @property
+    def behind(self) -> bool:
+        """Whether something was lost, and it was not looked yet what of this writer's."""
+        return self._mine and self._seen is not self._presence.loss
+
+    def attempt(self, changes: list[Change]) -> Attempt:
+        """A commit of all these changes, to be made."""
+        attempt = Attempt([self._placed(change) for change in merge(changes)])
+        self._expect(attempt)
+        return attempt
+
+    def make(self, attempt: Attempt) -> None:
+        """Make a commit, and before it, again, what the engine has lost of those before it.
+
+        Raises:
+            ConflictError: In the user's terms.
+            Regressed: More was lost than can be made again.
+            StoreError: As the engine says.
+        """
+        unknown, short = False, ""
+        for _ in range(TRIES):
+            try:
+                if unknown:
+                    # another process created the session between our look and now; its agents may be others than ours
+                    self._refresh()
+                    self._expect(attempt)
+                    unknown = False
+                self._make_good(attempt)
+                if attempt.content or not self._mine:
+                    self._commit(attempt)
+                    self._make_good(attempt)  # a loss may be told of while it is under way, or by its own revision
+                return
+            except Regressed:
+                self._lost()
+            except TooMuch as error:
+                short = str(error)
+                break
+            except ConflictError as conflict:
+                if not conflict.path and attempt.on is ABSENT:
+                    unknown = True
+                elif self._tells_of_loss(conflict):
+                    self._lost()
+                else:
+                    raise self._explained(conflict) from conflict
+        raise Regressed(
+            f"session {self._space.id!r}: the store has lost what it had acknowledged of {self._base.fence!r} (a "
+            f"failover, or a restart without its data), and more than is kept here to be written again{short}. "
+            f"As long as it is missing, {self.identity} writes nothing. What is stored is an earlier state, and whole: "
+            "resume anew to go on from there."
+        )
+
+    # ------------------------------------------------------------------------------------------------------ one commit
+
+    def _placed(self, change: Change) -> Change:
+        """The change with the index it means, where that is known here."""
+        match change:
+            case Replace(log, index, data) if index == LAST:
+                return Replace(log, self._ends[log] - 1, data)
+            case Append(log, entries, None) if log in self._ends:
+                return Append(log, entries, self._ends[log])
+        return change
+
+    def _expect(self, attempt: Attempt) -> None:
+        attempt.changes = [*attempt.content, *self._guards(attempt.content)]
+        attempt.on = ABSENT if self._presence.incarnation is None else self._presence.incarnation
+
+    def _guards(self, content: list[Change]) -> Iterator[Change]:
+        """What a commit of the content expects."""
+        base = self._base
+        version: str | Literal[Mark.ABSENT] = ABSENT if self._writer is None else self._writer.version
+        if self._mine:
+            yield Expect(base.fence, version)
+        else:
+            yield PutDoc(base.fence, self._signature, expect=version)
+            yield from (Expect(path, version) for path, version in base.versions.items())
+            appended = {change.log for change in content if isinstance(change, Append)}
+            yield from (Append(log, [], length) for log, length in base.lengths.items() if log not in appended)
+        if self._presence.session is not None:
+            yield PutDoc(layout.SESSION, self._presence.session, expect=ABSENT)
+
+    @property
+    def _signature(self) -> bytes:
+        return codec.dump_document(self.identity)
+
+    def _commit(self, attempt: Attempt) -> None:
+        committed = self._store.commit(
+            self._space, *attempt.changes, commit_id=attempt.commit_id, on=attempt.on, ttl=self._ttl
+        )
+        if not committed.repeated and committed.revision <= self._redo.highest:
+            self._lost()
+        self._booked(committed, attempt.content)
+        self._redo.note(Done(attempt.commit_id, committed.revision, attempt.content))
+
+    def _booked(self, committed: Committed, content: list[Change]) -> None:
+        """Note what a commit made of the space."""
+        self._presence.incarnation, self._presence.session = committed.incarnation, None
+        if not self._mine:
+            self._writer, self._mine = Document(self._signature, committed.version), True
+        for change in content:
+            match change:
+                case PutDoc(path):
+                    self._versions[path] = committed.version
+                case DropDoc(path):
+                    self._versions.pop(path, None)
+                case Append(log, entries) if log not in _SHARED:
+                    self._ends[log] = committed.indices[log] + len(entries)
+
+    def _refresh(self) -> None:
+        look = self._store.read(self._space, Doc(layout.SESSION))
+        if look.incarnation is not None:
+            self._presence.incarnation = look.incarnation
+            if layout.SESSION in look.docs:
+                self._presence.session = None
+
+    def _explained(self, conflict: ConflictError) -> ConflictError:
+        """The conflict in the user's terms, naming both writers where it was one of ours against another's."""
+        name = f"session {self._space.id!r}"
+        if not conflict.path:
+            gone = conflict.found is None
+            text = f"{name} was {'deleted or has expired' if gone else 'deleted and made anew'} since it was loaded"
+            return ConflictError("", conflict.expected, conflict.found, f"{text}; nothing was written. Resume anew.")
+        fence = self._base.fence
+        who = ""
+        try:
+            found = self._store.read(self._space, Doc(fence)).docs.get(fence)
+            other = codec.load(records.Writer, found.data, fence) if found is not None else self.identity
+            if other.writer_id != self.identity.writer_id:
+                who = f" by {other}"
+        except StoreError:
+            pass  # the conflict matters more than who caused it
+        return ConflictError(
+            conflict.path,
+            conflict.expected,
+            conflict.found,
+            f"{name} was written{who} since it was loaded by {self.identity}: {conflict.path!r} expected "
+            f"{conflict.expected}, found {conflict.found}; nothing was written. Resume anew to go on from there.",
+        )
+
+    # ------------------------------------------------------------------------------------------------- what was lost
+
+    def _lost(self) -> None:
+        self._presence.loss = loss = object()
+        self._presence.tell(loss)
+
+    def _tells_of_loss(self, conflict: ConflictError) -> bool:
+        """Whether nobody's commit can have caused it: logs don't become shorter, and nobody drops a writer document."""
+        path, expected, found = conflict.path, conflict.expected, conflict.found
+        if path == self._base.fence:
+            before = self._base.writer
+            return found is None or (self._mine and before is not None and found == before.version)
+        # of an entry that was to be replaced nothing is found
+        return isinstance(expected, int) and (not isinstance(found, int) or found < expected)
+
+    def _make_good(self, attempt: Attempt) -> None:
+        """Have again what was lost of this writer's commits, if anything was lost since it was looked last.
+
+        Raises:
+            TooMuch: What came before them is lost too.
+            ConflictError: Another has written the agent since.
+        """
+        loss, base = self._presence.loss, self._base
+        if self._seen is loss:
+            return
+        look = self._store.read(self._space, *map(Doc, (base.fence, *base.versions)), *map(Log, self._ends))
+        if look.incarnation is not None and look.incarnation == self._presence.incarnation:  # what is gone stays gone
+            try:
+                self._write_again(look, look.incarnation, attempt)
+            except TooMuch:
+                shorter = {log: view.length for log, view in look.logs.items() if view.length < self._ends[log]}
+                raise TooMuch(
+                    "".join(f"; {log!r} has {length} entries of {self._ends[log]}" for log, length in shorter.items())
+                ) from None
+        self._seen = loss
+        self._expect(attempt)
+
+    def _write_again(self, look: Look, incarnation: str, attempt: Attempt) -> None:
+        found = look.docs.get(self._base.fence)
+        if found is not None and found.data == self._signature:
+            self._writer, self._mine = found, True
+            lost = self._redo.lost(look.revision, self._is_known)
+        elif not attempt.content and not self._redo.lost(look.revision, self._is_known):
+            return  # another took the agent over, behind all that was written here
+        else:
+            self._check_base(look)
+            self._writer, self._mine = self._base.writer, False
+            lost = self._redo.lost(0, self._is_known)
+        for done, changes in lost:
+            self._again(done, changes, incarnation)
+        if lost:
+            logger.warning(
+                "session_id=<%s>, commits=<%d>, messages=<%d> | the store had lost what it had acknowledged (a "
+                "failover); it was written again",
+                self._space.id,
+                len(lost),
+                sum(_messages(changes) for _, changes in lost),
+            )
+
+    def _check_base(self, look: Look) -> None:
+        """That all is as it was found, where nothing that this writer wrote is left."""
+        base, writer = self._base, look.docs.get(self._base.fence)
+        if any(look.logs[log].length < length for log, length in base.lengths.items()) or (base.writer and not writer):
+            raise TooMuch
+        if writer != base.writer:
+            raise ConflictError(
+                base.fence, base.writer.version if base.writer else ABSENT.value, writer.version if writer else None
+            )
+        found = {path: doc.version for path, doc in look.docs.items()}
+        if any(found.get(path) != version for path, version in base.versions.items()):
+            raise TooMuch
+
+    def _is_known(self, done: Done) -> bool:
+        """Asked by repeating it, under an expectation that never holds: ids are looked at first."""
+        assert self._presence.incarnation is not None
+        never = Expect(self._base.fence, Committed(self._presence.incarnation, 0).version)
+        try:
+            self._store.commit(self._space, never, commit_id=done.commit_id, on=self._presence.incarnation)
+        except ConflictError:
+            return False
+        return True
+
+    def _again(self, done: Done, changes: list[Change], incarnation: str) -> None:
+        committed = self._store.commit(
+            self._space,
+            *changes,
+            *self._guards(changes),
+            commit_id=done.commit_id,
+            on=incarnation,
+            ttl=self._ttl,
+        )
+        self._booked(committed, changes)
+        done.revision = committed.revision
+
+
+def _messages(changes: list[Change]) -> int:
+    return sum(change.delta for change in changes if isinstance(change, Add) and change.counter == "messages")
