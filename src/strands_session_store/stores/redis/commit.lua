@@ -332,6 +332,7 @@ if #new_names > 0 then
   local names = table.concat(new_names)
   put('n', created and names or (redis.call('HGET', key, 'n') or '') .. names)
 end
+local told_anew = summary ~= '' and not created and redis.call('HGET', key, 's') ~= ARGV[summary]
 if summary ~= '' then put('s', ARGV[summary]) end
 
 -- ------------------------------------------------------------------------------------------------- ids and the head
@@ -356,7 +357,7 @@ if revision % 16 == 0 then
   end
 end
 local touched = ''
-if created or now - head[TOUCHED] >= TOUCH_SECONDS then
+if created or told_anew or now - head[TOUCHED] >= TOUCH_SECONDS then
   head[TOUCHED] = now
   touched = string.format('%s.%06d', clock[1], tonumber(clock[2]))
 end
@@ -369,7 +370,8 @@ if #old > 0 then redis.call('HDEL', key, unpack(old)) end
 if ttl == 'n' then
   redis.call('PERSIST', key)
 elseif ttl ~= '' then
-  redis.call('PEXPIRE', key, ttl)
+  -- a key is there through the millisecond of its end
+  redis.call('PEXPIRE', key, math.max(1, tonumber(ttl) - 1))
 end
 local done = {
   'done', head[INCARNATION], revision, created and 1 or 0, touched, left, head[PARENT] and '+' .. head[PARENT] or '',

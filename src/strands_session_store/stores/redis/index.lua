@@ -21,8 +21,13 @@ local key, verb, name = KEYS[1], ARGV[1], ARGV[2]
 local clock = redis.call('TIME')
 local now = string.format('%s.%06d', clock[1], tonumber(clock[2]))
 local function exact(number) return string.format('%.17g', number) end
--- past 2^33 doubles are 1.9 microseconds apart: rounded up, so that nothing is updated before it is created
-local function shifted(time) return exact(tonumber(time) + 0.0000012 + APART) end
+-- past 2^33 doubles are 2^-19 apart: rounded up, so that nothing is updated before it is created
+local function shifted(time)
+  time = tonumber(time)
+  local sum = time + APART
+  if sum - APART < time then sum = sum + 1 / 524288 end
+  return exact(sum)
+end
 local function score(member) return tonumber(redis.call('ZSCORE', key, member) or nil) end
 
 if verb == 'claim' then
