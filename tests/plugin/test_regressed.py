@@ -387,12 +387,18 @@ def test_a_forked_child_can_not_write_what_its_parent_wrote(store: Forgetful) ->
     agent("one")
     store.forget(1)
     agent("two")
-    manager._session.forked()  # as in a child
+
+    def fork() -> None:
+        """As in a child, where no thread is at it any more."""
+        wait_for(lambda: not manager._session.writers[0]._draining)
+        manager._session.forked()
+
+    fork()
     agent("three")
     is_whole(store, agent)
     agent.state.set("n", 1)
     manager.flush()
-    manager._session.forked()
+    fork()
     store.forget(1)
     with pytest.raises(Regressed):
         agent("four")
