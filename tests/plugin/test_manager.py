@@ -365,7 +365,7 @@ def test_a_close_that_fails_can_be_repeated(tmp_path: Path) -> None:
     manager = SQLiteSessionManager("s", tmp_path / "x.db", durability="turn")
     faulty = FaultyStore(manager.store)
     agent = agent_of(manager)
-    manager._session.store = manager._session.writers[0]._store = faulty
+    manager._session.store = manager._session.writers[0]._commits._store = faulty
     faulty.plan("commit", before=Unavailable("down"), times=3)
     agent("hello")
     for _ in range(2):
