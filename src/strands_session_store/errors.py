@@ -88,4 +88,8 @@ class Corrupt(StoreError):
 
 
 class Regressed(StoreError):
-    """The engine answers with a state older than one it had acknowledged, e.g. after a failover."""
+    """The engine answers with a state older than one it had acknowledged, e.g. after a failover. Nothing was written.
+
+    An engine raises it once a space. A session manager writes again what it still has of what was lost, and raises it
+    only where that does not suffice; building manager and agent anew goes on from what is there.
+    """

@@ -65,8 +65,12 @@ class Forgetful(FaultyStore):
 
     def commit(self, *args: Any, **kwargs: Any) -> Committed:
         made = super().commit(*args, **kwargs)
-        self._states.append(self._admin.dump(KEY))
+        self.keep()
         return made
+
+    def keep(self) -> None:
+        """Others have committed too: `forget` does not go behind that."""
+        self._states.append(self._admin.dump(KEY))
 
     def forget(self, commits: int) -> None:
         del self._states[-commits:]

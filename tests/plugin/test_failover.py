@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ pytest.importorskip("redis")
 
 from strands import Agent
 from strands.hooks import AfterToolCallEvent
+from tests.stores import servers
 from tests.stores.failover import Failover, failover
+from tests.stores.servers import Server
 
 from strands_session_store import ConflictError, RedisSessionManager, open_store
 from strands_session_store.errors import Regressed
@@ -170,3 +173,21 @@ def test_a_session_that_was_lost_whole_is_not_made_again(lossy: Failover) -> Non
         assert store.read(SPACE).incarnation is None
     with pytest.raises(ConflictError):
         manager.close()
+
+
+@each_durability
+def test_a_server_that_comes_back_with_an_older_snapshot(
+    tmp_path: Path, durability: Durability, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "strands_session_store")
+    with servers.ended(Server(tmp_path).start()) as server, contextlib.closing(server.client()) as admin:
+        agent, manager = build(server.url, "s", durability=durability)
+        agent("one")
+        admin.save()
+        agent("lost")
+        server.stop()
+        server.start()
+        agent("two")
+        manager.close()
+        assert len(told(caplog)) == 1
+        resumed_by(server.url, agent)

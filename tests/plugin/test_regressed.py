@@ -302,6 +302,28 @@ def test_what_is_made_again_in_another_order_gets_other_numbers_and_costs_nothin
     is_whole(store, ada, eve)
 
 
+def test_what_was_made_again_is_lost_again_long_after(store: Forgetful) -> None:
+    """Its first number is so far back by then that an engine may have forgotten its id."""
+    ada, manager = build(store, "s", fine, agent_id="ada")
+    with others_of(store) as elsewhere:
+        eve, _ = build(elsewhere, "s", fine, agent_id="eve")
+
+        def meanwhile(turns: int) -> None:
+            for _ in range(turns):
+                eve("meanwhile")
+            store.keep()
+            manager._session.note(object())  # as another manager of the process would
+
+        ada("one")
+        store.forget(1)
+        meanwhile(20)
+        ada("two")
+        store.forget(4)
+        meanwhile(3)
+        ada("three")
+        is_whole(store, ada, eve)
+
+
 def test_another_manager_of_the_process_has_its_own_again_too(
     store: Forgetful, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -365,12 +387,18 @@ def test_a_forked_child_can_not_write_what_its_parent_wrote(store: Forgetful) ->
     agent("one")
     store.forget(1)
     agent("two")
-    manager._session.forked()  # as in a child
+
+    def fork() -> None:
+        """As in a child, where no thread is at it any more."""
+        wait_for(lambda: not manager._session.writers[0]._draining)
+        manager._session.forked()
+
+    fork()
     agent("three")
     is_whole(store, agent)
     agent.state.set("n", 1)
     manager.flush()
-    manager._session.forked()
+    fork()
     store.forget(1)
     with pytest.raises(Regressed):
         agent("four")
