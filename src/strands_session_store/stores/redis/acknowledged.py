@@ -17,19 +17,20 @@ class Acknowledged:
     def __init__(self, limit: int = SPACES) -> None:
         self._limit = limit
         self._lock = ForkSafeLock()
-        self._spaces: OrderedDict[bytes, tuple[str, int]] = OrderedDict()
+        self._spaces: OrderedDict[bytes, tuple[str, int, str]] = OrderedDict()
 
-    def get(self, key: bytes) -> tuple[str, int] | None:
-        """Incarnation and revision. Ask *before* the server is asked: what was acknowledged by then is owed."""
+    def get(self, key: bytes) -> tuple[str, int, str] | None:
+        """Incarnation, revision and that commit id, if known. Ask *before* the server is: what was acknowledged by then
+        is owed."""
         with self._lock:
             return self._spaces.get(key)
 
-    def note(self, key: bytes, incarnation: str, revision: int) -> None:
+    def note(self, key: bytes, incarnation: str, revision: int, id: str = "") -> None:
         with self._lock:
             known = self._spaces.pop(key, None)
             if known is not None and known[0] == incarnation:
-                revision = max(revision, known[1])
-            self._spaces[key] = incarnation, revision
+                revision, id = max((revision, id), known[1:])
+            self._spaces[key] = incarnation, revision, id
             while len(self._spaces) > self._limit:
                 self._spaces.popitem(last=False)
 

@@ -118,9 +118,21 @@ if (on == '-' and head) or (string.sub(on, 1, 1) == '=' and (not head or head[IN
 end
 if head and floor ~= '' then
   -- without an incarnation: of the one that `on` names
-  local incarnation, revision = string.match(floor, '^(.*) (%d+)$')
-  if (not incarnation or incarnation == head[INCARNATION]) and tonumber(revision or floor) > head[REVISION] then
-    return {'regressed', head[REVISION]}
+  local incarnation, number, last = string.match(floor, '^(%S+) (%d+) (%x*)$')
+  if not incarnation then number, last = string.match(floor, '^(%d+) (%x*)$') end
+  number = tonumber(number)
+  if not incarnation or incarnation == head[INCARNATION] then
+    if number > head[REVISION] then return {'regressed', head[REVISION]} end
+    if last ~= '' then
+      -- others may have made as many since: then the commit of that number is another one
+      local page, ids = math.floor((number - 1) / PAGE), got[2]
+      if page < math.floor(head[REVISION] / PAGE) then ids = redis.call('HGET', key, 'i' .. page) end
+      local from = 8 * ((number - 1) % PAGE) + 1
+      local found = ids and string.gsub(string.sub(ids, from, from + 7), '.', function(c)
+        return string.format('%02x', string.byte(c))
+      end)
+      if found and found ~= last then return {'regressed', head[REVISION]} end
+    end
   end
 end
 if not head then

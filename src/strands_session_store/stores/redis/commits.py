@@ -43,6 +43,11 @@ def expected_word(expected: Expected, on: Expected = ANY) -> bytes:
     return b"=" + spell(expected)
 
 
+def short(commit_id: str) -> bytes:
+    """What stands for the id: of two commits of a space within minutes, a chance in 10^19 to be taken for one."""
+    return hashlib.blake2b(commit_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What commit.lua did."""
@@ -101,16 +106,16 @@ class Encoded:
         summary: Summary | None,
         *,
         claimed: bool,
-        floor: tuple[str, int] | None,
+        floor: tuple[str, int, str] | None,
         firmly: bool,
     ) -> tuple[Word, ...]:
         """The script's arguments."""
-        # 64 bits stand for the id: of two commits of a space within minutes, a chance in 10^19 to be taken for one
-        id = hashlib.blake2b(commit_id.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        id = short(commit_id)
         parent = summary.parent if summary else None
         owed = b""
         if floor is not None:
-            owed = b"%d" % floor[1] if floor[0] == self._on else f"{floor[0]} {floor[1]}".encode()
+            last = f"{floor[1]} {floor[2]}"
+            owed = (last if floor[0] == self._on else f"{floor[0]} {last}").encode()
         head = (
             expected_word(self._on),
             b"" if isinstance(self._on, str) else new_incarnation().encode(),

@@ -35,7 +35,7 @@ from ..base import (
 )
 from ..paging import read_cursor, write_cursor
 from .acknowledged import Acknowledged
-from .commits import Answer, Encoded, Unclaimed, corrupt, expected_word, regressed
+from .commits import Answer, Encoded, Unclaimed, corrupt, expected_word, regressed, short
 from .connect import link_over, link_to
 from .index import Found, ask_page, found_in, groups_of
 from .links import Link
@@ -223,7 +223,7 @@ class RedisStore(Store):
         except Unclaimed:
             answer = attempt(True)
         made = answer.committed
-        self._known.note(key, made.incarnation, made.revision)
+        self._known.note(key, made.incarnation, made.revision, short(commit_id).hex())
         if answer.undeleted:
             self._sweep(key, [change.log for change in changes if isinstance(change, Trim)])
         return made
