@@ -24,3 +24,25 @@ if importlib.util.find_spec("redis"):
     def sentinel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.Servers]:
         with servers.ended(servers.sentinel(tmp_path_factory.mktemp("sentinel"))) as made:
             yield made
+
+
+if importlib.util.find_spec("boto3") and importlib.util.find_spec("moto"):
+    from tests.stores import s3_place, s3_proxy, s3_server
+
+    @pytest.fixture(scope="session")
+    def s3() -> Iterator[s3_server.S3Server]:
+        server = s3_server.S3Server()
+        yield server
+        server.stop()
+
+    @pytest.fixture
+    def aws(monkeypatch: pytest.MonkeyPatch) -> None:
+        """An environment with credentials for `s3`, and nothing of this machine's."""
+        for name, value in s3_server.ENVIRONMENT.items():
+            monkeypatch.setenv(name, value)
+
+    @pytest.fixture
+    def place(s3: s3_server.S3Server, aws: None) -> Iterator[s3_place.Place]:
+        proxy = s3_proxy.S3Proxy(s3.port)
+        yield s3_place.Place(s3.bucket(), s3, proxy)
+        proxy.close()

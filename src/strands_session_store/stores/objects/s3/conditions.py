@@ -1,0 +1,131 @@
+"""Whether an endpoint honours the conditions of a put, and what is done where it has none.
+
+Without them, one of two commits would be lost without a word. So an endpoint that is not Amazon's is asked to refuse
+what it has to refuse, once a store, before anything else is written: with an object of its own, deleted right after.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, Protocol, get_args
+
+from ....errors import InDoubt, StoreError, Unavailable
+from ..blobs import Refused, Tag
+
+Mode = Literal["required", "assume-single-writer"]
+
+_AMAZON: Final = re.compile(r"https?://([^/]+\.)?amazonaws\.com(\.cn)?(:\d+)?(/.*)?")
+
+
+class Put(Protocol):
+    """One put_object, with the headers that a condition takes."""
+
+    def __call__(self, key: str, data: bytes, until: float, **headers: str) -> Tag: ...
+
+
+class Conditions:
+    """How a conditional put is made.
+
+    "required": by If-None-Match and If-Match; an endpoint that ignores them is refused.
+
+    "assume-single-writer": by looking first, which takes one request more; threads of this store take turns. Two
+    processes that write one session at the same moment can lose a commit, and so can one whose request is held up
+    on the way and arrives after a later one.
+
+    Args:
+        mode: Which of the two.
+        endpoint: Tells its URL.
+        put: Makes the request.
+        tag: The tag an object has now, None if there is none.
+        delete: Removes the object of the test.
+    """
+
+    def __init__(
+        self,
+        mode: Mode,
+        endpoint: Callable[[], str],
+        put: Put,
+        tag: Callable[[str, float], Tag | None],
+        delete: Callable[[Sequence[str]], None],
+    ) -> None:
+        if mode not in get_args(Mode):
+            raise ValueError(f"conditional_writes must be one of {', '.join(get_args(Mode))}, got {mode!r}")
+        self._mode = mode
+        self._endpoint, self._put, self._tag, self._delete = endpoint, put, tag, delete
+        self._known = False
+        self._broken: str | None = None
+        self._bare = False
+        self._lock = threading.Lock()
+        self._turns = [threading.Lock() for _ in range(64)]
+
+    def put(self, key: str, data: bytes, until: float, *, if_absent: bool, if_match: Tag | None) -> Tag:
+        """See `Blobs.put`."""
+        if self._mode == "required":
+            if not self._known:
+                self._find_out(until)
+            if if_absent:
+                return self._put(key, data, until, IfNoneMatch="*")
+            if if_match is not None:
+                return self._put(key, data, until, IfMatch=self._spell(if_match))
+            return self._put(key, data, until)
+        if not if_absent and if_match is None:
+            return self._put(key, data, until)
+        with self._turns[hash(key) % len(self._turns)]:
+            if self._tag(key, until) != if_match:
+                raise Refused
+            return self._put(key, data, until)
+
+    def _find_out(self, until: float) -> None:
+        with self._lock:
+            if self._broken is None and not self._known and not _AMAZON.fullmatch(self._endpoint()):
+                try:
+                    self._test(until)
+                except InDoubt as error:
+                    raise Unavailable(f"{error}; nothing else was written") from error
+            if self._broken is not None:
+                raise StoreError(self._broken)
+            self._known = True
+
+    def _test(self, until: float) -> None:
+        key = f".probe-{secrets.token_hex(8)}"
+        try:
+            tag = self._put(key, b"1", until)
+            if not self._refuses(key, until, IfNoneMatch="*"):
+                self._broken = self._says("If-None-Match")
+            elif not self._refuses(key, until, IfMatch=self._spell("0" * 32)):
+                self._broken = self._says("If-Match")
+            elif self._refuses(key, until, IfMatch=self._spell(tag)):
+                self._bare = True
+                if self._refuses(key, until, IfMatch=self._spell(tag)):
+                    self._broken = self._says("If-Match")
+        except BaseException:
+            with contextlib.suppress(StoreError):
+                self._delete([key])
+            raise
+        self._delete([key])
+
+    def _refuses(self, key: str, until: float, **headers: str) -> bool:
+        try:
+            self._put(key, b"2", until, **headers)
+        except Refused:
+            return True
+        except Unavailable:
+            raise
+        except StoreError as error:  # it takes a put, but not with such a header
+            raise StoreError(f"{self._says(' and '.join(headers))}: {error}") from error
+        return False
+
+    def _spell(self, tag: Tag) -> str:
+        """As If-Match wants it: in quotes, says HTTP; some endpoints compare the bare text."""
+        return tag if self._bare else f'"{tag}"'
+
+    def _says(self, header: str) -> str:
+        return (
+            f"{self._endpoint()} does not honour {header}, so two writers could overwrite each other's commits; "
+            "nothing was stored. Use an endpoint with conditional writes or, where one process writes each session, "
+            'conditional_writes="assume-single-writer"'
+        )
