@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .errors import ConflictError, InvalidIdError, SessionNotFoundError, StoreError, Unavailable
-    from .plugin import RedisSessionManager, SQLiteSessionManager, StoreSessionManager
+    from .plugin import RedisSessionManager, S3SessionManager, SQLiteSessionManager, StoreSessionManager
     from .stores import open_store
     from .stores.base import Store
 
@@ -26,6 +26,7 @@ __all__ = [
     "ConflictError",
     "InvalidIdError",
     "RedisSessionManager",
+    "S3SessionManager",
     "SQLiteSessionManager",
     "SessionNotFoundError",
     "Store",
@@ -40,6 +41,7 @@ _HOMES: Final = {
     "ConflictError": ".errors",
     "InvalidIdError": ".errors",
     "RedisSessionManager": ".plugin",
+    "S3SessionManager": ".plugin",
     "SQLiteSessionManager": ".plugin",
     "SessionNotFoundError": ".errors",
     "Store": ".stores.base",

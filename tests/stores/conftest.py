@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -45,4 +46,17 @@ if importlib.util.find_spec("boto3") and importlib.util.find_spec("moto"):
     def place(s3: s3_server.S3Server, aws: None) -> Iterator[s3_place.Place]:
         proxy = s3_proxy.S3Proxy(s3.port)
         yield s3_place.Place(s3.bucket(), s3, proxy)
+        proxy.close()
+
+    @pytest.fixture(scope="session")
+    def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """A key, and a certificate of 127.0.0.1 signed with it."""
+        return s3_proxy.certificate(tmp_path_factory.mktemp("tls") / "both.pem")
+
+    @pytest.fixture
+    def secured(place: s3_place.Place, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[s3_place.Place]:
+        """The same bucket over TLS, with a certificate that is trusted."""
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+        proxy = s3_proxy.S3Proxy(place.server.port, certificate)
+        yield s3_place.Place(place.bucket, place.server, proxy)
         proxy.close()

@@ -56,7 +56,6 @@ def test_opening_reads_and_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("s3://bucket/prefix", r"strands-session-store\[s3\]"),
         ("mysql://h/db", r"no engine for mysql://; this version knows memory://, redis://, .*, sqlite://"),
         ("sessions.db", "memory://, .*sqlite://"),
         ("", "memory://, .*sqlite://"),
@@ -67,6 +66,13 @@ def test_opening_reads_and_writes_nothing(tmp_path: Path) -> None:
         ("sqlite:///a.db?mode=ro", "no options"),
         ("sqlite:///a.db#x", "no options"),
         ("memory://x", "nothing behind it"),
+        ("s3://", "bucket must be"),
+        ("s3://bucket?region_name=x", "there is no option 'region_name'; there are region, "),
+        ("s3://bucket?compress=no", "compress must be true or false"),
+        ("s3://bucket?Body=no", "may not hold 'Body'"),
+        ("s3://bucket?conditional_writes=no", "must be one of required, assume-single-writer"),
+        ("s3://bucket/a#b", "write # as %23"),
+        ("s3://key:secret@bucket", "credentials do not belong into the URL"),
     ],
 )
 def test_what_can_not_be_opened_is_refused_with_what_would_do(url: str, says: str) -> None:
@@ -130,6 +136,9 @@ def test_no_secret_is_ever_shown(user: str, password: str) -> None:
         "redis:s3cr3t@h",
         "memory://s3cr3t@h",
         "sqlite:///a?k=s3cr3t",
+        "s3://key:s3cr3t@bucket/prefix",
+        "s3://bucket?secret=s3cr3t",
+        "s3://bucket?endpoint_url=http://u:s3cr3t@h",
     ],
 )
 def test_errors_show_urls_redacted(url: str) -> None:

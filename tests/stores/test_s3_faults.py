@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +18,8 @@ pytest.importorskip("moto")
 
 from botocore.config import Config
 from tests.stores.s3_place import Place
-from tests.stores.s3_proxy import Answer, Exchange, lose, pass_on, refuse
+from tests.stores.s3_proxy import Answer, Exchange, S3Proxy, lose, pass_on, refuse
+from tests.stores.s3_server import S3Server
 
 from strands_session_store.errors import Corrupt, InDoubt, StoreError, Unavailable
 from strands_session_store.stores.objects.blobs import Refused
@@ -280,6 +282,15 @@ def test_without_credentials_the_error_says_so(place: Place, monkeypatch: pytest
         S3Blobs(place.bucket, endpoint_url=place.proxy.url).get(["a"])
 
 
+def test_a_certificate_that_is_not_trusted_is_said_at_once(s3: S3Server, aws: None, certificate: Path) -> None:
+    proxy = S3Proxy(s3.port, certificate)
+    began = time.monotonic()
+    with pytest.raises(StoreError, match=r"certificate of https://127.* is not trusted.*AWS_CA_BUNDLE"):
+        S3Blobs("some-bucket", endpoint_url=proxy.url).put("a", b"")
+    assert time.monotonic() - began < 5
+    proxy.close()
+
+
 def test_a_secret_in_an_endpoint_of_the_environment_is_not_shown(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     for url in (f"http://u:s3cr3t@127.0.0.1:{place.proxy.port}", "http://u:s3cr3t@h:port"):
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
@@ -312,9 +323,9 @@ def test_an_endpoint_is_asked_once_whether_it_honours_conditions(place: Place) -
     blobs.get(["a"])
     assert place.proxy.methods == ["GET"]  # who only reads, asks nothing
     blobs.put("a", b"1", if_absent=True)
-    assert place.proxy.methods == ["GET", *["PUT"] * 4, "POST", "PUT"]
+    assert place.proxy.methods == ["GET", *["PUT"] * 4, *["DELETE"] * 2, "PUT"]
     blobs.put("a", b"2")
-    assert len(place.proxy.seen) == 8
+    assert len(place.proxy.seen) == 9
     assert stored(place) == ["pre/fix/a"]
 
 
@@ -389,6 +400,28 @@ def test_an_endpoint_that_compares_tags_without_quotes_is_understood(place: Plac
     blobs.put("a", b"2", if_match=tag)
     with pytest.raises(Refused):
         blobs.put("a", b"3", if_match=tag)
+
+
+@pytest.mark.parametrize("knows", ["all", "no condition of a deletion", "rejects one", "single writer"])
+def test_an_object_is_removed_only_if_it_is_still_the_same(place: Place, knows: str) -> None:
+    def act(exchange: Exchange) -> None:
+        if knows == "rejects one" and exchange.method == "DELETE" and "if-match" in exchange.headers:
+            refuse(501, "NotImplemented")(exchange)
+        else:
+            without(*["if-match"] * (exchange.method == "DELETE" and knows != "all"))(exchange)
+
+    place.proxy.rule = act
+    blobs = place.blobs(conditional_writes="assume-single-writer" if knows == "single writer" else "required")
+    tag = blobs.put("a", b"1")
+    other = blobs.put("a", b"2")
+    assert not blobs.remove("a", tag)
+    assert blobs.get(["a"])["a"].data == b"2"
+    place.proxy.seen.clear()
+    assert blobs.remove("a", other)
+    assert ("if-match" in place.proxy.seen[-1].headers) == (knows == "all")
+    assert len(place.proxy.seen) == (1 if knows == "all" else 2)
+    assert blobs.remove("a", other) and not blobs.get(["a"])
+    assert sorted(stored(place)) == ["pre/fix/ready"]
 
 
 def test_a_failure_while_asking_is_no_verdict(place: Place) -> None:

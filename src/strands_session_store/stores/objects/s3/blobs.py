@@ -31,7 +31,7 @@ class S3Blobs(Blobs):
     ``aws s3 cp s3://bucket/key - | zcat | jq``.
 
     One client and one pool of 16 threads serve all threads; they are made with the first verb, and anew in a forked
-    process. The first put to an endpoint that is not Amazon's takes five requests more: see `conditions`.
+    process. The first put to an endpoint that is not Amazon's takes six requests more: see `conditions`.
 
     Args:
         bucket: Its name, or the ARN of an access point. Directory buckets are refused: they do not list in order.
@@ -89,7 +89,7 @@ class S3Blobs(Blobs):
         )
         self._requests = Requests(make, bucket, timeout)
         self._conditions = Conditions(
-            conditional_writes, lambda: self._requests.endpoint, self._put, self._tag, self.delete
+            conditional_writes, lambda: self._requests.endpoint, self._put, self._drop, self._tag
         )
 
     def get(self, keys: Sequence[str]) -> Mapping[str, Blob]:
@@ -115,6 +115,9 @@ class S3Blobs(Blobs):
     def delete(self, keys: Sequence[str]) -> None:
         for at in range(0, len(keys), _BATCH):
             self._delete(keys[at : at + _BATCH])
+
+    def remove(self, key: str, tag: Tag) -> bool:
+        return self._conditions.remove(key, tag, self._requests.until())
 
     def now(self) -> float:
         """This machine's clock, moved as far as the endpoint's Date headers show it to be wrong; right to about a
@@ -182,6 +185,14 @@ class S3Blobs(Blobs):
             return answer
 
         return self._tag_in(self._requests.ask("s3:PutObject", self._prefix + key, call, until, writes=True))
+
+    def _drop(self, key: str, until: float, **conditions: str) -> None:
+        def call(client: Any) -> dict[str, Any]:
+            key_and = {"Key": self._prefix + key, **conditions, **self._everywhere}
+            answer: dict[str, Any] = client.delete_object(Bucket=self._bucket, **key_and)
+            return answer
+
+        self._requests.ask("s3:DeleteObject", self._prefix + key, call, until)
 
     def _delete(self, keys: Sequence[str]) -> None:
         asked = {"Objects": [{"Key": self._prefix + key} for key in keys], "Quiet": True}

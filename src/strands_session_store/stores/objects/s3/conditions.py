@@ -10,7 +10,7 @@ import contextlib
 import re
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, Literal, Protocol, get_args
 
 from ....errors import InDoubt, StoreError, Unavailable
@@ -27,21 +27,26 @@ class Put(Protocol):
     def __call__(self, key: str, data: bytes, until: float, **headers: str) -> Tag: ...
 
 
+class Drop(Protocol):
+    """One delete_object, the same."""
+
+    def __call__(self, key: str, until: float, **headers: str) -> None: ...
+
+
 class Conditions:
-    """How a conditional put is made.
+    """How a conditional put or deletion is made.
 
     "required": by If-None-Match and If-Match; an endpoint that ignores them is refused.
 
     "assume-single-writer": by looking first, which takes one request more; threads of this store take turns. Two
     processes that write one session at the same moment can lose a commit, and so can one whose request is held up
-    on the way and arrives after a later one.
+    on the way and arrives after a later one. Deletions are made so, too, where only they have no condition.
 
     Args:
         mode: Which of the two.
         endpoint: Tells its URL.
-        put: Makes the request.
+        put, drop: Make the request.
         tag: The tag an object has now, None if there is none.
-        delete: Removes the object of the test.
     """
 
     def __init__(
@@ -49,24 +54,24 @@ class Conditions:
         mode: Mode,
         endpoint: Callable[[], str],
         put: Put,
+        drop: Drop,
         tag: Callable[[str, float], Tag | None],
-        delete: Callable[[Sequence[str]], None],
     ) -> None:
         if mode not in get_args(Mode):
             raise ValueError(f"conditional_writes must be one of {', '.join(get_args(Mode))}, got {mode!r}")
         self._mode = mode
-        self._endpoint, self._put, self._tag, self._delete = endpoint, put, tag, delete
+        self._endpoint, self._put, self._drop, self._tag = endpoint, put, drop, tag
         self._known = False
         self._broken: str | None = None
         self._bare = False
+        self._drops = mode == "required"
         self._lock = threading.Lock()
         self._turns = [threading.Lock() for _ in range(64)]
 
     def put(self, key: str, data: bytes, until: float, *, if_absent: bool, if_match: Tag | None) -> Tag:
         """See `Blobs.put`."""
         if self._mode == "required":
-            if not self._known:
-                self._find_out(until)
+            self._find_out(until)
             if if_absent:
                 return self._put(key, data, until, IfNoneMatch="*")
             if if_match is not None:
@@ -79,7 +84,24 @@ class Conditions:
                 raise Refused
             return self._put(key, data, until)
 
+    def remove(self, key: str, tag: Tag, until: float) -> bool:
+        """See `Blobs.remove`."""
+        if self._mode == "required":
+            self._find_out(until)
+        if self._drops:
+            with contextlib.suppress(Refused):
+                self._drop(key, until, IfMatch=self._spell(tag))
+                return True
+            return self._tag(key, until) is None
+        with self._turns[hash(key) % len(self._turns)]:
+            found = self._tag(key, until)
+            if found == tag:
+                self._drop(key, until)
+            return found in (tag, None)
+
     def _find_out(self, until: float) -> None:
+        if self._known:
+            return
         with self._lock:
             if self._broken is None and not self._known and not _AMAZON.fullmatch(self._endpoint()):
                 try:
@@ -102,11 +124,24 @@ class Conditions:
                 self._bare = True
                 if self._refuses(key, until, IfMatch=self._spell(tag)):
                     self._broken = self._says("If-Match")
+            self._drops = self._broken is None and self._keeps(key, until)
         except BaseException:
             with contextlib.suppress(StoreError):
-                self._delete([key])
+                self._drop(key, until)
             raise
-        self._delete([key])
+        self._drop(key, until)
+
+    def _keeps(self, key: str, until: float) -> bool:
+        """Whether it deletes nothing when the tag is another."""
+        try:
+            self._drop(key, until, IfMatch=self._spell("0" * 32))
+        except Refused:
+            return True
+        except Unavailable:
+            raise
+        except StoreError:
+            return False
+        return False
 
     def _refuses(self, key: str, until: float, **headers: str) -> bool:
         try:

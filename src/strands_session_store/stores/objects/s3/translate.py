@@ -117,7 +117,7 @@ def _told(error: Exception, asked: Asked) -> str:
         return "S3 refused the request because this machine's clock is wrong by more than 15 minutes; set it"
     if code == "InvalidObjectState":
         return f"{asked.where} was archived and can not be read; restore it, and let no lifecycle rule archive sessions"
-    if _status(error) == 403:
+    if _status(error) == 403 or code == "AccessDenied":
         made = f"access denied: {asked.action} on {asked.where} is not allowed ({code}: {message})"
         if asked.action == "s3:GetObject":
             made += "; S3 says so of an object that is not there, too, unless s3:ListBucket on the bucket is allowed"
