@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 PAGE = 50
-_buckets = itertools.count()
+_buckets, _places = itertools.count(), itertools.count()
 
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -57,6 +57,14 @@ class S3Server:
         self.client.create_bucket(Bucket=name)
         return name
 
+    def place(self) -> str:
+        """The URL of data that no other test uses."""
+        return f"s3://{self.shared}/test{next(_places)}?endpoint_url={self.url}"
+
+    @functools.cached_property
+    def shared(self) -> str:
+        return self.bucket()
+
     @functools.cached_property
     def session(self) -> Any:
         import boto3
@@ -80,10 +88,10 @@ class S3Server:
 
 
 def main() -> None:
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from moto.moto_server.werkzeug_app import create_backend_app
     from werkzeug.serving import WSGIRequestHandler, make_server
 
-    inner = DomainDispatcherApplication(create_backend_app)
+    inner = create_backend_app("s3")
     turns = threading.Lock()
 
     def one_at_a_time(environ: Any, start_response: Callable[..., Any]) -> Iterable[bytes]:
