@@ -3,6 +3,7 @@
     memory://                       this process, until the store is closed
     sqlite:///data/sessions.db      a file, relative to the working directory
     sqlite:////srv/sessions.db      a file, absolute
+    file:///srv/sessions            a directory, absolute; a file a session, and one for some dozen of its messages
     redis://localhost:6379/0        a server of Redis or Valkey; rediss:// with TLS, unix:///run/redis.sock
     redis+cluster://h1,h2/          a Cluster, redis+sentinel://h1,h2/service/0 what Sentinels watch (see redis.connect)
 
@@ -97,6 +98,19 @@ def _sqlite(url: str, rest: str, timeout: float | None) -> Store:
     return SQLiteStore(path) if timeout is None else SQLiteStore(path, timeout=timeout)
 
 
+def _file(url: str, rest: str, timeout: float | None) -> Store:
+    path = unquote(rest)
+    if not rest.startswith("/") or not path.strip("/"):
+        raise InvalidUrlError(f"{redact(url)!r}: write file:///absolute/directory")
+    if "?" in rest or "#" in rest:
+        raise InvalidUrlError(f"{redact(url)!r}: file takes no options; write ? as %3F and # as %23 in a path")
+    from .objects import ObjectStore
+    from .objects.directory import DirectoryBlobs
+
+    blobs = DirectoryBlobs(path)
+    return ObjectStore(blobs) if timeout is None else ObjectStore(blobs, timeout=timeout)
+
+
 def _redis(url: str, rest: str, timeout: float | None) -> Store:
     return redis_store(url, **{} if timeout is None else {"timeout": timeout})
 
@@ -135,6 +149,7 @@ _REDIS: Final = ("redis", "rediss", "redis+cluster", "rediss+cluster", "redis+se
 _ENGINES: Final[dict[str, Callable[[str, str, float | None], Store]]] = {
     "memory": _memory,
     "sqlite": _sqlite,
+    "file": _file,
     **dict.fromkeys(_REDIS, _redis),
 }
 
