@@ -3,6 +3,7 @@
     memory://                       this process, until the store is closed
     sqlite:///data/sessions.db      a file, relative to the working directory
     sqlite:////srv/sessions.db      a file, absolute
+    file:///srv/sessions            a directory, absolute; a file a session, and one for some dozen of its messages
     redis://localhost:6379/0        a server of Redis or Valkey; rediss:// with TLS, unix:///run/redis.sock
     redis+cluster://h1,h2/          a Cluster, redis+sentinel://h1,h2/service/0 what Sentinels watch (see redis.connect)
     s3://bucket/prefix?region=...   a bucket of S3, or of what speaks like it (see objects.s3.address)
@@ -91,6 +92,19 @@ def _sqlite(url: str, rest: str, timeout: float | None) -> Store:
     return SQLiteStore(path) if timeout is None else SQLiteStore(path, timeout=timeout)
 
 
+def _file(url: str, rest: str, timeout: float | None) -> Store:
+    path = unquote(rest)
+    if not rest.startswith("/") or not path.strip("/"):
+        raise InvalidUrlError(f"{redact(url)!r}: write file:///absolute/directory")
+    if "?" in rest or "#" in rest:
+        raise InvalidUrlError(f"{redact(url)!r}: file takes no options; write ? as %3F and # as %23 in a path")
+    from .objects import ObjectStore
+    from .objects.directory import DirectoryBlobs
+
+    blobs = DirectoryBlobs(path)
+    return ObjectStore(blobs) if timeout is None else ObjectStore(blobs, timeout=timeout)
+
+
 def _redis(url: str, rest: str, timeout: float | None) -> Store:
     return redis_store(url, **{} if timeout is None else {"timeout": timeout})
 
@@ -131,14 +145,15 @@ def _s3(url: str, rest: str, timeout: float | None) -> Store:
         raise InvalidUrlError(f"{redact(url)!r}: {error}") from error
 
 
-def s3_store(bucket: str, prefix: str = "", **options: Any) -> Store:
+def s3_store(bucket: str, prefix: str = "", *, timeout: float = 30.0, **options: Any) -> Store:
     """A store in a bucket of S3, or of a service that speaks like it.
 
     Args:
         bucket: Its name.
         prefix: Of all keys; "" for none.
+        timeout: Seconds that a verb may take.
         **options: Of `S3Blobs`: region_name, endpoint_url, boto_session, boto_client_config, profile_name, put_options,
-            compress, conditional_writes, timeout.
+            compress, conditional_writes.
 
     Raises:
         InvalidUrlError: boto3 is not installed.
@@ -146,9 +161,9 @@ def s3_store(bucket: str, prefix: str = "", **options: Any) -> Store:
     """
     with _needs("boto3", "s3", f"a store in the bucket {bucket!r}"):
         from .objects.s3 import S3Blobs
-    from .objects.store import ObjectStore
+    from .objects import ObjectStore
 
-    return ObjectStore(S3Blobs(bucket, prefix, **options))
+    return ObjectStore(S3Blobs(bucket, prefix, timeout=timeout, **options), timeout=timeout)
 
 
 @contextlib.contextmanager
@@ -167,6 +182,7 @@ _REDIS: Final = ("redis", "rediss", "redis+cluster", "rediss+cluster", "redis+se
 _ENGINES: Final[dict[str, Callable[[str, str, float | None], Store]]] = {
     "memory": _memory,
     "sqlite": _sqlite,
+    "file": _file,
     "s3": _s3,
     **dict.fromkeys(_REDIS, _redis),
 }

@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 Tag = str
 """Of one state of an object (an ETag); compared, never read."""
@@ -38,9 +39,28 @@ class Listed:
     """Unix time in seconds of the last put, by the clock of the place; S3 knows whole seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """What is too much for a head, at a place. Every commit writes the whole head, so a larger one costs bytes; what
+    leaves it costs another put. The defaults are for a place that compresses and bills puts; see ARCHITECTURE.md."""
+
+    tail: int = 56 * 1024
+    """Bytes of entries in the head, above which they become pages."""
+    merge: tuple[int, ...] = (5, 16)
+    """How many pages of a level make one of the next."""
+    page: int = 8 * 2**20
+    """Bytes that pages are merged up to."""
+    document: int = 8 * 1024
+    """Bytes of a document, above which it is an object of its own."""
+    documents: int = 16 * 1024
+    """The same, of all documents in the head together; those that were put longest ago leave it first."""
+
+
 class Blobs(ABC):
-    """Objects by key. Keys are `/`-separated, relative to the prefix this was made with, at most 900 bytes, each part at most
-    200, of characters that are safe on case-insensitive file systems. Safe for use by many threads."""
+    """Objects by key. Keys are `/`-separated, relative to the prefix this was made with, at most 900 bytes, each part
+    at most 200, of characters that are safe on case-insensitive file systems. Safe for use by many threads."""
+
+    sealing: ClassVar[Sealing] = Sealing()
 
     @abstractmethod
     def get(self, keys: Sequence[str]) -> Mapping[str, Blob]:
@@ -63,8 +83,8 @@ class Blobs(ABC):
 
     @abstractmethod
     def list(self, prefix: str, *, after: str = "", below: bool = False) -> Iterator[Listed]:
-        """Objects whose key begins with ``prefix``, ascending by key (bytes), from behind ``after`` on; asked for page by
-        page, as the iterator is read.
+        """Objects whose key begins with ``prefix``, ascending by key (bytes), from behind ``after`` on; asked for page
+        by page, as the iterator is read.
 
         Args:
             prefix: Ends with ``/``.
@@ -79,6 +99,17 @@ class Blobs(ABC):
     @abstractmethod
     def delete(self, keys: Sequence[str]) -> None:
         """Remove objects, in batches; those that are not there are no error."""
+
+    def remove(self, key: str, tag: Tag) -> bool:
+        """Delete one object if it still has this tag; whether it is gone now.
+
+        Here, with a gap between look and deed: for a place that knows no conditional delete.
+        """
+        found = self.get([key]).get(key)
+        if found is not None and found.tag != tag:
+            return False
+        self.delete([key])
+        return True
 
     @abstractmethod
     def now(self) -> float:
