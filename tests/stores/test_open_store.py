@@ -56,7 +56,7 @@ def test_opening_reads_and_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("mysql://h/db", r"no engine for mysql://; this version knows memory://, redis://, .*, sqlite://"),
+        ("mysql://h/db", r"no engine for mysql://; this version knows file://, memory://, .*, s3://, sqlite://"),
         ("sessions.db", "memory://, .*sqlite://"),
         ("", "memory://, .*sqlite://"),
         ("sqlite:sessions.db", "memory://, .*sqlite://"),

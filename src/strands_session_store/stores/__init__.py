@@ -138,7 +138,8 @@ def _s3(url: str, rest: str, timeout: float | None) -> Store:
     try:
         with _needs("boto3", "s3", repr(redact(url))):
             from .objects.s3 import read_url
-        return s3_store(**read_url(rest), **{} if timeout is None else {"timeout": timeout})
+        options = read_url(rest)
+        return s3_store(**options) if timeout is None else s3_store(**options, timeout=timeout)
     except InvalidUrlError:
         raise
     except ValueError as error:

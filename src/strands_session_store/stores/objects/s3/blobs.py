@@ -92,6 +92,9 @@ class S3Blobs(Blobs):
             conditional_writes, lambda: self._requests.endpoint, self._put, self._drop, self._tag
         )
 
+    def __repr__(self) -> str:
+        return f"S3Blobs({self._bucket!r}, {self._prefix!r})"
+
     def get(self, keys: Sequence[str]) -> Mapping[str, Blob]:
         until = self._requests.until()
         found = self._requests.at_once(lambda key: self._get(key, until), keys)

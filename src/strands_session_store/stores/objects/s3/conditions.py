@@ -61,8 +61,8 @@ class Conditions:
             raise ValueError(f"conditional_writes must be one of {', '.join(get_args(Mode))}, got {mode!r}")
         self._mode = mode
         self._endpoint, self._put, self._drop, self._tag = endpoint, put, drop, tag
-        self._known = False
-        self._broken: str | None = None
+        self._known = threading.Event()
+        self._ignored = ""
         self._bare = False
         self._drops = mode == "required"
         self._lock = threading.Lock()
@@ -100,36 +100,42 @@ class Conditions:
             return found in (tag, None)
 
     def _find_out(self, until: float) -> None:
-        if self._known:
+        if self._known.is_set():
             return
         with self._lock:
-            if self._broken is None and not self._known and not _AMAZON.fullmatch(self._endpoint()):
+            if not self._known.is_set() and not self._ignored and not _AMAZON.fullmatch(self._endpoint()):
                 try:
-                    self._test(until)
+                    self._ignored = self._test(until)
                 except InDoubt as error:
                     raise Unavailable(f"{error}; nothing else was written") from error
-            if self._broken is not None:
-                raise StoreError(self._broken)
-            self._known = True
+            if self._ignored:
+                raise StoreError(self._says(self._ignored))
+            self._known.set()
 
-    def _test(self, until: float) -> None:
+    def _test(self, until: float) -> str:
+        """The condition that the endpoint ignores; "" for none."""
         key = f".probe-{secrets.token_hex(8)}"
         try:
-            tag = self._put(key, b"1", until)
-            if not self._refuses(key, until, IfNoneMatch="*"):
-                self._broken = self._says("If-None-Match")
-            elif not self._refuses(key, until, IfMatch=self._spell("0" * 32)):
-                self._broken = self._says("If-Match")
-            elif self._refuses(key, until, IfMatch=self._spell(tag)):
-                self._bare = True
-                if self._refuses(key, until, IfMatch=self._spell(tag)):
-                    self._broken = self._says("If-Match")
-            self._drops = self._broken is None and self._keeps(key, until)
+            ignored = self._ignores(key, until)
+            self._drops = not ignored and self._keeps(key, until)
         except BaseException:
             with contextlib.suppress(StoreError):
                 self._drop(key, until)
             raise
         self._drop(key, until)
+        return ignored
+
+    def _ignores(self, key: str, until: float) -> str:
+        tag = self._put(key, b"1", until)
+        if not self._refuses(key, until, IfNoneMatch="*"):
+            return "If-None-Match"
+        if self._refuses(key, until, IfMatch=self._spell("0" * 32)):
+            if not self._refuses(key, until, IfMatch=self._spell(tag)):
+                return ""
+            self._bare = True
+            if not self._refuses(key, until, IfMatch=self._spell(tag)):
+                return ""
+        return "If-Match"
 
     def _keeps(self, key: str, until: float) -> bool:
         """Whether it deletes nothing when the tag is another."""
