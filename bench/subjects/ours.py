@@ -65,3 +65,20 @@ class OursRedisTurn(OursRedis):
     name = "ours-redis-turn"
     notes = 'Redis, durability="turn": one commit an invocation'
     durability = "turn"
+
+
+@register
+class OursS3(Ours):
+    name = "ours-s3"
+    backend = "s3"
+    notes = 'S3, durability="message"; for a harness that runs a server'
+
+    def url(self, env):
+        return f"s3://{env.bucket}/sessions"
+
+
+@register
+class OursS3Turn(OursS3):
+    name = "ours-s3-turn"
+    notes = 'S3, durability="turn": one commit an invocation'
+    durability = "turn"
