@@ -185,4 +185,4 @@ def test_of_two_instances_that_answer_one_session_at_once_one_says_so_and_stores
     assert (late["statusCode"], quick["statusCode"], quick["messages"]) == (409, 200, 4)
     with S3SessionManager("s", place.bucket, "sessions", endpoint_url=place.proxy.url) as manager:
         told = str(agent_of(manager).messages)
-    assert "I was quick." in told and "late" not in told
+    assert "I was quick." in told and "I was late." not in told
