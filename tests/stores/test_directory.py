@@ -6,16 +6,18 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
+from tests.stores.places import TINY
 
 from strands_session_store.stores.base import Store
 from strands_session_store.stores.objects import ObjectStore
 from strands_session_store.stores.objects.blobs import Sealing
 from strands_session_store.stores.objects.directory import DirectoryBlobs
 from strands_session_store.testing import StoreContract, StoreMachine
+from strands_session_store.testing.promises.commits import Commits
+from strands_session_store.testing.promises.logs import Logs
 from strands_session_store.testing.promises.processes import Processes
-
-TINY = Sealing(tail=40, merge=(2, 3), page=400, document=4, documents=12)
-"""So little that the few bytes of a test are sealed, merged and written anew all the time."""
+from strands_session_store.testing.promises.reads import Reads
+from strands_session_store.testing.promises.spaces import Spaces
 
 
 class TestDirectory(StoreContract):
@@ -27,9 +29,16 @@ class TestDirectory(StoreContract):
         return ObjectStore(DirectoryBlobs(url.removeprefix("file://"), clock=clock))
 
 
-class TestDirectoryOfSmallPages(TestDirectory):
+class TestSmallPages(Commits, Logs, Reads, Spaces):
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        return f"file://{tmp_path}/sessions"
+
     def open(self, url: str) -> Store:
         return ObjectStore(DirectoryBlobs(url.removeprefix("file://")), sealing=TINY)
+
+    def open_at(self, url: str, clock: Callable[[], float]) -> Store:
+        return ObjectStore(DirectoryBlobs(url.removeprefix("file://"), clock=clock), sealing=TINY)
 
 
 class DirectoryMachine(StoreMachine):

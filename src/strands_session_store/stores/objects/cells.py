@@ -19,14 +19,20 @@ def encode(data: bytes) -> bytes:
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        return _BASE64 + base64.b64encode(data) + b'"}'
+        return _base64(data)
     try:
         # a value that would be written in any other way, or be taken for a mark, does not stand for itself
         if dump(json.loads(text)) == data and not data.startswith((_TEXT, _BASE64)):
             return data
     except (ValueError, RecursionError):
         pass
-    return dump({"$text": text})
+    cell = dump({"$text": text})
+    # a control character takes six bytes
+    return cell if len(cell) < 2 * len(data) + 64 else _base64(data)
+
+
+def _base64(data: bytes) -> bytes:
+    return _BASE64 + base64.b64encode(data) + b'"}'
 
 
 def decode(cell: bytes) -> bytes:

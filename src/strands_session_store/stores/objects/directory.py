@@ -48,7 +48,7 @@ class DirectoryBlobs(Blobs):
     """
 
     # nothing is compressed here, and a put costs no money
-    sealing: ClassVar[Sealing] = Sealing(tail=26 * 1024)
+    sealing: ClassVar[Sealing] = Sealing(tail=24 * 1024)
 
     def __init__(self, path: str | os.PathLike[str], *, clock: Callable[[], float] = time.time) -> None:
         # absolute, so that a change of directory later is no change of store

@@ -18,7 +18,7 @@ from ..base import REPEAT_COMMITS, REPEAT_SECONDS
 
 BLOCK: Final = 24
 """Commits in a block."""
-INLINE: Final = 10
+INLINE: Final = 4
 """Blocks in the head; beyond, all of them are sealed as one."""
 
 
@@ -64,26 +64,43 @@ class Block:
 
 
 def pack(done: Sequence[Done]) -> dict[str, Any]:
-    """Commits in the form that is stored: each name once, no revisions (they have no gaps), times in milliseconds."""
+    """Commits in the form that is stored: each name once, no revisions (they have no gaps), times in milliseconds; and
+    every number as its difference from the one before, as these are small and alike."""
     names: dict[str, int] = {}
+    sums: dict[tuple[str, str], int] = {}
 
-    def short(values: Mapping[str, int]) -> list[int]:
-        return [number for name, value in values.items() for number in (names.setdefault(name, len(names)), value)]
+    def less(kind: str, name: str, value: int) -> int:
+        before = sums.get((kind, name), 0)
+        sums[kind, name] = value
+        return value - before
 
-    rows = [[one.id, int(one.time * 1000), short(one.indices), short(one.counters)] for one in done]
+    def short(kind: str, values: Mapping[str, int]) -> list[int]:
+        pairs = ((names.setdefault(name, len(names)), less(kind, name, value)) for name, value in values.items())
+        return [number for pair in pairs for number in pair]
+
+    rows = [
+        [one.id, less("time", "", int(one.time * 1000)), short("index", one.indices), short("counter", one.counters)]
+        for one in done
+    ]
     return {"names": list(names), "done": rows}
 
 
 def unpack(packed: Mapping[str, Any], first: int) -> list[Done]:
+    """The commits again; ``first`` is the revision of the first of them."""
     names = packed["names"]
+    sums: dict[tuple[str, str], int] = {}
 
-    def long(values: Sequence[int]) -> dict[str, int]:
-        return {names[name]: value for name, value in zip(values[::2], values[1::2])}
+    def more(kind: str, name: str, less: int) -> int:
+        sums[kind, name] = value = sums.get((kind, name), 0) + less
+        return value
 
-    rows = packed["done"]
+    def long(kind: str, numbers: Sequence[int]) -> dict[str, int]:
+        pairs = zip(numbers[::2], numbers[1::2])
+        return {names[at]: more(kind, names[at], less) for at, less in pairs}
+
     return [
-        Done(id, time / 1000, revision, long(indices), long(counters))
-        for revision, (id, time, indices, counters) in enumerate(rows, first)
+        Done(id, more("time", "", time) / 1000, revision, long("index", indices), long("counter", counters))
+        for revision, (id, time, indices, counters) in enumerate(packed["done"], first)
     ]
 
 
