@@ -138,9 +138,9 @@ class S3Blobs(Blobs):
             with contextlib.closing(answer["Body"]) as body:
                 chunks = []
                 for chunk in body.iter_chunks(_CHUNK):
-                    chunks.append(chunk)
-                    if time.monotonic() > until:
+                    if chunks and time.monotonic() > until:
                         raise Unavailable(f"s3://{self._bucket}/{self._prefix}{key} came too slowly")
+                    chunks.append(chunk)
             answer["Body"] = b"".join(chunks)
             return answer
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ PARALLEL: Final = 16
 AT_ONCE: Final = 2**20
 """Bytes; for a larger body it pays to ask first whether the endpoint will take it."""
 
+_one_at_a_time: Final = threading.Lock()
+"""Stores may share a boto3.Session, which is not made for threads."""
 _OURS: Final = {
     "Bucket", "Key", "Body", "IfMatch", "IfNoneMatch", "ContentEncoding", "ContentLength", "ContentMD5", "ContentType",
     "WriteOffsetBytes",
@@ -71,9 +74,10 @@ def client_maker(
 
     def make() -> Any:
         made = session or boto3.Session(profile_name=profile_name)
-        client = made.client(
-            "s3", region_name=region_name, endpoint_url=endpoint_url, config=_config(timeout).merge(_theirs(config))
-        )
+        with _one_at_a_time:
+            client = made.client(
+                "s3", region_name=region_name, endpoint_url=endpoint_url, config=_config(timeout).merge(_theirs(config))
+            )
         client.meta.events.register_last("before-call.s3", _before_call)
         return client
 

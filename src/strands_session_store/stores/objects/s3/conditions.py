@@ -10,6 +10,7 @@ import contextlib
 import re
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from typing import Final, Literal, Protocol, get_args
 
@@ -104,26 +105,29 @@ class Conditions:
             return
         with self._lock:
             if not self._known.is_set() and not self._ignored and not _AMAZON.fullmatch(self._endpoint()):
-                try:
-                    self._ignored = self._test(until)
-                except InDoubt as error:
-                    raise Unavailable(f"{error}; nothing else was written") from error
+                self._ignored = self._test(until)
             if self._ignored:
                 raise StoreError(self._says(self._ignored))
             self._known.set()
 
     def _test(self, until: float) -> str:
         """The condition that the endpoint ignores; "" for none."""
-        key = f".probe-{secrets.token_hex(8)}"
-        try:
-            ignored = self._ignores(key, until)
-            self._drops = not ignored and self._keeps(key, until)
-        except BaseException:
-            with contextlib.suppress(StoreError):
+        while True:
+            key = f".probe-{secrets.token_hex(8)}"
+            try:
+                ignored = self._ignores(key, until)
+                self._drops = not ignored and self._keeps(key, until)
+            except BaseException as error:
+                with contextlib.suppress(StoreError):
+                    self._drop(key, until)
+                # an answer was lost: what came after it says nothing of conditions
+                if not isinstance(error, InDoubt):
+                    raise
+                if time.monotonic() >= until:
+                    raise Unavailable(f"{error}; nothing else was written") from error
+            else:
                 self._drop(key, until)
-            raise
-        self._drop(key, until)
-        return ignored
+                return ignored
 
     def _ignores(self, key: str, until: float) -> str:
         tag = self._put(key, b"1", until)
