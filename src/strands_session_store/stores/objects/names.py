@@ -90,7 +90,7 @@ class Row(NamedTuple):
 
 def read_row(key: str) -> Row | None:
     """None if the key is no row's."""
-    found = re.fullmatch(r"(?:.*/)?([0-9.]+)~([^~/]+)~([^~/]+)", key)
+    found = re.fullmatch(r"(?:.*/)?([0-9]+\.[0-9]+)~([^~/]+)~([^~/]+)", key)
     return Row(float(found[1]), found[2], found[3]) if found else None
 
 
