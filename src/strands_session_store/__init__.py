@@ -18,12 +18,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .errors import ConflictError, InvalidIdError, SessionNotFoundError, StoreError, Unavailable
-    from .plugin import RedisSessionManager, SQLiteSessionManager, StoreSessionManager
+    from .plugin import DirectorySessionManager, RedisSessionManager, SQLiteSessionManager, StoreSessionManager
     from .stores import open_store
     from .stores.base import Store
 
 __all__ = [
     "ConflictError",
+    "DirectorySessionManager",
     "InvalidIdError",
     "RedisSessionManager",
     "SQLiteSessionManager",
@@ -38,6 +39,7 @@ __all__ = [
 
 _HOMES: Final = {
     "ConflictError": ".errors",
+    "DirectorySessionManager": ".plugin",
     "InvalidIdError": ".errors",
     "RedisSessionManager": ".plugin",
     "SQLiteSessionManager": ".plugin",

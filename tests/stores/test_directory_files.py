@@ -56,6 +56,11 @@ def put(store: Store, text: bytes = b"x" * 100) -> int:
     return made.counters["n"]
 
 
+def put_often(store: Store, acknowledged: list[int]) -> None:
+    for _ in range(1000):
+        acknowledged.append(put(store, b"x" * 5000))
+
+
 def count(store: Store) -> int:
     look = store.read(SPACE, Counters(["n"]), Log("a/messages", [(0, None)]))
     if look.incarnation is None:

@@ -50,6 +50,7 @@ def test_a_sqlite_path_is_absolute_or_relative_and_percent_decoded(
 def test_opening_reads_and_writes_nothing(tmp_path: Path) -> None:
     open_store(f"sqlite:///{tmp_path}/a.db").close()
     open_store(f"sqlite:///{tmp_path}/none/a.db").close()
+    open_store(f"file://{tmp_path}/none").close()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -67,6 +68,11 @@ def test_opening_reads_and_writes_nothing(tmp_path: Path) -> None:
         ("sqlite:///a.db?mode=ro", "no options"),
         ("sqlite:///a.db#x", "no options"),
         ("memory://x", "nothing behind it"),
+        ("file://", "file:///absolute/directory"),
+        ("file:///", "file:///absolute/directory"),
+        ("file://relative", "file:///absolute/directory"),
+        ("file:///a?mode=ro", "no options"),
+        ("file:///a#x", "no options"),
     ],
 )
 def test_what_can_not_be_opened_is_refused_with_what_would_do(url: str, says: str) -> None:
@@ -130,6 +136,8 @@ def test_no_secret_is_ever_shown(user: str, password: str) -> None:
         "redis:s3cr3t@h",
         "memory://s3cr3t@h",
         "sqlite:///a?k=s3cr3t",
+        "file:///a?k=s3cr3t",
+        "file://u:s3cr3t@h/a",
     ],
 )
 def test_errors_show_urls_redacted(url: str) -> None:

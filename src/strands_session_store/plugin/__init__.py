@@ -1,7 +1,13 @@
 """The face towards Strands."""
 
-from .convenience import RedisSessionManager, SQLiteSessionManager
+from .convenience import DirectorySessionManager, RedisSessionManager, SQLiteSessionManager
 from .manager import StoreSessionManager
 from .session import Durability
 
-__all__ = ["Durability", "RedisSessionManager", "SQLiteSessionManager", "StoreSessionManager"]
+__all__ = [
+    "DirectorySessionManager",
+    "Durability",
+    "RedisSessionManager",
+    "SQLiteSessionManager",
+    "StoreSessionManager",
+]
