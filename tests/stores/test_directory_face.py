@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,12 @@ def test_the_directory_is_named_when_the_manager_is_made(tmp_path: Path, monkeyp
 
 
 def test_a_directory_needs_no_package_of_another_engine(tmp_path: Path) -> None:
-    script = (
-        "import sys; sys.modules.update(dict.fromkeys(('boto3', 'botocore', 'redis')))\n"
-        "from strands_session_store import open_store\n"
-        f"with open_store('file://{tmp_path}/s') as store: store.list(__import__('strands_session_store.stores.base')"
-        ".stores.base.Query('session'))\n"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True)
+    script = """
+        import sys
+        sys.modules.update(dict.fromkeys(("boto3", "botocore", "redis")))
+        from strands_session_store import open_store
+        from strands_session_store.stores.base import Query
+        with open_store("file://" + sys.argv[1]) as store:
+            assert not store.list(Query("session")).rows
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script), str(tmp_path)], check=True)

@@ -58,7 +58,7 @@ def test_opening_reads_and_writes_nothing(tmp_path: Path) -> None:
     ("url", "says"),
     [
         ("s3://bucket/prefix", r"strands-session-store\[s3\]"),
-        ("mysql://h/db", r"no engine for mysql://; this version knows memory://, redis://, .*, sqlite://"),
+        ("mysql://h/db", r"no engine for mysql://; this version knows file://, memory://, redis://, .*, sqlite://"),
         ("sessions.db", "memory://, .*sqlite://"),
         ("", "memory://, .*sqlite://"),
         ("sqlite:sessions.db", "memory://, .*sqlite://"),
