@@ -51,6 +51,24 @@ class OursSQLiteTurn(OursSQLite):
 
 
 @register
+class OursFile(Ours):
+    name = "ours-file"
+    backend = "dir"
+    notes = 'a directory, durability="turn": one file written an invocation'
+    durability = "turn"
+
+    def url(self, env):
+        return f"file://{env.dir}/sessions"
+
+
+@register
+class OursFileMessage(OursFile):
+    name = "ours-file-message"
+    notes = 'a directory, durability="message": every message acknowledged on disk'
+    durability = "message"
+
+
+@register
 class OursRedis(Ours):
     name = "ours-redis"
     backend = "redis"

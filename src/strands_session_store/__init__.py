@@ -18,12 +18,19 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .errors import ConflictError, InvalidIdError, SessionNotFoundError, StoreError, Unavailable
-    from .plugin import RedisSessionManager, S3SessionManager, SQLiteSessionManager, StoreSessionManager
+    from .plugin import (
+        DirectorySessionManager,
+        RedisSessionManager,
+        S3SessionManager,
+        SQLiteSessionManager,
+        StoreSessionManager,
+    )
     from .stores import open_store
     from .stores.base import Store
 
 __all__ = [
     "ConflictError",
+    "DirectorySessionManager",
     "InvalidIdError",
     "RedisSessionManager",
     "S3SessionManager",
@@ -39,6 +46,7 @@ __all__ = [
 
 _HOMES: Final = {
     "ConflictError": ".errors",
+    "DirectorySessionManager": ".plugin",
     "InvalidIdError": ".errors",
     "RedisSessionManager": ".plugin",
     "S3SessionManager": ".plugin",

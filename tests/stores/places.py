@@ -14,12 +14,25 @@ from dataclasses import dataclass, field
 from strands_session_store.errors import InDoubt
 from strands_session_store.stores.base import Space
 from strands_session_store.stores.objects.blobs import Blob, Blobs, Listed, Refused, Sealing, Tag
+from strands_session_store.stores.objects.head import Head, parse
 
 SPACE = Space("session", "ann", "one")
 HEAD = "sessions/ann/one.json"
 TINY = Sealing(tail=40, merge=(2, 3), page=400, document=4, documents=12)
 """So little that the few bytes of a test are sealed, merged and written anew all the time."""
 PATIENCE = 20.0
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+
+class Clock:
+    """Seconds of Unix time that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 class Stopped(BaseException):
@@ -67,7 +80,7 @@ class Place(Blobs):
         return found
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False, if_match: Tag | None = None) -> Tag:
-        assert len(key.encode()) <= 900 and all(0 < len(part) <= 200 for part in key.split("/"))
+        assert len(key.encode()) <= 900 and all(0 < len(part) <= 220 for part in key.split("/"))
         self._count("put")
         self.before("put", key)
         with self._lock:
@@ -103,8 +116,13 @@ class Place(Blobs):
             self.after("delete", key)
 
     def remove(self, key: str, tag: Tag) -> bool:
+        self.before("remove", key)
         with self._lock:
-            return super().remove(key, tag)
+            gone = key not in self.objects or _tag(self.objects[key][0]) == tag
+            if gone:
+                self.objects.pop(key, None)
+        self.after("remove", key)
+        return gone
 
     def now(self) -> float:
         return self.clock()
@@ -119,7 +137,7 @@ class Place(Blobs):
     # ------------------------------------------------------------------------------------------------- what goes wrong
 
     def stop_at(self, number: int, when: str) -> None:
-        """Stop before or after the call of that number, counted from 0 and now; each object of a get or delete is one."""
+        """Stop before or after the call of that number, counted from 0; each object of a get or delete is one."""
         left = [number]
 
         def count(verb: str, key: str) -> None:
@@ -130,11 +148,11 @@ class Place(Blobs):
         setattr(self, when, count)
 
     def lose(self, share: float, seed: int) -> None:
-        """Puts are not answered, of which half are done."""
+        """Puts of heads are not answered; half of these are done."""
         chance = random.Random(seed)
 
         def lost(verb: str, key: str) -> None:
-            if verb == "put" and chance.random() < share / 2:
+            if verb == "put" and is_head(key) and chance.random() < share / 2:
                 raise InDoubt(f"no answer to a put of {key}")
 
         self.before = self.after = lost
@@ -150,12 +168,13 @@ class Place(Blobs):
 
         setattr(self, when, failing)
 
-    def hold(self, verb: str, key: str) -> Hold:
-        """The next call of ``verb`` on ``key`` waits before it is made."""
-        hold = Hold()
+    def hold_at(self, number: int) -> Hold:
+        """The call of that number waits before it is made; counted as in `stop_at`."""
+        hold, left = Hold(), [number]
 
-        def wait(called: str, at: str) -> None:
-            if called == verb and at == key and not hold.reached.is_set():
+        def wait(verb: str, key: str) -> None:
+            left[0] -= 1
+            if left[0] == -1:
                 hold.reached.set()
                 assert hold.go.wait(PATIENCE)
 
@@ -165,8 +184,14 @@ class Place(Blobs):
     def heal(self) -> None:
         self.before = self.after = lambda verb, key: None
 
+    def again(self) -> Place:
+        """The same objects and clock for another process, for which nothing goes wrong."""
+        place = Place(self.clock)
+        place.objects, place._lock = self.objects, self._lock
+        return place
+
     def copy(self) -> Place:
-        """Another place with the same objects and clock, where nothing goes wrong."""
+        """Other objects, as these are now."""
         place = Place(self.clock)
         place.objects = dict(self.objects)
         return place
@@ -174,6 +199,20 @@ class Place(Blobs):
     def sealed(self) -> set[str]:
         """Keys of sealed objects."""
         return {key for key in self.objects if ".d/" in key}
+
+
+def is_head(key: str) -> bool:
+    return key.endswith(".json") and ".d/" not in key
+
+
+def named(place: Place) -> set[str]:
+    """Keys of all that the heads name."""
+    found = set()
+    for key, (data, _) in place.objects.items():
+        if is_head(key) and isinstance(head := parse(key, data), Head):
+            folder = f"{key.removesuffix('.json')}.d/{head.incarnation}/"
+            found |= {folder + name for name in head.objects()}
+    return found
 
 
 def _tag(data: bytes) -> Tag:

@@ -50,6 +50,7 @@ def test_a_sqlite_path_is_absolute_or_relative_and_percent_decoded(
 def test_opening_reads_and_writes_nothing(tmp_path: Path) -> None:
     open_store(f"sqlite:///{tmp_path}/a.db").close()
     open_store(f"sqlite:///{tmp_path}/none/a.db").close()
+    open_store(f"file://{tmp_path}/none").close()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -73,6 +74,11 @@ def test_opening_reads_and_writes_nothing(tmp_path: Path) -> None:
         ("s3://bucket?conditional_writes=no", "must be one of required, assume-single-writer"),
         ("s3://bucket/a#b", "write # as %23"),
         ("s3://key:secret@bucket", "credentials do not belong into the URL"),
+        ("file://", "file:///absolute/directory"),
+        ("file:///", "file:///absolute/directory"),
+        ("file://relative", "file:///absolute/directory"),
+        ("file:///a?mode=ro", "no options"),
+        ("file:///a#x", "no options"),
     ],
 )
 def test_what_can_not_be_opened_is_refused_with_what_would_do(url: str, says: str) -> None:
@@ -139,6 +145,8 @@ def test_no_secret_is_ever_shown(user: str, password: str) -> None:
         "s3://key:s3cr3t@bucket/prefix",
         "s3://bucket?secret=s3cr3t",
         "s3://bucket?endpoint_url=http://u:s3cr3t@h",
+        "file:///a?k=s3cr3t",
+        "file://u:s3cr3t@h/a",
     ],
 )
 def test_errors_show_urls_redacted(url: str) -> None:

@@ -20,6 +20,14 @@ class SQLiteSessionManager(StoreSessionManager):
         super().__init__(session_id, f"sqlite:///{quote(os.fspath(path))}", **options)
 
 
+class DirectorySessionManager(StoreSessionManager):
+    """A session in files of a local directory, which processes on one machine may share; readable with cat and jq."""
+
+    def __init__(self, session_id: str, directory: str | os.PathLike[str] = "./sessions", **options: Any) -> None:
+        """As `StoreSessionManager`, with a directory in the place of a store. It is created when missing."""
+        super().__init__(session_id, f"file://{quote(os.path.abspath(directory))}", **options)
+
+
 class RedisSessionManager(StoreSessionManager):
     """A session in Redis or Valkey: a server, a Cluster, or what Sentinels watch; no modules."""
 

@@ -58,7 +58,7 @@ class Sealing:
 
 class Blobs(ABC):
     """Objects by key. Keys are `/`-separated, relative to the prefix this was made with, at most 900 bytes, each part
-    at most 200, of characters that are safe on case-insensitive file systems. Safe for use by many threads."""
+    at most 220, of characters that are safe on case-insensitive file systems. Safe for use by many threads."""
 
     sealing: ClassVar[Sealing] = Sealing()
 

@@ -28,12 +28,14 @@ class _Candidate:
 
     Attributes:
         first, last: Between which its time is.
+        life: Which one; None: the present one, whichever it is.
     """
 
     owner: str
     id: str
     first: float
     last: float
+    life: str | None = None
 
 
 def listing(blobs: Blobs, query: Query) -> Page:
@@ -68,11 +70,12 @@ def listing(blobs: Blobs, query: Query) -> Page:
 def _candidates(blobs: Blobs, query: Query, owner: str) -> Iterator[_Candidate]:
     children: set[str] | None = None
     if query.order is Order.CREATED or query.parent is not None:
-        found = _read_rows(blobs, names.rows(query.kind, owner, query.parent))
+        listed = blobs.list(names.rows(query.kind, owner, query.parent))
+        rows = [row for found in listed if (row := names.read_row(found.key))]
         if query.order is Order.CREATED:
-            yield from (_Candidate(owner, id, time, time) for time, id in found)
+            yield from (_Candidate(owner, row.id, row.time, row.time, row.life) for row in rows)
             return
-        children = {id for _, id in found}
+        children = {row.id for row in rows}
         if not children:
             return
     prefix = names.heads(query.kind, owner)
@@ -80,14 +83,6 @@ def _candidates(blobs: Blobs, query: Query, owner: str) -> Iterator[_Candidate]:
         id = head.key[len(prefix) : -len(names.HEAD)]
         if head.key.endswith(names.HEAD) and (children is None or id in children):
             yield _Candidate(owner, id, head.modified - UPDATED_WITHIN, head.modified)
-
-
-def _read_rows(blobs: Blobs, prefix: str) -> Iterator[tuple[float, str]]:
-    for row in blobs.list(prefix):
-        try:
-            yield names.read_row(row.key)
-        except ValueError:
-            continue  # nothing of ours
 
 
 def _within(found: _Candidate, query: Query, behind: tuple[float, str, str] | None) -> bool:
@@ -127,18 +122,20 @@ def _rows(blobs: Blobs, query: Query, candidates: Sequence[_Candidate]) -> Itera
 def _fetch(
     blobs: Blobs, query: Query, candidates: Sequence[_Candidate]
 ) -> Iterator[tuple[tuple[float, str, str], Row]]:
-    keys = {f"{names.heads(query.kind, found.owner)}{found.id}{names.HEAD}": found for found in candidates}
-    blobs_by_key = blobs.get(list(keys))
+    # rows of several lives of a space have one head
+    keys = [f"{names.heads(query.kind, found.owner)}{found.id}{names.HEAD}" for found in candidates]
+    found = blobs.get(list(dict.fromkeys(keys)))
+    states = {key: parse(key, blob.data) for key, blob in found.items()}
     now = blobs.now()
-    for key, candidate in keys.items():
-        state = parse(key, blobs_by_key[key].data) if key in blobs_by_key else None
+    for key, candidate in zip(keys, candidates):
+        state = states.get(key)
         if not isinstance(state, Head) or not state.alive(now):
             continue
         if query.parent is not None and state.parent != query.parent:
             continue
+        if candidate.life not in (None, state.incarnation):
+            continue  # the row is of an earlier one
         if query.order is Order.CREATED:
-            if state.created != candidate.last:
-                continue  # the row is of an earlier life
             time, updated = state.created, state.updated
         else:
             # what the head says, but not so that the order of fetching would be wrong

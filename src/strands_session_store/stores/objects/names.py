@@ -5,8 +5,8 @@
         agents/default/messages/<from>-<to>.<unique>.jsonl               a page of a log, an entry a line
         agents/default/agent.<unique>.json                               a document too large for the head
         commits/<from>-<to>.<unique>.json                                ids of recent commits, after a burst of them
-    index/<kind>s/<owner or ->/created/<time>~<id>                   a row of the index: an empty object
-    index/<kind>s/<owner or ->/below/<parent>/<time>~<id>            the same, of spaces with a parent
+    index/<kind>s/<owner or ->/created/<time>~<id>~<life>            a row of the index: an empty object
+    index/<kind>s/<owner or ->/below/<parent>/<time>~<id>~<life>     the same, of spaces with a parent
 
 Heads end in ``.json``, folders in ``.d``, so no id makes one from the other. Names of sealed objects are unique: none
 is ever written twice. The head holds the true names of logs and documents; in keys they only have to be readable.
@@ -15,8 +15,9 @@ is ever written twice. The head holds the true names of logs and documents; in k
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
-from typing import Final
+from typing import Final, NamedTuple
 
 from ... import ids
 from ..base import Space
@@ -70,24 +71,27 @@ def rows(kind: str, owner: str, parent: str | None = None) -> str:
     return f"index/{kind}s/{owner}/{'created' if parent is None else 'below/' + _parent(parent)}/"
 
 
-def rows_of(space: Space, created: float, parent: str | None) -> list[str]:
-    """The rows of a space."""
+def rows_of(space: Space, life: str, created: float, parent: str | None) -> list[str]:
+    """The rows of a space: of one life of it, so that to delete them touches no later one."""
     kind, owner, id = space.key
-    name = f"{stamp(created)}~{id}"
+    name = f"{stamp(created)}~{id}~{life}"
     found = [rows(kind, owner) + name]
     return found if parent is None else [*found, rows(kind, owner, parent) + name]
 
 
-def read_row(key: str) -> tuple[float, str]:
-    """Time and escaped id of a row.
+class Row(NamedTuple):
+    """What the key of a row tells."""
 
-    Raises:
-        ValueError: It is none.
-    """
-    time, mark, id = key.rpartition("/")[2].partition("~")
-    if not mark:
-        raise ValueError(f"{key!r} is no row")
-    return float(time), id
+    time: float
+    id: str
+    """Escaped."""
+    life: str
+
+
+def read_row(key: str) -> Row | None:
+    """None if the key is no row's."""
+    found = re.fullmatch(r"(?:.*/)?([0-9]+\.[0-9]+)~([^~/]+)~([^~/]+)", key)
+    return Row(float(found[1]), found[2], found[3]) if found else None
 
 
 def stamp(time: float) -> str:

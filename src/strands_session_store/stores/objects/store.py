@@ -14,7 +14,6 @@
 from __future__ import annotations
 
 import os
-import time
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -270,8 +269,7 @@ class ObjectStore(Store, Collecting):
             return Committed(head.incarnation, done.revision, indices, counters, repeated=not tries.doubted)
         check_space(head, commit.on)
         step = decide(before, commit.changes, commit.id, now, commit.ttl, commit.summary)
-        rows = [] if head else names.rows_of(space, before.created, before.parent)
-        began = time.time()
+        rows = [] if head else names.rows_of(space, before.incarnation, before.created, before.parent)
         self._put_rows(rows)
         tag = known.tag
 
@@ -291,7 +289,7 @@ class ObjectStore(Store, Collecting):
                 stray = old_objects(self._blobs, space)
                 after = fenced(after, now)
         self._put_head(space, after, tag, tries)
-        if time.time() - began > _SLOW:
+        if self._blobs.now() - now > _SLOW:
             self._put_rows(rows)
         self._clean(space, known.state, after, stray)
         return step.result
@@ -323,8 +321,7 @@ class ObjectStore(Store, Collecting):
         if isinstance(before, Head):
             gone |= _objects(space, before)
             if before.incarnation != after.incarnation:
-                gone |= set(names.rows_of(space, before.created, before.parent))
-                named |= set(names.rows_of(space, after.created, after.parent))
+                gone |= set(names.rows_of(space, before.incarnation, before.created, before.parent))
         if gone := gone - named:
             for key in gone:
                 self._pages.forget(key)
@@ -365,7 +362,7 @@ class ObjectStore(Store, Collecting):
         """Delete what a life that has ended left: a later one has a folder and rows of its own."""
         if life:
             sealed = [found.key for found in self._blobs.list(names.folder(space, life), below=True)]
-            self._blobs.delete([*names.rows_of(space, created, parent), *sealed])
+            self._blobs.delete([*names.rows_of(space, life, created, parent), *sealed])
 
 
 @contextmanager

@@ -153,19 +153,19 @@ class _Sweep:
         """Rows of no space are deleted, spaces of no row get theirs back."""
         until = self.blobs.now() - AGE
         missing = dict(lives)
-        stray: list[tuple[str, float, str]] = []
+        stray: list[tuple[str, str, str]] = []
         for prefix in (names.rows(kind, owner), f"index/{kind}s/{owner}/below/"):
-            for row in self.blobs.list(prefix, below=True):
-                time, id = names.read_row(row.key)
-                if id in lives and lives[id].created == time:
-                    missing.pop(id, None)
-                elif row.modified <= until:
-                    stray.append((row.key, time, id))
+            for found in self.blobs.list(prefix, below=True):
+                row = names.read_row(found.key)
+                if row is not None and row.id in lives and lives[row.id].incarnation == row.life:
+                    missing.pop(row.id, None)
+                elif row is not None and found.modified <= until:
+                    stray.append((found.key, row.id, row.life))
         for some in _batches(stray):
-            spaces = {id: names.head(names.space(kind, owner, id)) for _, _, id in some}
+            spaces = {id: names.head(names.space(kind, owner, id)) for _, id, _ in some}
             # it may have been made since
             heads = self._heads(spaces.values())
-            gone = [key for key, time, id in some if not _is_of(heads, spaces[id], time)]
+            gone = [key for key, id, life in some if not _is_of(heads, spaces[id], life)]
             self._count(rows=len(gone))
             self._delete(gone)
         for places in _batches(list(missing)):
@@ -175,7 +175,9 @@ class _Sweep:
                 head = heads.get(names.head(space))
                 if head is not None and head.incarnation == lives[id].incarnation:
                     self._count(restored=1)
-                    for row_key in names.rows_of(space, head.created, head.parent) if not self.dry_run else ():
+                    for row_key in (
+                        names.rows_of(space, head.incarnation, head.created, head.parent) if not self.dry_run else ()
+                    ):
                         self.blobs.put(row_key, b"")
 
     def _heads(self, keys: Iterable[str]) -> dict[str, Head | None]:
@@ -199,9 +201,9 @@ class _Sweep:
         self.collected = replace(was, corrupt=was.corrupt + corrupt, **counts)
 
 
-def _is_of(heads: Mapping[str, Head | None], key: str, created: float) -> bool:
+def _is_of(heads: Mapping[str, Head | None], key: str, life: str) -> bool:
     """Whether a row is of the space that is there; of one that can not be read it may be."""
-    return key in heads and ((head := heads[key]) is None or head.created == created)
+    return key in heads and ((head := heads[key]) is None or head.incarnation == life)
 
 
 def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:

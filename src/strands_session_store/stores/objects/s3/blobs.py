@@ -136,7 +136,7 @@ class S3Blobs(Blobs):
         def call(client: Any) -> dict[str, Any]:
             answer: dict[str, Any] = client.get_object(Bucket=self._bucket, Key=self._prefix + key, **self._everywhere)
             with contextlib.closing(answer["Body"]) as body:
-                chunks = []
+                chunks: list[bytes] = []
                 for chunk in body.iter_chunks(_CHUNK):
                     if chunks and time.monotonic() > until:
                         raise Unavailable(f"s3://{self._bucket}/{self._prefix}{key} came too slowly")
