@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -35,15 +32,3 @@ def test_the_directory_is_named_when_the_manager_is_made(tmp_path: Path, monkeyp
         monkeypatch.chdir(tmp_path / "other")
         agent_of(manager)("hello")
     assert (tmp_path / "sessions/sessions/ada/s.json").is_file()
-
-
-def test_a_directory_needs_no_package_of_another_engine(tmp_path: Path) -> None:
-    script = """
-        import sys
-        sys.modules.update(dict.fromkeys(("boto3", "botocore", "redis")))
-        from strands_session_store import open_store
-        from strands_session_store.stores.base import Query
-        with open_store("file://" + sys.argv[1]) as store:
-            assert not store.list(Query("session")).rows
-    """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(script), str(tmp_path)], check=True)

@@ -140,7 +140,7 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete what expired and what killed processes left, in a directory or on S3, which do not clean up by themselves."""
+    """Delete what expired and what killed processes left: in a directory or on S3, which do not clean up alone."""
     with _sessions(store) as sessions:
         if not isinstance(sessions.store, Collecting):
             raise StoreError(f"{redact(store or DEFAULT)} cleans up by itself; gc is for directories and S3")
