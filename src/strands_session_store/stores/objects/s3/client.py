@@ -1,6 +1,6 @@
 """One client a store: what it is made of, and what may not be changed about it.
 
-1. Its own retries are off: ours (see `patience`) know what may be done twice.
+1. Its own retries are off: ours (see `requests`) know what may be done twice.
 2. A small body goes out at once. botocore asks `100 Continue` first, which is a round trip more for every put.
 3. Bodies are not chunked and have no checksum trailer (botocore's default since 1.36), which endpoints other than
    Amazon's refuse or keep as part of the data; Content-MD5 guards them, which all of them know.
@@ -19,7 +19,6 @@ import boto3
 import botocore
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
 from botocore.validate import ParamValidator
 
 from ....errors import StoreError
@@ -137,10 +136,7 @@ def check_put_options(options: Mapping[str, Any]) -> dict[str, Any]:
             f"put_options: what is stored as {options['StorageClass']} can not be read when it is needed; "
             "use STANDARD, STANDARD_IA, INTELLIGENT_TIERING or GLACIER_IR"
         )
-    try:
-        report = ParamValidator().validate({"Bucket": "b", "Key": "k", **options}, shape)
-    except BotoCoreError as error:  # pragma: no cover - a shape that boto itself can not read
-        raise ValueError(f"put_options: {error}") from error
+    report = ParamValidator().validate({"Bucket": "b", "Key": "k", **options}, shape)
     if report.has_errors():
         raise ValueError(f"put_options: {report.generate_report()}")
     for name, value in options.items():
