@@ -103,7 +103,7 @@ def translate(error: Exception, asked: Asked, *, doubt: bool) -> StoreError:
 def _told(error: Exception, asked: Asked) -> str:
     if not isinstance(error, ClientError):
         return _told_of_boto(error, asked)
-    code, message = _code(error), str(error.response["Error"].get("Message", ""))[:300]
+    code, message = _code(error), str(error.response["Error"].get("Message") or "")[:300]
     if code in _CREDENTIALS:
         return f"S3 refused the credentials ({code}); check the access key, the secret and the session token"
     if code in _EXPIRED:
@@ -132,7 +132,7 @@ def _told_of_boto(error: Exception, asked: Asked) -> str:
     if isinstance(error, exceptions.ReadTimeoutError | exceptions.ConnectTimeoutError):
         return f"{asked.endpoint} did not answer {asked.action} in time"
     if _untrusted(error):
-        return f"the certificate of {asked.endpoint} is not trusted; give boto_session or AWS_CA_BUNDLE its authority"
+        return f"the certificate of {asked.endpoint} is not trusted; name its authority's file in AWS_CA_BUNDLE"
     if isinstance(error, _UNSENT):
         return f"{asked.endpoint} can not be reached"
     if isinstance(error, _CUT):
