@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# before any test imports one of them, also where it imports nothing else of the contract
+pytest.register_assert_rewrite("strands_session_store.testing.contract", "strands_session_store.testing.promises")
+
 if importlib.util.find_spec("redis"):
     from tests.stores import servers
 

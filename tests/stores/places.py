@@ -18,7 +18,7 @@ from strands_session_store.stores.objects.head import Head, parse
 
 SPACE = Space("session", "ann", "one")
 HEAD = "sessions/ann/one.json"
-TINY = Sealing(tail=40, merge=(2, 3), page=400, document=4, documents=12)
+TINY = Sealing(tail=24, merge=(2, 3), page=400, document=4, documents=12)
 """So little that the few bytes of a test are sealed, merged and written anew all the time."""
 PATIENCE = 20.0
 HOUR = 3600.0

@@ -29,16 +29,20 @@ class TestDirectory(StoreContract):
         return ObjectStore(DirectoryBlobs(url.removeprefix("file://"), clock=clock))
 
 
+ALWAYS = Sealing(tail=3, merge=(2, 3), page=60, document=1, documents=3)
+"""Hardly anything stays in the head."""
+
+
 class TestSmallPages(Commits, Logs, Reads, Spaces):
     @pytest.fixture
     def url(self, tmp_path: Path) -> str:
         return f"file://{tmp_path}/sessions"
 
     def open(self, url: str) -> Store:
-        return ObjectStore(DirectoryBlobs(url.removeprefix("file://")), sealing=TINY)
+        return ObjectStore(DirectoryBlobs(url.removeprefix("file://")), sealing=ALWAYS)
 
     def open_at(self, url: str, clock: Callable[[], float]) -> Store:
-        return ObjectStore(DirectoryBlobs(url.removeprefix("file://"), clock=clock), sealing=TINY)
+        return ObjectStore(DirectoryBlobs(url.removeprefix("file://"), clock=clock), sealing=ALWAYS)
 
 
 class DirectoryMachine(StoreMachine):

@@ -221,6 +221,13 @@ def test_a_file_removed_by_hand_is_named_and_nothing_else_is_lost(store: ObjectS
     assert count(ObjectStore(DirectoryBlobs(blobs.path))) == 0
 
 
+def test_who_reads_a_file_reads_it_as_it_was_when_it_was_opened(store: ObjectStore, blobs: DirectoryBlobs) -> None:
+    put(store)
+    with open(blobs.path / "sessions/-/one.json", encoding="utf-8") as head:
+        put(store)
+        assert json.load(head)["revision"] == 1
+
+
 # ------------------------------------------------------------------------------------------------------------ trouble
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.stores.places import DAY, HEAD, HOUR, SPACE, TINY, Clock, Place, named
 
-from strands_session_store.stores.base import Add, Append, Order, Query, Space, Summary
+from strands_session_store.stores.base import Add, Append, Log, Order, Query, Space, Summary
 from strands_session_store.stores.collecting import Collected
 from strands_session_store.stores.objects import ObjectStore
 
@@ -96,6 +96,22 @@ def test_a_space_made_again_while_it_is_collected_stays(store: ObjectStore, plac
     other.before = meanwhile
     collector.gc()
     assert store.read(SPACE).revision == 1
+
+
+def test_a_space_made_again_while_its_tombstone_is_removed_stays(
+    store: ObjectStore, place: Place, clock: Clock
+) -> None:
+    store.drop(make(store, "one"))
+    clock.now += DAY
+    other = place.again()
+
+    def meanwhile(verb: str, key: str) -> None:
+        if verb in ("remove", "delete") and key == HEAD:
+            make(store, "one")
+
+    other.before = meanwhile
+    assert ObjectStore(other, sealing=TINY).gc() == Collected()
+    assert store.read(SPACE, Log("log")).logs["log"].length == 3 and place.sealed() == named(place)
 
 
 def test_rows_of_nothing_go_when_they_are_an_hour_old(store: ObjectStore, place: Place, clock: Clock) -> None:

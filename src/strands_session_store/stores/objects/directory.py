@@ -68,25 +68,27 @@ class DirectoryBlobs(Blobs):
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False, if_match: Tag | None = None) -> Tag:
         where = self._where(key)
+        conditional = if_absent or if_match is not None
         with _translated(where, "write"):
             hidden, file = self._hidden(where.parent)
             try:
                 _write(file, data, self._clock())
                 with _directory(where.parent) as folder:
-                    # unlike one that was made since, this directory is not empty: it is what others lock too
-                    with _locked(folder, where.parent) if if_absent or if_match is not None else nullcontext():
-                        if (if_absent or if_match is not None) and _tag_at(where) != if_match:
+                    # nobody removes the directory while the hidden file is in it: so all that lock it lock the same one
+                    with _locked(folder, where.parent) if conditional else nullcontext():
+                        if conditional and _tag_at(where) != if_match:
                             raise Refused
                         os.replace(hidden, where)
                     try:
                         _sync(folder)
                     except OSError as error:
                         raise InDoubt(f"{where} was written, but not synced to the disk: {error}") from error
-            except FileNotFoundError as error:
-                raise Unavailable(f"{where} was not written: somebody removed the file {hidden}") from error
-            finally:
-                with suppress(FileNotFoundError):
+            except BaseException as error:
+                with suppress(OSError):
                     os.unlink(hidden)
+                if isinstance(error, FileNotFoundError):
+                    raise Unavailable(f"{where} was not written: somebody removed the file {hidden}") from error
+                raise
         return _tag(data)
 
     def list(self, prefix: str, *, after: str = "", below: bool = False) -> Iterator[Listed]:

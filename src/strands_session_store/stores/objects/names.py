@@ -24,6 +24,7 @@ from ..base import Space
 
 HEAD: Final = ".json"
 FOLDER: Final = ".d"
+PAGE: Final = ".jsonl"
 _PART: Final = 60
 """Bytes of a part of a sealed object's name; with four of them the longest key has about 720."""
 
@@ -55,7 +56,7 @@ def unique() -> str:
 
 def page(folder: str, start: int, end: int, unique: str) -> str:
     """Of a page with the entries [start, end) in the folder of its log. Part of the format: heads do not repeat it."""
-    return f"{folder}/{start}-{end - 1}.{unique}.jsonl"
+    return f"{folder}/{start}-{end - 1}.{unique}{PAGE}"
 
 
 def document(path: str, is_json: bool) -> str:

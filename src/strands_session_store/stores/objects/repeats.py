@@ -79,7 +79,7 @@ def pack(done: Sequence[Done]) -> dict[str, Any]:
         return [number for pair in pairs for number in pair]
 
     rows = [
-        [one.id, less("time", "", int(one.time * 1000)), short("index", one.indices), short("counter", one.counters)]
+        [one.id, less("time", "", round(one.time * 1000)), short("index", one.indices), short("counter", one.counters)]
         for one in done
     ]
     return {"names": list(names), "done": rows}
@@ -116,7 +116,7 @@ def note(blocks: tuple[Block, ...], recent: tuple[Done, ...], done: Done) -> tup
     while blocks:
         oldest = blocks[0]
         later = done.revision - (oldest.first + oldest.count - 1)
-        # a millisecond was cut off its time
+        # its time was rounded
         if later <= REPEAT_COMMITS or done.time - oldest.newest < REPEAT_SECONDS + 0.001:
             break
         blocks = blocks[1:]

@@ -42,32 +42,19 @@ from ..base import (
 from ..collecting import Collected, Collecting
 from . import cells, names
 from .blobs import Blobs, Refused, Sealing, Tag
-from .cache import Cache, Turns
+from .cache import Turns
 from .changes import check_space, decide, new_life
-from .head import Head, Tombstone, dump, parse
+from .head import Head, Tombstone
+from .known import Heads, Known, SealedObjects
 from .listing import listing
 from .looking import Missing, look
 from .repeats import Block, Done
-from .sealing import Lines, Vanished, seal, split
+from .sealing import Lines, Vanished, seal
 from .sweeping import SWEEP_EVERY, collect, fenced, old_objects
 from .tries import Tries
 
-_HEADS: Final = 32 * 2**20
-_PAGES: Final = 16 * 2**20
-"""Bytes of heads and of pages that a store remembers."""
 _SLOW: Final = 600.0
 """Seconds that a creation takes at most before its rows are put again: rows are pruned when they are an hour old."""
-
-
-class _Known(NamedTuple):
-    """What is in the place of a head."""
-
-    state: Head | Tombstone | None
-    tag: Tag | None
-
-    def head(self, now: float) -> Head | None:
-        """The head of a space that is there: neither dropped nor expired."""
-        return self.state if isinstance(self.state, Head) and self.state.alive(now) else None
 
 
 class _Commit(NamedTuple):
@@ -107,7 +94,7 @@ class ObjectStore(Store, Collecting):
 
     def __init__(self, blobs: Blobs, *, timeout: float = 30.0, sealing: Sealing | None = None) -> None:
         self._blobs, self._timeout = blobs, timeout
-        self._sealing = sealing or blobs.sealing
+        self._limits = sealing or blobs.sealing
         self._closed = False
         self._begin()
 
@@ -118,7 +105,7 @@ class ObjectStore(Store, Collecting):
         self._ready()
         lost: tuple[Tag | None, str] | None = None
         while True:
-            known = self._fetch(space)
+            known = self._heads.fetch(space)
             head = known.head(self._blobs.now())
             if head is None:
                 return Look(None)
@@ -143,11 +130,11 @@ class ObjectStore(Store, Collecting):
         tries = Tries(f"{space.kind} {space.id!r}", self._timeout)
         lost: tuple[Tag | None, str] | None = None
         with self._turns.turn(names.head(space)), tries.judged():
-            known = self._heads.get(names.head(space))
+            known = self._heads.remembered(space)
             fresh = False
             while True:
                 if known is None:
-                    known, fresh = self._fetch(space), True
+                    known, fresh = self._heads.fetch(space), True
                     tries.saw(known.tag)
                 try:
                     return self._attempt(space, known, commit, fresh, tries)
@@ -187,8 +174,8 @@ class ObjectStore(Store, Collecting):
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._turns = Turns()
-        self._heads: Cache[_Known] = Cache(_HEADS)
-        self._pages: Cache[Lines] = Cache(_PAGES)
+        self._heads = Heads(self._blobs)
+        self._sealed = SealedObjects(self._blobs)
 
     def _ready(self) -> None:
         if self._closed:
@@ -197,23 +184,6 @@ class ObjectStore(Store, Collecting):
         if self._pid != os.getpid():
             self._begin()
 
-    def _fetch(self, space: Space) -> _Known:
-        """What is in the place of the head now."""
-        key = names.head(space)
-        blob = self._blobs.get([key]).get(key)
-        if blob is None:
-            known = _Known(None, None)
-        else:
-            remembered = self._heads.get(key)
-            if remembered is not None and remembered.tag == blob.tag:
-                return remembered
-            known = _Known(parse(key, blob.data), blob.tag)
-        self._remember(key, known, b"" if blob is None else blob.data)
-        return known
-
-    def _remember(self, key: str, known: _Known, data: bytes) -> None:
-        self._heads.put(key, known, 1_000 + len(data))
-
     def _look(self, folder: str, head: Head, wants: tuple[Want, ...]) -> Look:
         pages: dict[str, Lines] = {}
         documents: dict[str, bytes] = {}
@@ -221,24 +191,9 @@ class ObjectStore(Store, Collecting):
             try:
                 return look(head, folder, wants, pages, documents)
             except Missing as missing:
-                more = self._load(missing.pages, missing.documents)
+                more = self._sealed.load(missing.pages, missing.documents)
                 pages |= more[0]
                 documents |= more[1]
-
-    def _load(self, pages: Collection[str], others: Collection[str] = ()) -> tuple[dict[str, Lines], dict[str, bytes]]:
-        """Sealed objects by their keys, all at once: pages in lines, and others."""
-        lines = {key: held for key in pages if (held := self._pages.get(key)) is not None}
-        wanted = [key for key in (*pages, *others) if key not in lines]
-        found = self._blobs.get(wanted) if wanted else {}
-        for key in wanted:
-            if key not in found:
-                raise Vanished(key)
-        for key in pages:
-            if key not in lines:
-                data = found[key].data
-                lines[key] = split(data, key)
-                self._pages.put(key, lines[key], len(data))
-        return lines, {key: found[key].data for key in others}
 
     def _done(self, folder: str, head: Head, commit_id: str) -> Done | None:
         """The commit with this id, if the head knows it."""
@@ -246,12 +201,12 @@ class ObjectStore(Store, Collecting):
             if latest.id == commit_id:
                 return latest
         closed = [folder + block.name for block in head.blocks if block.name is not None and not block.opened]
-        data = self._load((), closed)[1]
+        data = self._sealed.load((), closed)[1]
         return next((done for block in head.blocks if (done := _open(folder, block, data).get(commit_id))), None)
 
     # ------------------------------------------------------------------------------------------------------- writing
 
-    def _attempt(self, space: Space, known: _Known, commit: _Commit, fresh: bool, tries: Tries) -> Committed:
+    def _attempt(self, space: Space, known: Known, commit: _Commit, fresh: bool, tries: Tries) -> Committed:
         """The commit, on the ground of what is known.
 
         Raises:
@@ -278,38 +233,24 @@ class ObjectStore(Store, Collecting):
         def put(name: str, data: bytes) -> None:
             nonlocal tag
             if tag is None:
-                tag = self._put_head(space, Tombstone(now), None, tries)
+                tag = self._heads.put(space, Tombstone(now), None, tries)
             with _unnamed():
-                self._blobs.put(folder + name, data)
-            if name.endswith(".jsonl"):
-                self._pages.put(folder + name, split(data, name), len(data))
+                self._sealed.put(folder + name, data)
 
-        after, full = seal(step.head, step.replaced, self._sealing, folder, lambda pages: self._load(pages)[0], put)
+        def load(keys: Collection[str]) -> Mapping[str, Lines]:
+            return self._sealed.load(keys)[0]
+
+        after, full = seal(step.head, step.replaced, self._limits, folder, load, put)
         stray: Iterable[str] = ()
         if full and now - max(before.swept[0], before.created) >= SWEEP_EVERY:
             with suppress(Unavailable):
                 stray = old_objects(self._blobs, space)
                 after = fenced(after, now)
-        self._put_head(space, after, tag, tries)
+        self._heads.put(space, after, tag, tries)
         if self._blobs.now() - now > _SLOW:
             self._put_rows(rows)
         self._clean(space, known.state, after, stray)
         return step.result
-
-    def _put_head(self, space: Space, state: Head | Tombstone, tag: Tag | None, tries: Tries) -> Tag:
-        """Put it in the place of what has this tag (None: of nothing), and remember it.
-
-        Raises:
-            Refused: Something else is there; or there was no answer, and it has to be seen.
-        """
-        key, data = names.head(space), dump(state)
-        try:
-            made = self._blobs.put(key, data, if_absent=tag is None, if_match=tag)
-        except InDoubt as error:
-            tries.unanswered(tag)
-            raise Refused from error
-        self._remember(key, _Known(state, made), data)
-        return made
 
     def _put_rows(self, rows: Iterable[str]) -> None:
         with _unnamed():
@@ -325,16 +266,14 @@ class ObjectStore(Store, Collecting):
             if before.incarnation != after.incarnation:
                 gone |= set(names.rows_of(space, before.incarnation, before.created, before.parent))
         if gone := gone - named:
-            for key in gone:
-                self._pages.forget(key)
             with suppress(StoreError):
-                self._blobs.delete(sorted(gone))
+                self._sealed.delete(gone)
 
     def _drop(self, space: Space, on: Expected, tries: Tries) -> Dropped:
         target: Head | None = None
         receipt = Dropped()
         while True:
-            known = self._fetch(space)
+            known = self._heads.fetch(space)
             tries.saw(known.tag)
             if target is not None and not (
                 isinstance(known.state, Head) and known.state.incarnation == target.incarnation
@@ -353,7 +292,7 @@ class ObjectStore(Store, Collecting):
             receipt = _receipt(head) if head else Dropped()
             try:
                 stone = Tombstone(now, target.incarnation, target.created, target.parent)
-                self._put_head(space, stone, known.tag, tries)
+                self._heads.put(space, stone, known.tag, tries)
                 break
             except Refused:
                 tries.pause()
