@@ -223,6 +223,31 @@ def test_delete_asks_and_erases(here: Path) -> None:
     assert "there is no session 'c'" in run("delete", "c", "--yes", status=1).stderr
 
 
+def test_gc_deletes_what_a_killed_process_left(here: Path) -> None:
+    url = f"file://{here}/sessions"
+    run("chat", "c", "--store", url, typed="hello\n")
+    left = here / "sessions/sessions/-/c.d/00/log/0-9.aaaaaaaaaaaa.jsonl"
+    left.parent.mkdir(parents=True)
+    left.write_text("1\n")
+    assert "Deleted 0 expired sessions, 0 unnamed objects (0 B)" in run("gc", "--store", url).stdout
+    os.utime(left, (0, 0))
+    assert json.loads(run("gc", "--dry-run", "--json", "--store", url).stdout)["objects"] == 1
+    assert "Would delete 0 expired sessions, 1 unnamed object (2 B)" in run("gc", "--dry-run", "--store", url).stdout
+    assert left.exists()
+    assert "1 unnamed object (2 B), 0 tombstones" in run("gc", "--store", url).stdout
+    assert not left.exists() and "hello" in run("show", "c", "--store", url).stdout
+
+
+def test_gc_names_what_can_not_be_read_and_leaves_it(here: Path) -> None:
+    url = f"file://{here}/sessions"
+    run("chat", "c", "--store", url, typed="hello\n")
+    head = here / "sessions/sessions/-/c.json"
+    head.write_text("{")
+    done = run("gc", "--store", url, status=1)
+    assert done.stderr == "strands-session: sessions/-/c.json can not be read; it was left alone\n"
+    assert head.read_text() == "{"
+
+
 # -------------------------------------------------------------------------------------------------------------- errors
 
 
@@ -233,6 +258,8 @@ def test_delete_asks_and_erases(here: Path) -> None:
         (("show", "nope"), "there is no strands-sessions.db in this directory"),
         (("ls", "--store", "s3://me:hunter2@example/0"), "s3://***@example/0"),
         (("chat", "c", "--store", "postgres://me:hunter2@example/0"), "there is no engine for postgres://"),
+        (("gc", "--store", "sqlite:///x.db"), "sqlite:///x.db cleans up by itself; gc is for directories and S3"),
+        (("chat", "c", "--store", "file://c"), "write file:///absolute/directory"),
         (("chat", "c", "--store", "sqlite:///no/such/dir/x.db"), "x.db"),
         (("chat", ""), "session_id is empty"),
         (("chat", "c", "--model", "anthropic"), "no model 'anthropic'"),

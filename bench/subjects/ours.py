@@ -51,6 +51,24 @@ class OursSQLiteTurn(OursSQLite):
 
 
 @register
+class OursFile(Ours):
+    name = "ours-file"
+    backend = "dir"
+    notes = 'a directory, durability="turn": one file written an invocation'
+    durability = "turn"
+
+    def url(self, env):
+        return f"file://{env.dir}/sessions"
+
+
+@register
+class OursFileMessage(OursFile):
+    name = "ours-file-message"
+    notes = 'a directory, durability="message": every message acknowledged on disk'
+    durability = "message"
+
+
+@register
 class OursRedis(Ours):
     name = "ours-redis"
     backend = "redis"
@@ -64,4 +82,21 @@ class OursRedis(Ours):
 class OursRedisTurn(OursRedis):
     name = "ours-redis-turn"
     notes = 'Redis, durability="turn": one commit an invocation'
+    durability = "turn"
+
+
+@register
+class OursS3(Ours):
+    name = "ours-s3"
+    backend = "s3"
+    notes = 'S3, durability="message"; for a harness that runs a server'
+
+    def url(self, env):
+        return f"s3://{env.bucket}/sessions"
+
+
+@register
+class OursS3Turn(OursS3):
+    name = "ours-s3-turn"
+    notes = 'S3, durability="turn": one commit an invocation'
     durability = "turn"

@@ -18,14 +18,22 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .errors import ConflictError, InvalidIdError, SessionNotFoundError, StoreError, Unavailable
-    from .plugin import RedisSessionManager, SQLiteSessionManager, StoreSessionManager
+    from .plugin import (
+        DirectorySessionManager,
+        RedisSessionManager,
+        S3SessionManager,
+        SQLiteSessionManager,
+        StoreSessionManager,
+    )
     from .stores import open_store
     from .stores.base import Store
 
 __all__ = [
     "ConflictError",
+    "DirectorySessionManager",
     "InvalidIdError",
     "RedisSessionManager",
+    "S3SessionManager",
     "SQLiteSessionManager",
     "SessionNotFoundError",
     "Store",
@@ -38,8 +46,10 @@ __all__ = [
 
 _HOMES: Final = {
     "ConflictError": ".errors",
+    "DirectorySessionManager": ".plugin",
     "InvalidIdError": ".errors",
     "RedisSessionManager": ".plugin",
+    "S3SessionManager": ".plugin",
     "SQLiteSessionManager": ".plugin",
     "SessionNotFoundError": ".errors",
     "Store": ".stores.base",

@@ -66,9 +66,9 @@ def agent_of(manager: Any, **options: Any) -> Agent:
         ("ttl", float("nan"), "ttl must be a number of seconds above 0"),
         ("timeout", 0, "timeout must be a number of seconds above 0"),
         ("timeout", float("nan"), "timeout must be a number of seconds above 0"),
-        ("store", "no url at all", "is no store URL; it must begin with one of memory://, redis://"),
-        ("store", "mongo://user:hunter2@host/db", r"there is no engine for mongo://; this version knows memory://"),
-        ("store", "s3://bucket", r"pip install strands-session-store\[s3\]"),
+        ("store", "no url at all", "is no store URL; it must begin with one of file://, memory://, redis://"),
+        ("store", "mongo://user:hunter2@host/db", "there is no engine for mongo://; this version knows file://"),
+        ("store", "s3://key:hunter2@bucket", "credentials do not belong into the URL"),
     ],
 )
 def test_bad_arguments_are_named_before_anything_is_read_or_written(

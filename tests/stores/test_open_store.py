@@ -50,14 +50,14 @@ def test_a_sqlite_path_is_absolute_or_relative_and_percent_decoded(
 def test_opening_reads_and_writes_nothing(tmp_path: Path) -> None:
     open_store(f"sqlite:///{tmp_path}/a.db").close()
     open_store(f"sqlite:///{tmp_path}/none/a.db").close()
+    open_store(f"file://{tmp_path}/none").close()
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("s3://bucket/prefix", r"strands-session-store\[s3\]"),
-        ("mysql://h/db", r"no engine for mysql://; this version knows memory://, redis://, .*, sqlite://"),
+        ("mysql://h/db", r"no engine for mysql://; this version knows file://, memory://, .*, s3://, sqlite://"),
         ("sessions.db", "memory://, .*sqlite://"),
         ("", "memory://, .*sqlite://"),
         ("sqlite:sessions.db", "memory://, .*sqlite://"),
@@ -67,6 +67,18 @@ def test_opening_reads_and_writes_nothing(tmp_path: Path) -> None:
         ("sqlite:///a.db?mode=ro", "no options"),
         ("sqlite:///a.db#x", "no options"),
         ("memory://x", "nothing behind it"),
+        ("s3://", "bucket must be"),
+        ("s3://bucket?region_name=x", "there is no option 'region_name'; there are region, "),
+        ("s3://bucket?compress=no", "compress must be true or false"),
+        ("s3://bucket?Body=no", "may not hold 'Body'"),
+        ("s3://bucket?conditional_writes=no", "must be one of required, assume-single-writer"),
+        ("s3://bucket/a#b", "write # as %23"),
+        ("s3://key:secret@bucket", "credentials do not belong into the URL"),
+        ("file://", "file:///absolute/directory"),
+        ("file:///", "file:///absolute/directory"),
+        ("file://relative", "file:///absolute/directory"),
+        ("file:///a?mode=ro", "no options"),
+        ("file:///a#x", "no options"),
     ],
 )
 def test_what_can_not_be_opened_is_refused_with_what_would_do(url: str, says: str) -> None:
@@ -130,6 +142,11 @@ def test_no_secret_is_ever_shown(user: str, password: str) -> None:
         "redis:s3cr3t@h",
         "memory://s3cr3t@h",
         "sqlite:///a?k=s3cr3t",
+        "s3://key:s3cr3t@bucket/prefix",
+        "s3://bucket?secret=s3cr3t",
+        "s3://bucket?endpoint_url=http://u:s3cr3t@h",
+        "file:///a?k=s3cr3t",
+        "file://u:s3cr3t@h/a",
     ],
 )
 def test_errors_show_urls_redacted(url: str) -> None:

@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,8 @@ import typer
 
 from ..errors import SessionNotFoundError, StoreError
 from ..sessions import Sessions
-from ..stores import DEFAULT, open_store
+from ..stores import DEFAULT, open_store, redact
+from ..stores.collecting import Collecting
 from . import pages
 from .pages import console
 
@@ -130,6 +132,27 @@ def delete(
         f"Erased {pages.many(gone.documents, 'document')} and {pages.many(gone.entries, 'log entry', 'log entries')}, "
         f"{pages.size(gone.bytes)}."
     )
+
+
+@app.command()
+def gc(
+    store: StoreOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete what expired and what killed processes left: in a directory or on S3, which do not clean up alone."""
+    with _sessions(store) as sessions:
+        if not isinstance(sessions.store, Collecting):
+            raise StoreError(f"{redact(store or DEFAULT)} cleans up by itself; gc is for directories and S3")
+        done = sessions.store.gc(dry_run=dry_run)
+    if as_json:
+        print(json.dumps(asdict(done), indent=2))
+    else:
+        pages.show_collected(done, dry_run)
+    for key in done.corrupt:
+        pages.complain(f"{key} can not be read; it was left alone")
+    if done.corrupt:
+        raise SystemExit(1)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from rich.tree import Tree
 
 from .. import codec, layout, records
 from ..sessions import AgentOverview, Overview, SessionPage, Sessions, Slice, Stored
+from ..stores.collecting import Collected
 
 console = Console(highlight=False)
 
@@ -118,6 +119,19 @@ def show_page(page: SessionPage) -> None:
     console.print(table)
     if page.cursor is not None:
         console.print(Text(f"more: --cursor {page.cursor}", "dim"))
+
+
+def show_collected(done: Collected, dry_run: bool) -> None:
+    """What a collection deleted, or would have."""
+    parts = [
+        many(done.expired, "expired session"),
+        f"{many(done.objects, 'unnamed object')} ({size(done.bytes)})",
+        many(done.tombstones, "tombstone"),
+        many(done.rows, "index row"),
+    ]
+    console.print(f"{'Would delete' if dry_run else 'Deleted'} {', '.join(parts)}.")
+    if done.restored:
+        console.print(f"{'Would put' if dry_run else 'Put'} back {many(done.restored, 'index row')} that was missing.")
 
 
 def page_as_data(page: SessionPage) -> dict[str, Any]:

@@ -33,9 +33,9 @@ __all__ = ["FaultyStore", "OfflineModel", "ScriptedModel", "StoreContract", "Sto
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "StoreContract":
+    if name in ("StoreContract", "StoreMachine"):
         import pytest
 
-        # so that a failing promise shows the values it was about
+        # so that a failing promise shows the values it was about; before either of them imports one
         pytest.register_assert_rewrite(f"{__name__}.contract", f"{__name__}.promises")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

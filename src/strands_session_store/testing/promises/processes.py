@@ -99,8 +99,9 @@ class Processes(Binding):
                     process.wait(chance.random() * 0.02)
                 process.kill()
                 process.wait(PATIENCE)
-                # what it said before it was killed and is still in the pipe
-                rest, _ = process.communicate()
+                # what it said before it was killed; communicate() would leave out what was read ahead of the last line
+                assert process.stdout is not None
+                rest = process.stdout.read()
                 acknowledged = max([acknowledged, *map(int, rest.split("\n")[:-1])])
             with self.open(url) as again:
                 look = whole(again, SPACE, ["log", "other"])
