@@ -15,24 +15,14 @@ from strands_session_store.errors import InDoubt
 from strands_session_store.stores.base import Space
 from strands_session_store.stores.objects.blobs import Blob, Blobs, Listed, Refused, Sealing, Tag
 from strands_session_store.stores.objects.head import Head, parse
+from strands_session_store.testing.promises.binding import PATIENCE
 
 SPACE = Space("session", "ann", "one")
 HEAD = "sessions/ann/one.json"
 TINY = Sealing(tail=24, merge=(2, 3), page=400, document=4, documents=12)
 """So little that the few bytes of a test are sealed, merged and written anew all the time."""
-PATIENCE = 20.0
 HOUR = 3600.0
 DAY = 24 * HOUR
-
-
-class Clock:
-    """Seconds of Unix time that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Stopped(BaseException):

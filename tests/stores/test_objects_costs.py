@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.stores.places import HEAD, SPACE, Clock, Place
+from tests.stores.places import HEAD, SPACE, Place
 
 from strands_session_store.stores.base import (
     ABSENT,
@@ -29,6 +29,7 @@ from strands_session_store.stores.objects import ObjectStore
 from strands_session_store.stores.objects.blobs import Tag
 from strands_session_store.stores.objects.directory import DirectoryBlobs
 from strands_session_store.stores.reading import read_whole
+from strands_session_store.testing.promises.binding import SetClock
 
 HISTORY = "agents/default/messages"
 CHANCE = random.Random(5)
@@ -38,7 +39,7 @@ WORDS = ["".join(CHANCE.choice("aeioudlmnrst") for _ in range(CHANCE.randint(2, 
 class Weighing(Place):
     """Counts the bytes of puts; ``compressed`` as a bucket keeps them."""
 
-    def __init__(self, clock: Clock, compressed: bool) -> None:
+    def __init__(self, clock: SetClock, compressed: bool) -> None:
         super().__init__(clock)
         self.compressed, self.written, self.largest = compressed, 0, 0
 
@@ -103,19 +104,19 @@ class Conversation:
         return self.size * (3 if tool else 2)
 
 
-def of_a_bucket(clock: Clock) -> Weighing:
+def of_a_bucket(clock: SetClock) -> Weighing:
     return Weighing(clock, compressed=True)
 
 
-def of_a_directory(clock: Clock) -> Weighing:
+def of_a_directory(clock: SetClock) -> Weighing:
     place = Weighing(clock, compressed=False)
     place.sealing = DirectoryBlobs.sealing  # type: ignore[misc]
     return place
 
 
 @pytest.mark.parametrize("make", [of_a_bucket, of_a_directory])
-def test_a_turn_costs_the_same_however_long_the_session_is(make: Callable[[Clock], Weighing]) -> None:
-    clock = Clock()
+def test_a_turn_costs_the_same_however_long_the_session_is(make: Callable[[SetClock], Weighing]) -> None:
+    clock = SetClock()
     place = make(clock)
     talk = Conversation(ObjectStore(place), 2000)
     talk.turn()
@@ -139,8 +140,8 @@ def test_a_turn_costs_the_same_however_long_the_session_is(make: Callable[[Clock
 
 @pytest.mark.parametrize("make", [of_a_bucket, of_a_directory])
 @pytest.mark.parametrize("size", [300, 2000])
-def test_a_resume_takes_two_rounds_and_few_requests(make: Callable[[Clock], Weighing], size: int) -> None:
-    clock = Clock()
+def test_a_resume_takes_two_rounds_and_few_requests(make: Callable[[SetClock], Weighing], size: int) -> None:
+    clock = SetClock()
     place = make(clock)
     talk = Conversation(ObjectStore(place), size)
     seen = []
@@ -184,8 +185,8 @@ def test_a_commit_is_one_put_and_a_read_one_get(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [300, pytest.param(2000, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("make", [of_a_bucket, of_a_directory])
-def test_the_head_of_100_000_messages_is_small(make: Callable[[Clock], Weighing], size: int) -> None:
-    clock = Clock()
+def test_the_head_of_100_000_messages_is_small(make: Callable[[SetClock], Weighing], size: int) -> None:
+    clock = SetClock()
     place = make(clock)
     store = ObjectStore(place)
     batch = [message("user", size) for _ in range(50)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.stores.places import HEAD, SPACE, TINY, Clock, Place, named
+from tests.stores.places import HEAD, SPACE, TINY, Place, named
 
 from strands_session_store.errors import ConflictError, Corrupt, InDoubt, StoreError, Unavailable
 from strands_session_store.stores.base import (
@@ -23,15 +23,16 @@ from strands_session_store.stores.base import (
     Trim,
 )
 from strands_session_store.stores.objects import ObjectStore
+from strands_session_store.testing.promises.binding import SetClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SetClock:
+    return SetClock()
 
 
 @pytest.fixture
-def place(clock: Clock) -> Place:
+def place(clock: SetClock) -> Place:
     return Place(clock)
 
 
@@ -132,7 +133,7 @@ def test_what_can_not_be_looked_after_is_in_doubt_and_repeated_is_done_once(
 def test_an_unanswered_put_that_may_still_arrive_is_not_called_a_conflict(store: ObjectStore, place: Place) -> None:
     """Its head is still the one it is to replace, so nothing is certain: not even that an expectation fails now."""
     clock = place.clock
-    assert isinstance(clock, Clock)
+    assert isinstance(clock, SetClock)
     store.commit(SPACE, Append("log", [b"x"]), commit_id="0", ttl=10)
     made = store.read(SPACE)
 
@@ -343,7 +344,7 @@ def test_a_burst_of_commits_leaves_the_head_small_and_every_id_known(store: Obje
         made = other.commit(SPACE, Add("n", 1), commit_id=ids[number])
         assert made.repeated and made.revision == made.counters["n"] == number + 1
     clock = place.clock
-    assert isinstance(clock, Clock)
+    assert isinstance(clock, SetClock)
     clock.now += 200
     for number in range(70):
         store.commit(SPACE, Add("n", 1), commit_id=f"later {number}")
@@ -354,7 +355,7 @@ def test_a_burst_of_commits_leaves_the_head_small_and_every_id_known(store: Obje
 # ------------------------------------------------------------------------------------------------------------ clocks
 
 
-def test_clocks_that_differ_lose_nothing(place: Place, clock: Clock) -> None:
+def test_clocks_that_differ_lose_nothing(place: Place, clock: SetClock) -> None:
     def skewed(seconds: float) -> ObjectStore:
         other = place.again()
         other.now = lambda: clock() + seconds  # type: ignore[method-assign]

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from tests.stores.places import DAY, HEAD, HOUR, SPACE, TINY, Clock, Place, named
+from tests.stores.places import DAY, HEAD, HOUR, SPACE, TINY, Place, named
 
 from strands_session_store.stores.base import Add, Append, Log, Order, Query, Space, Summary
 from strands_session_store.stores.collecting import Collected
 from strands_session_store.stores.objects import ObjectStore
+from strands_session_store.testing.promises.binding import SetClock
 
 LARGE = Append("log", [b"x" * 50] * 3)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SetClock:
+    return SetClock()
 
 
 @pytest.fixture
-def place(clock: Clock) -> Place:
+def place(clock: SetClock) -> Place:
     return Place(clock)
 
 
@@ -42,7 +43,7 @@ def orphan(place: Place, space: Space, name: str = "0-9.aaaaaaaaaaaa.jsonl") -> 
     return key
 
 
-def test_a_collection_of_nothing_deletes_nothing(store: ObjectStore, place: Place, clock: Clock) -> None:
+def test_a_collection_of_nothing_deletes_nothing(store: ObjectStore, place: Place, clock: SetClock) -> None:
     for id in ("a", "b", "a.d", "a.json", "A"):
         make(store, id)
     make(store, "a", None)
@@ -52,7 +53,7 @@ def test_a_collection_of_nothing_deletes_nothing(store: ObjectStore, place: Plac
     assert place.objects == before
 
 
-def test_unnamed_objects_go_when_they_are_an_hour_old(store: ObjectStore, place: Place, clock: Clock) -> None:
+def test_unnamed_objects_go_when_they_are_an_hour_old(store: ObjectStore, place: Place, clock: SetClock) -> None:
     space = make(store, "one")
     key, lonely = orphan(place, space), orphan(place, Space("session", None, "never"))
     clock.now += HOUR - 1
@@ -65,7 +66,7 @@ def test_unnamed_objects_go_when_they_are_an_hour_old(store: ObjectStore, place:
     assert store.gc() == Collected()
 
 
-def test_expired_spaces_go_and_their_tombstones_a_day_later(store: ObjectStore, place: Place, clock: Clock) -> None:
+def test_expired_spaces_go_and_their_tombstones_a_day_later(store: ObjectStore, place: Place, clock: SetClock) -> None:
     make(store, "one", ttl=100)
     stays = make(store, "stays", ttl=10 * DAY)
     clock.now += 100
@@ -81,7 +82,7 @@ def test_expired_spaces_go_and_their_tombstones_a_day_later(store: ObjectStore, 
     assert [row.space for row in store.list(Query("session", "ann")).rows] == [stays]
 
 
-def test_a_space_made_again_while_it_is_collected_stays(store: ObjectStore, place: Place, clock: Clock) -> None:
+def test_a_space_made_again_while_it_is_collected_stays(store: ObjectStore, place: Place, clock: SetClock) -> None:
     make(store, "one", ttl=100)
     clock.now += 100
     other = place.again()
@@ -99,7 +100,7 @@ def test_a_space_made_again_while_it_is_collected_stays(store: ObjectStore, plac
 
 
 def test_a_space_made_again_while_its_tombstone_is_removed_stays(
-    store: ObjectStore, place: Place, clock: Clock
+    store: ObjectStore, place: Place, clock: SetClock
 ) -> None:
     store.drop(make(store, "one"))
     clock.now += DAY
@@ -114,7 +115,7 @@ def test_a_space_made_again_while_its_tombstone_is_removed_stays(
     assert store.read(SPACE, Log("log")).logs["log"].length == 3 and place.sealed() == named(place)
 
 
-def test_rows_of_nothing_go_when_they_are_an_hour_old(store: ObjectStore, place: Place, clock: Clock) -> None:
+def test_rows_of_nothing_go_when_they_are_an_hour_old(store: ObjectStore, place: Place, clock: SetClock) -> None:
     space = make(store, "one")
     stray = [
         "index/sessions/ann/created/01600000000.0000000~one~00",
@@ -144,7 +145,7 @@ def test_rows_that_are_missing_are_put_back(store: ObjectStore, place: Place) ->
         assert [row.space for row in found] == [space]
 
 
-def test_what_is_damaged_is_reported_and_left_alone(store: ObjectStore, place: Place, clock: Clock) -> None:
+def test_what_is_damaged_is_reported_and_left_alone(store: ObjectStore, place: Place, clock: SetClock) -> None:
     make(store, "one")
     make(store, "two")
     place.objects[HEAD] = b"{", 0.0
@@ -155,7 +156,7 @@ def test_what_is_damaged_is_reported_and_left_alone(store: ObjectStore, place: P
     assert before <= set(place.objects)
 
 
-def test_a_writer_looks_for_what_is_unnamed_once_a_day(store: ObjectStore, place: Place, clock: Clock) -> None:
+def test_a_writer_looks_for_what_is_unnamed_once_a_day(store: ObjectStore, place: Place, clock: SetClock) -> None:
     space = make(store, "one")
     clock.now += 1
     orphan(place, space)
@@ -175,7 +176,7 @@ def many(store: ObjectStore) -> ObjectStore:
     return store
 
 
-def test_a_collection_asks_for_each_head_once(many: ObjectStore, place: Place, clock: Clock) -> None:
+def test_a_collection_asks_for_each_head_once(many: ObjectStore, place: Place, clock: SetClock) -> None:
     clock.now += 50
     place.calls.clear()
     assert many.gc() == Collected()

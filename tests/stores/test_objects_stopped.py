@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from tests.stores.places import DAY, HOUR, PATIENCE, SPACE, TINY, Clock, Place, Stopped, is_head, named
+from tests.stores.places import DAY, HOUR, PATIENCE, SPACE, TINY, Place, Stopped, is_head, named
 
 from strands_session_store.errors import ConflictError
 from strands_session_store.stores.base import (
@@ -34,6 +34,7 @@ from strands_session_store.stores.base import (
 )
 from strands_session_store.stores.objects import ObjectStore
 from strands_session_store.testing import StoreMachine
+from strands_session_store.testing.promises.binding import SetClock
 
 MINE = Summary(b"summary", "parent")
 
@@ -91,23 +92,23 @@ def litter(place: Place) -> None:
 class Act:
     """Something one process does, and what was there before."""
 
-    prepare: Callable[[Store, Place, Clock], object]
+    prepare: Callable[[Store, Place, SetClock], object]
     do: Callable[[Store], object]
 
 
-def before_expiry(store: Store, place: Place, clock: Clock) -> None:
+def before_expiry(store: Store, place: Place, clock: SetClock) -> None:
     fill(store, "early", 5)
     put(store, b"early last", ttl=10)
     clock.now += 20
 
 
-def before_sweep(store: Store, place: Place, clock: Clock) -> None:
+def before_sweep(store: Store, place: Place, clock: SetClock) -> None:
     fill(store, "early", 9)
     litter(place)
     clock.now += 2 * DAY
 
 
-def before_gc(store: Store, place: Place, clock: Clock) -> None:
+def before_gc(store: Store, place: Place, clock: SetClock) -> None:
     fill(store, "gone", 5)
     store.drop(SPACE)
     other = SPACE._replace(id="expired")
@@ -118,11 +119,11 @@ def before_gc(store: Store, place: Place, clock: Clock) -> None:
     before_sweep(store, place, clock)
 
 
-def early(count: int) -> Callable[[Store, Place, Clock], object]:
+def early(count: int) -> Callable[[Store, Place, SetClock], object]:
     return lambda store, place, clock: fill(store, "early", count)
 
 
-def before_again(store: Store, place: Place, clock: Clock) -> None:
+def before_again(store: Store, place: Place, clock: SetClock) -> None:
     fill(store, "early", 5)
     store.drop(SPACE)
 
@@ -144,14 +145,14 @@ ACTS = {
 }
 
 
-def prepared(act: Act) -> tuple[Place, Clock]:
-    clock = Clock()
+def prepared(act: Act) -> tuple[Place, SetClock]:
+    clock = SetClock()
     place = Place(clock)
     act.prepare(opened(place), place, clock)
     return place, clock
 
 
-def check_clean(place: Place, clock: Clock) -> None:
+def check_clean(place: Place, clock: SetClock) -> None:
     """Days later nothing is left of what nothing names; and what is named is there, and was all the time."""
     assert named(place) <= place.sealed()
     seen = state(place)
@@ -197,38 +198,38 @@ def test_a_process_that_is_stopped_at_any_call_leaves_all_or_nothing(name: str, 
     assert number > 1
 
 
-def nothing(store: Store, clock: Clock) -> list[bytes]:
+def nothing(store: Store, clock: SetClock) -> list[bytes]:
     return []
 
 
-def commits(store: Store, clock: Clock) -> list[bytes]:
+def commits(store: Store, clock: SetClock) -> list[bytes]:
     return fill(store, "later", 11)
 
 
-def commits_and_days(store: Store, clock: Clock) -> list[bytes]:
+def commits_and_days(store: Store, clock: SetClock) -> list[bytes]:
     done = fill(store, "later", 3)
     clock.now += 2 * DAY
     store.gc()  # type: ignore[attr-defined]
     return [*done, *fill(store, "latest", 3)]
 
 
-def days(store: Store, clock: Clock) -> list[bytes]:
+def days(store: Store, clock: SetClock) -> list[bytes]:
     clock.now += 2 * DAY
     store.gc()  # type: ignore[attr-defined]
     return []
 
 
-def drop(store: Store, clock: Clock) -> list[bytes]:
+def drop(store: Store, clock: SetClock) -> list[bytes]:
     store.drop(SPACE)
     return []
 
 
-def drop_and_days(store: Store, clock: Clock) -> list[bytes]:
+def drop_and_days(store: Store, clock: SetClock) -> list[bytes]:
     store.drop(SPACE)
     return days(store, clock)
 
 
-def drop_and_again(store: Store, clock: Clock) -> list[bytes]:
+def drop_and_again(store: Store, clock: SetClock) -> list[bytes]:
     store.drop(SPACE)
     return commits_and_days(store, clock)
 
@@ -239,7 +240,7 @@ WORLDS = (nothing, commits, commits_and_days, days, drop, drop_and_days, drop_an
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("name", ACTS)
 def test_a_process_that_sleeps_at_any_call_loses_and_revives_nothing(
-    name: str, world: Callable[[Store, Clock], list[bytes]]
+    name: str, world: Callable[[Store, SetClock], list[bytes]]
 ) -> None:
     act = ACTS[name]
     for number in itertools.count():
@@ -338,7 +339,7 @@ def test_of_concurrent_writers_whose_answers_are_lost_all_that_is_acknowledged_i
         assert [entry for entry in entries if entry in done] == done
     assert look.counters["n"] == look.revision == len(entries) == 25 * writers
     assert sum(conflicts for _, conflicts in told) > 0
-    clock = Clock()
+    clock = SetClock()
     clock.now = shared.clock()
     later = shared.again()
     later.clock = clock
