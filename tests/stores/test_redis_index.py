@@ -16,6 +16,8 @@ from tests.stores.servers import Servers
 from strands_session_store.errors import ConflictError
 from strands_session_store.stores import open_store
 from strands_session_store.stores.base import ABSENT, Order, Query, Space, Summary, new_commit_id
+from strands_session_store.stores.redis import RedisStore
+from strands_session_store.stores.redis.index import groups_of
 
 EVERYWHERE = Query("session", "ann"), Query("session", "ann", "p"), Query("session", everyone=True)
 
@@ -177,3 +179,16 @@ def test_a_space_that_came_back_under_another_parent_is_not_listed_under_the_fir
         store.commit(SPACE, commit_id=new_commit_id(), summary=Summary(b"", "q"))
         listed = {parent: [row.parent for row in store.list(Query("session", "ann", parent)).rows] for parent in "pq"}
     assert listed == {"p": [], "q": ["q"]}
+
+
+def test_a_drop_that_comes_late_leaves_the_row_of_the_life_that_began_meanwhile(standalone: Servers) -> None:
+    url = standalone.url
+    with contextlib.closing(standalone.servers[0].client()) as admin, open_store(url) as store:
+        assert isinstance(store, RedisStore)
+        (group, *_) = groups_of(prefix_of(url).encode(), SPACE, None)
+        store._ask([group.ask(b"claim")])  # one is about to create the space
+        store._ask([group.ask(b"claim")])  # another is faster; its life is dropped, but for the row
+        seconds, micros = admin.time()
+        store._ask([group.ask(b"renew")])  # the first one has created the space
+        store._ask([group.ask(b"remove", seconds * 1_000_000 + micros)])
+        assert admin.zscore(group.key, b"c" + group.name) is not None

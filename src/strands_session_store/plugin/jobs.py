@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from .. import records
 from ..stores.base import MAX_CHANGES, MAX_COMMIT, Add, Append, Change, DropDoc, PutDoc, Replace
 
-SOFT_BYTES = MAX_COMMIT // 6
+SOFT_BYTES = MAX_COMMIT // 8
 SOFT_CHANGES = MAX_CHANGES // 2
 """Up to here jobs are joined into one commit; a single job beyond it is written in several, its appends first. Either
 holds up a Redis server for less than 10 ms (`python -m bench --only block`)."""

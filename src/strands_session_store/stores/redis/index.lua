@@ -40,6 +40,8 @@ if verb == 'claim' then
   end
   return made == 0 and 1 or 0
 elseif verb == 'renew' then
+  -- the claim too: whoever dropped the life before this one may only now come to remove its row
+  redis.call('ZADD', key, '-' .. now, 'x' .. name)
   return redis.call('ZADD', key, now, 'c' .. name, shifted(now), 'u' .. name)
 elseif verb == 'touch' then
   local reply = redis.pcall('ZADD', key, 'GT', shifted(ARGV[3]), 'u' .. name)
