@@ -12,6 +12,7 @@ from tests.stores.places import HEAD, SPACE, Place
 
 from strands_session_store.stores.base import (
     ABSENT,
+    READ_ENTRIES,
     Add,
     Append,
     Change,
@@ -155,12 +156,14 @@ def test_a_resume_takes_two_rounds_and_few_requests(make: Callable[[SetClock], W
             wants = Docs("agents/"), Docs("runs/open/"), Counters(["messages"])
             log = Log(HISTORY, [(0, None)]) if whole else Log(HISTORY, last=40)
             look = ObjectStore(place).read(SPACE, log) if whole else ObjectStore(place).read(SPACE, *wants, log)
-            assert len(look.logs[HISTORY].entries) == (min(talk.messages, 1000) if whole else min(talk.messages, 40))
+            assert len(look.logs[HISTORY].entries) == (
+                min(talk.messages, READ_ENTRIES) if whole else min(talk.messages, 40)
+            )
             assert place.calls["get"] <= 2
             if not whole:
                 assert place.calls["objects"] <= 8
             elif place.compressed or size == 300:
-                assert place.calls["objects"] <= min(talk.messages, 1000) / 100 + 4
+                assert place.calls["objects"] <= min(talk.messages, READ_ENTRIES) / 100 + 4
             seen.append(place.calls["objects"])
     assert max(seen) > 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import logging
@@ -275,6 +276,7 @@ class LiveSession:
             await self._settled(self._writers[fence], self.timeout)
         else:
             self.start(fence)
+            await asyncio.sleep(0)  # when many agents were answered at once, the loop looks after others in between
 
     async def at_end(self, fence: str, *, cancelled: bool = False) -> None:
         """The end of the last hook of an invocation: all is stored, or it raises if the durability asks for that.
