@@ -14,7 +14,8 @@ from bench import block, pace, scenarios
 
 SUBJECTS = ("ours-sqlite-turn", "ours-sqlite", "raw-file", "raw-sqlite", "strands-own-file", "strands-own-snapshot")
 QUESTIONS = ("flat", "resume", "amplification", "stalls", "pace", "block")
-STALL_SUBJECTS = ("without", "ours-sqlite", "ours-sqlite-turn", "strands-own-file", "strands-own-snapshot")
+STALL_SUBJECTS = ("without", "ours-sqlite", "ours-sqlite-turn", "ours-file", "strands-own-file", "strands-own-snapshot")
+ON_REDIS = ("ours-redis", "ours-redis-turn")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -49,7 +50,8 @@ def main(argv: list[str] | None = None) -> None:
         )
     if "stalls" in only:
         head = ["subject", "worst stall, resuming (ms)", "worst stall, turns (ms)", "wall of turns (ms)"]
-        rows = asyncio.run(scenarios.stalls(STALL_SUBJECTS, 20 if args.quick else 50, 1 if args.quick else 5))
+        stalled = (*STALL_SUBJECTS, *(ON_REDIS if pace.possible() else ()))
+        rows = asyncio.run(scenarios.stalls(stalled, 20 if args.quick else 50, 1 if args.quick else 5))
         _table("50 agents on one event loop, 3 turns each, model answers in 50 ms", head, rows, "Median of the rounds.")
     if not pace.possible() and only & {"pace", "block"}:
         print("\npace and block are left out: there is no redis-server in PATH")

@@ -28,6 +28,7 @@ class Counted(Store):
 
     def __init__(self, inner: Store) -> None:
         self.inner = inner
+        self.workers = inner.workers  # type: ignore[misc]  # the pool is as large as without counting
         self.calls: Counter[str] = Counter()
         self.up = self.down = 0
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from strands.agent.conversation_manager import SlidingWindowConversationManager
 
-from bench import work
+from bench import pace, work
 from bench.counting import Counted, Meter
 from bench.subjects.base import REGISTRY, Env
 from strands_session_store import StoreSessionManager, open_store
 
 SIZE = 2000
+PREFILL = 20
+"""Messages that an agent has when stalls are measured."""
 Row = list[Any]
 
 
@@ -120,10 +123,11 @@ async def stalls(names: tuple[str, ...], agents: int, rounds: int) -> list[Row]:
     The subjects take turns within each round, so that all of them meet the machine in the same moods.
     """
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
-    for _ in range(rounds):
-        for name in names:
+    with pace.server() if pace.possible() else nullcontext() as port:
+        for round, name in itertools.product(range(rounds), names):
             with tempfile.TemporaryDirectory() as folder:
-                found[name].append(await _crowd(REGISTRY[name], Env(folder, SIZE), agents))
+                env = Env(folder, SIZE, redis_url=f"redis://127.0.0.1:{port}/0?prefix={name}{round}")
+                found[name].append(await _crowd(REGISTRY[name], env, agents))
     return [[name, *map(statistics.median, zip(*rows))] for name, rows in found.items()]
 
 
@@ -131,7 +135,7 @@ async def _crowd(subject: Any, env: Env, agents: int) -> tuple[float, float, flo
     """Worst stall while resuming, worst stall of the turns, wall time of the turns; milliseconds."""
     for i in range(agents if subject.name != "without" else 0):
         opened = await subject.open(env, f"s{i}", keep_all=True)
-        for turn in range(5):
+        for turn in range(PREFILL // 2):
             await subject.turn(env, opened, work.text(SIZE, turn))
         await subject.close(opened)
     env.think_ms = 50.0
@@ -143,6 +147,10 @@ async def _crowd(subject: Any, env: Env, agents: int) -> tuple[float, float, flo
 
     every = [subject.open(env, f"s{i}", keep_all=True) for i in range(agents)]
     opened_all, resuming, _ = await _ticked(lambda: asyncio.gather(*every))
+    if subject.name == "without":
+        # Strands copies and traces the context in every turn: a fair beginning is one of the same length
+        for _, agent in opened_all:
+            agent.messages.extend(work.conversation(PREFILL, SIZE))
     _, turns, wall = await _ticked(lambda: asyncio.gather(*map(talk, opened_all)))
     for opened in opened_all:
         await subject.close(opened)

@@ -14,8 +14,9 @@ def register(subject):
 class Env:
     """Where a subject may keep its data, and what one application would make once."""
 
-    def __init__(self, folder, size=2000):
+    def __init__(self, folder, size=2000, redis_url=""):
         self.dir = str(folder)
+        self.redis_url = redis_url
         self.size = size
         self.think_ms = 0.0
         self.shared = {}
