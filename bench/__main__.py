@@ -10,7 +10,7 @@ import platform
 import sys
 from typing import Any
 
-from bench import block, pace, scenarios
+from bench import block, pace, redis_server, scenarios
 
 SUBJECTS = ("ours-sqlite-turn", "ours-sqlite", "raw-file", "raw-sqlite", "strands-own-file", "strands-own-snapshot")
 QUESTIONS = ("flat", "resume", "amplification", "stalls", "pace", "block")
@@ -50,10 +50,10 @@ def main(argv: list[str] | None = None) -> None:
         )
     if "stalls" in only:
         head = ["subject", "worst stall, resuming (ms)", "worst stall, turns (ms)", "wall of turns (ms)"]
-        stalled = (*STALL_SUBJECTS, *(ON_REDIS if pace.possible() else ()))
+        stalled = (*STALL_SUBJECTS, *(ON_REDIS if redis_server.possible() else ()))
         rows = asyncio.run(scenarios.stalls(stalled, 20 if args.quick else 50, 1 if args.quick else 5))
         _table("50 agents on one event loop, 3 turns each, model answers in 50 ms", head, rows, "Median of the rounds.")
-    if not pace.possible() and only & {"pace", "block"}:
+    if not redis_server.possible() and only & {"pace", "block"}:
         print("\npace and block are left out: there is no redis-server in PATH")
         only -= {"pace", "block"}
     if "pace" in only:

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from bench.pace import server
+from bench.redis_server import server
 from strands_session_store.stores import open_store
 from strands_session_store.stores.base import Append, Docs, Log, PutDoc, Space, Store, Trim, Want, new_commit_id
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from bench import work
+from bench.redis_server import server
 from strands_session_store import codec, layout, records
 from strands_session_store.plugin.loading import load
 from strands_session_store.stores import open_store
@@ -21,43 +20,6 @@ from strands_session_store.stores.base import ABSENT, Add, Append, Expect, PutDo
 
 ROUNDS = 40
 SESSIONS = 20
-
-
-def possible() -> bool:
-    """Whether there is a server to measure."""
-    return shutil.which("redis-server") is not None
-
-
-@contextmanager
-def server() -> Iterator[int]:
-    """A server that keeps nothing on disk; its port."""
-    binary = shutil.which("redis-server")
-    assert binary is not None
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/redis.sock"
-        args = [binary, "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no", "--dir", folder]
-        process = subprocess.Popen(args, stdout=subprocess.DEVNULL)
-        try:
-            yield _tcp_port(path)
-        finally:
-            process.kill()
-            process.wait()
-
-
-def _tcp_port(path: str) -> int:
-    """Have the server take a free port, which it finds itself."""
-    import redis
-
-    client = redis.Redis(unix_socket_path=path)
-    for port in range(21_000, 31_000, 37):
-        try:
-            client.config_set("port", port)
-            return port
-        except redis.ResponseError:
-            continue
-        except redis.ConnectionError:
-            time.sleep(0.01)
-    raise SystemExit("no free port")
 
 
 @contextmanager

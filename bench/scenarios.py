@@ -15,7 +15,7 @@ from typing import Any
 
 from strands.agent.conversation_manager import SlidingWindowConversationManager
 
-from bench import pace, work
+from bench import redis_server, work
 from bench.counting import Counted, Meter
 from bench.subjects.base import REGISTRY, Env
 from strands_session_store import StoreSessionManager, open_store
@@ -123,7 +123,7 @@ async def stalls(names: tuple[str, ...], agents: int, rounds: int) -> list[Row]:
     The subjects take turns within each round, so that all of them meet the machine in the same moods.
     """
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
-    with pace.server() if pace.possible() else nullcontext() as port:
+    with redis_server.server() if redis_server.possible() else nullcontext() as port:
         for round, name in itertools.product(range(rounds), names):
             with tempfile.TemporaryDirectory() as folder:
                 env = Env(folder, SIZE, redis_url=f"redis://127.0.0.1:{port}/0?prefix={name}{round}")

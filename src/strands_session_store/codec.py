@@ -252,7 +252,7 @@ def dump_document(record: Record, *, lost: Lost | None = None) -> bytes:
     return b'{"format":%d,' % FORMAT + dump(record, lost=lost)[1:]
 
 
-_UNREADABLE = (
+_UNREADABLE: Final = (
     ValueError,
     KeyError,
     TypeError,

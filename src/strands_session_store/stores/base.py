@@ -31,7 +31,6 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal, NamedTuple, TypeAlias
 
 from .. import ids
-from ..errors import TooLarge
 from .offload import Offload
 
 MAX_ENTRY: Final = 16 * 2**20
@@ -363,7 +362,7 @@ class Store(ABC):
         """Apply all changes, or none. A space that is absent is created, unless ``on`` is an incarnation.
 
         A document path is put or dropped at most once, a log appended to and trimmed at most once, an entry replaced
-        at most once, a counter added to at most once (`check_commit`). Expectations look at the state before.
+        at most once, a counter added to at most once (`checks.check_commit`). Expectations look at the state before.
 
         Args:
             space: Where.
@@ -427,7 +426,7 @@ class Store(ABC):
         self.close()
 
 
-# ------------------------------------------------------------------ decisions that are the same for every engine (pure)
+# ------------------------------------------------------------------------------------------------------------- drawing
 
 
 def new_commit_id() -> str:
@@ -438,76 +437,3 @@ def new_commit_id() -> str:
 def new_incarnation() -> Incarnation:
     """72 random bits."""
     return secrets.token_urlsafe(9)
-
-
-def check_commit(changes: Sequence[Change], commit_id: str, ttl: Ttl, summary: Summary | None) -> None:
-    """Refuse what no engine may be asked for. Every engine calls it first.
-
-    Raises:
-        TooLarge: An entry, the commit, or its number of changes past the limit.
-        ValueError: Two changes to one thing, or an argument out of its range.
-    """
-    if not commit_id or len(commit_id) > 64:
-        raise ValueError(f"commit_id must have 1 to 64 characters, got {len(commit_id)}")
-    if ttl is not None and ttl is not KEEP and not 0 < ttl < MAX_TTL:
-        raise ValueError(f"ttl must be a number of seconds above 0, None or KEEP, got {ttl!r}")
-    if summary is not None and len(summary.data) > 4096:
-        raise TooLarge(f"summary has {len(summary.data):,} bytes, the limit is 4,096")
-    seen: set[tuple[str, object]] = set()
-    total = count = 0
-
-    def once(kind: str, what: object) -> None:
-        if (kind, what) in seen:
-            raise ValueError(f"a commit is a set: it changes {kind} {what!r} twice; merge the two changes")
-        seen.add((kind, what))
-
-    def weigh(path: str, data: bytes) -> int:
-        if len(data) > MAX_ENTRY:
-            raise TooLarge(f"{path!r} would hold {len(data):,} bytes, the limit is {MAX_ENTRY:,} an entry")
-        return len(data)
-
-    for change in changes:
-        count += 1
-        match change:
-            case PutDoc(path, data):
-                once("document", path)
-                total += weigh(path, data)
-            case DropDoc(path):
-                once("document", path)
-            case Append(log, entries, at):
-                once("the end of log", log)
-                if at is not None and at < 0:
-                    raise ValueError(f"Append.at must not be negative, got {at}")
-                count += max(0, len(entries) - 1)
-                total += sum(weigh(log, entry) for entry in entries)
-            case Replace(log, index, data):
-                once("entry", (log, index))
-                if index < 0:
-                    raise ValueError(f"Replace.index must not be negative, got {index}")
-                total += weigh(log, data)
-            case Trim(log, before):
-                once("the start of log", log)
-                if before < 0:
-                    raise ValueError(f"Trim.before must not be negative, got {before}")
-            case Add(counter, delta):
-                once("counter", counter)
-                if not -INT64_MAX - 1 <= delta <= INT64_MAX:
-                    raise TooLarge(f"counter {counter!r} can not take {delta}: past int64")
-            case Expect():
-                pass
-    if total > MAX_COMMIT:
-        raise TooLarge(f"the commit has {total:,} bytes, the limit is {MAX_COMMIT:,}")
-    if count > MAX_CHANGES:
-        raise TooLarge(f"the commit has {count:,} changes, the limit is {MAX_CHANGES:,}")
-
-
-def check_query(query: Query) -> None:
-    """Refuse a listing that contradicts itself.
-
-    Raises:
-        ValueError: names the argument.
-    """
-    if not 1 <= query.limit <= 1000:
-        raise ValueError(f"limit must be 1 to 1000 rows, got {query.limit}")
-    if query.everyone and (query.owner is not None or query.parent is not None):
-        raise ValueError("everyone=True lists all owners; owner and parent must be None with it")

@@ -11,28 +11,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..errors import ConflictError, StoreError, TooLarge
+from ..errors import StoreError
 from .base import (
-    ABSENT,
     ANY,
-    INT64_MAX,
     KEEP,
     REPEAT_COMMITS,
     REPEAT_SECONDS,
-    Add,
     Append,
     Change,
     Committed,
-    Counters,
-    Doc,
-    Docs,
     Document,
     DropDoc,
     Dropped,
-    Expect,
     Expected,
-    Log,
-    LogView,
     Look,
     Order,
     Page,
@@ -46,11 +37,11 @@ from .base import (
     Trim,
     Ttl,
     Want,
-    check_commit,
-    check_query,
     new_incarnation,
 )
-from .paging import UPDATED_WITHIN, Bound, read_cursor, spans, write_cursor
+from .checks import check_changes, check_commit, check_query, check_space
+from .paging import UPDATED_WITHIN, read_cursor, write_cursor
+from .selecting import select
 
 
 @dataclass(slots=True)
@@ -83,6 +74,16 @@ class _Held:
     def version(self, path: str) -> str | None:
         return self.docs[path].version if path in self.docs else None
 
+    def size(self, path: str) -> int:
+        return len(self.docs[path].data)
+
+    def document(self, path: str) -> Document:
+        return self.docs[path]
+
+    def entry(self, log: str, index: int) -> tuple[bytes, int]:
+        entry = self.logs[log].entries[index]
+        return entry, len(entry)
+
 
 class MemoryStore(Store):
     """Spaces in this process's memory, until `close`.
@@ -99,7 +100,7 @@ class MemoryStore(Store):
     def read(self, space: Space, *wants: Want) -> Look:
         with self._lock:
             held = self._find(space, self._clock())
-            return Look(None) if held is None else _look(held, wants)
+            return Look(None) if held is None else select(held, wants)
 
     def commit(
         self,
@@ -116,10 +117,10 @@ class MemoryStore(Store):
             held = self._find(space, now)
             if held is not None and commit_id in held.done:
                 return replace(held.done[commit_id][1], repeated=True)
-            _check_space(held, on)
+            check_space(held.incarnation if held else None, on)
             if held is None:
                 held = _Held(new_incarnation(), now, now, summary.parent if summary else None)
-            counters = _check(held, changes)
+            counters = check_changes(held, changes)
             # nothing below can fail
             result = _apply(held, changes, counters)
             held.done[commit_id] = now, result
@@ -167,7 +168,7 @@ class MemoryStore(Store):
             held = self._find(space, self._clock())
             if held is None:
                 return Dropped()
-            _check_space(held, on)
+            check_space(held.incarnation, on)
             del self._all()[space]
         blobs = [doc.data for doc in held.docs.values()]
         entries = [entry for log in held.logs.values() for entry in log.entries.values()]
@@ -189,38 +190,6 @@ class MemoryStore(Store):
             del self._all()[space]
             return None
         return held
-
-
-def _check_space(held: _Held | None, on: Expected) -> None:
-    found = held.incarnation if held else None
-    if on is ABSENT and found is not None:
-        raise ConflictError("", ABSENT.value, found)
-    if isinstance(on, str) and on != found:
-        raise ConflictError("", on, found)
-
-
-def _check(held: _Held, changes: Sequence[Change]) -> dict[str, int]:
-    """Refuse the changes if an expectation does not hold or a counter would overflow; else the counters' new values."""
-    counters = {}
-    for change in changes:
-        match change:
-            case PutDoc(path, _, expected) | DropDoc(path, expected) | Expect(path, expected):
-                found = held.version(path)
-                if expected is ABSENT and found is not None:
-                    raise ConflictError(path, ABSENT.value, found)
-                if isinstance(expected, str) and expected != found:
-                    raise ConflictError(path, expected, found)
-            case Append(name, _, at):
-                if at is not None and at != held.log(name).length:
-                    raise ConflictError(name, at, held.log(name).length)
-            case Replace(name, index):
-                if index not in held.log(name).entries:
-                    raise ConflictError(name, index, None)
-            case Add(name, delta):
-                counters[name] = held.counters.get(name, 0) + delta
-                if not -INT64_MAX - 1 <= counters[name] <= INT64_MAX:
-                    raise TooLarge(f"counter {name!r} would be {counters[name]}: past int64; nothing was written")
-    return counters
 
 
 def _apply(held: _Held, changes: Sequence[Change], counters: dict[str, int]) -> Committed:
@@ -260,45 +229,3 @@ def _forget(held: _Held, now: float) -> None:
         if now - held.done[oldest][0] < REPEAT_SECONDS:
             break
         del held.done[oldest]
-
-
-def _look(held: _Held, wants: Sequence[Want]) -> Look:
-    bound = Bound()
-    docs: dict[str, Document] = {}
-    logs: dict[str, LogView] = {}
-    counters: dict[str, int] = {}
-    more: list[Want] = []
-    for want in wants:
-        match want:
-            case Counters(names):
-                counters |= {name: held.counters.get(name, 0) for name in names}
-            case Doc(path):
-                if path in held.docs and path not in docs:
-                    if bound.take(len(held.docs[path].data)):
-                        docs[path] = held.docs[path]
-                    else:
-                        more.append(want)
-            case Docs(prefix, after):
-                for path in sorted(path for path in held.docs if path.startswith(prefix)):
-                    if (after is None or path > after) and path not in docs:
-                        if not bound.take(len(held.docs[path].data)):
-                            more.append(Docs(prefix, after))
-                            break
-                        docs[path] = held.docs[path]
-                        after = path
-            case Log(name):
-                log = held.log(name)
-                asked = spans(want, log.start, log.length, held.counters.get(want.since or "", 0))
-                entries = dict(logs[name].entries) if name in logs else {}
-                while asked and not bound.full:
-                    low, high = asked.pop()
-                    for index in range(high - 1, low - 1, -1):
-                        if index not in entries:
-                            if not bound.take(len(log.entries[index])):
-                                asked.append((low, index + 1))
-                                break
-                            entries[index] = log.entries[index]
-                if asked:
-                    more.append(Log(name, tuple(asked)))
-                logs[name] = LogView(log.start, log.length, dict(sorted(entries.items())))
-    return Look(held.incarnation, held.revision, docs, logs, counters, tuple(more))

@@ -9,25 +9,19 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ...errors import ConflictError, TooLarge
 from ..base import (
-    ABSENT,
-    ANY,
-    INT64_MAX,
     KEEP,
-    Add,
     Append,
     Change,
     Committed,
     DropDoc,
-    Expect,
-    Expected,
     PutDoc,
     Replace,
     Summary,
     Trim,
     Ttl,
 )
+from ..checks import check_changes
 from ..paging import UPDATED_WITHIN
 from . import cells, names, repeats
 from .head import Head, LogState, Stored
@@ -51,19 +45,6 @@ def new_life(now: float, summary: Summary | None) -> Head:
     return Head(secrets.token_hex(9), 0, created, created, parent=summary.parent if summary else None)
 
 
-def check_space(head: Head | None, on: Expected) -> None:
-    """Refuse a commit or drop that expects another space.
-
-    Raises:
-        ConflictError
-    """
-    found = head.incarnation if head else None
-    if on is ABSENT and found is not None:
-        raise ConflictError("", ABSENT.value, found)
-    if isinstance(on, str) and on != found:
-        raise ConflictError("", on, found)
-
-
 def decide(
     head: Head, changes: Sequence[Change], commit_id: str, now: float, ttl: Ttl, summary: Summary | None
 ) -> Step:
@@ -73,7 +54,7 @@ def decide(
         ConflictError: An expectation does not hold.
         TooLarge: A counter would pass int64.
     """
-    counters = _check(head, changes)
+    counters = check_changes(head, changes)
     revision = head.revision + 1
     docs, logs = dict(head.docs), dict(head.logs)
     indices: dict[str, int] = {}
@@ -121,30 +102,6 @@ def decide(
         recent=recent,
     )
     return Step(after, result, {name: entries for name, entries in replaced.items() if entries})
-
-
-def _check(head: Head, changes: Sequence[Change]) -> dict[str, int]:
-    """Refuse the changes if an expectation does not hold or a counter would overflow; else the counters' new values."""
-    counters = {}
-    for change in changes:
-        match change:
-            case PutDoc(path, _, expected) | DropDoc(path, expected) | Expect(path, expected):
-                found = head.version(path) if expected is not ANY else None
-                if expected is ABSENT and found is not None:
-                    raise ConflictError(path, ABSENT.value, found)
-                if isinstance(expected, str) and expected != found:
-                    raise ConflictError(path, expected, found)
-            case Append(name, _, at):
-                if at is not None and at != head.log(name).length:
-                    raise ConflictError(name, at, head.log(name).length)
-            case Replace(name, index):
-                if not head.log(name).start <= index < head.log(name).length:
-                    raise ConflictError(name, index, None)
-            case Add(name, delta):
-                counters[name] = head.counters.get(name, 0) + delta
-                if not -INT64_MAX - 1 <= counters[name] <= INT64_MAX:
-                    raise TooLarge(f"counter {name!r} would be {counters[name]}: past int64; nothing was written")
-    return counters
 
 
 def _append(log: LogState, entries: list[bytes]) -> LogState:

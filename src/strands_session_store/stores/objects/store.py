@@ -36,14 +36,13 @@ from ..base import (
     Summary,
     Ttl,
     Want,
-    check_commit,
-    check_query,
 )
+from ..checks import check_commit, check_query, check_space
 from ..collecting import Collected, Collecting
 from . import cells, names
 from .blobs import Blobs, Refused, Sealing, Tag
 from .cache import Turns
-from .changes import check_space, decide, new_life
+from .changes import decide, new_life
 from .head import Head, Tombstone
 from .known import Heads, Known, SealedObjects
 from .listing import listing
@@ -224,7 +223,7 @@ class ObjectStore(Store, Collecting):
             indices, counters = dict(done.indices), dict(done.counters)
             # found after a put of ours that was not answered, it is ours
             return Committed(head.incarnation, done.revision, indices, counters, repeated=not tries.doubted)
-        check_space(head, commit.on)
+        check_space(head.incarnation if head else None, commit.on)
         step = decide(before, commit.changes, commit.id, now, commit.ttl, commit.summary)
         rows = [] if head else names.rows_of(space, before.incarnation, before.created, before.parent)
         self._put_rows(rows)
@@ -288,7 +287,7 @@ class ObjectStore(Store, Collecting):
             target = known.state
             now = self._blobs.now()
             if head := known.head(now):
-                check_space(head, on)
+                check_space(head.incarnation, on)
             receipt = _receipt(head) if head else Dropped()
             try:
                 stone = Tombstone(now, target.incarnation, target.created, target.parent)

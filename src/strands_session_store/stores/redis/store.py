@@ -30,9 +30,8 @@ from ..base import (
     Trim,
     Ttl,
     Want,
-    check_commit,
-    check_query,
 )
+from ..checks import check_commit, check_query
 from ..paging import read_cursor, write_cursor
 from .acknowledged import Acknowledged
 from .commits import Answer, Encoded, Unclaimed, corrupt, expected_word, regressed, short
@@ -51,7 +50,8 @@ _PRUNED: Final = 50
 class RedisStore(Store):
     """Spaces in Redis >= 6.2 or Valkey, which any number of processes may share.
 
-    Round trips: a commit 1, a read 1 (one for each 3 MiB), a drop 2, a page of a listing 2. A commit that may create a
+    Round trips: a commit 1, a read 1 (one for each 3 MiB, and one more for an
+    item that is larger), a drop 2, a page of a listing 2. A commit that may create a
     space claims its rows in the index before: on one server in the same trip (a pipeline is done in order); in a
     Cluster in one before it, as the rows are in other slots and must be there first. Once a minute a commit moves its
     row, which is one trip more.

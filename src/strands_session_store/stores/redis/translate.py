@@ -11,7 +11,7 @@ from ...errors import Corrupt, InDoubt, StoreError, Unavailable
 
 _CODE: Final = re.compile(r"-?([A-Z]{4,})\b")
 _PASSING: Final = {
-    "LOADING", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "READONLY", "MASTERDOWN", "BUSY", "NOREPLICAS", "UNBLOCKED"
+    "CLUSTERDOWN", "MOVED", "ASK", "READONLY", "MASTERDOWN", "BUSY", "NOREPLICAS", "UNBLOCKED"
 }  # fmt: skip
 """Refusals that end by themselves: a start, a failover, a slot on its way, a long script of somebody else."""
 

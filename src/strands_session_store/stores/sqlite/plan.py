@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 from ...errors import ConflictError, TooLarge
 from ..base import (
-    ABSENT,
     ANY,
     INT64_MAX,
     Add,
@@ -25,6 +24,7 @@ from ..base import (
     Replace,
     Trim,
 )
+from ..checks import check_version
 from .schema import COUNTER, DOC, LOG
 
 Cell: TypeAlias = tuple[int | None, int | None, int | None]
@@ -110,11 +110,7 @@ class Plan:
         if expected is ANY:
             return
         cell = self._found.get(DOC + path)
-        found = f"{self._incarnation}.{cell[0]}" if cell else None
-        if expected is ABSENT and found is not None:
-            raise ConflictError(path, ABSENT.value, found)
-        if isinstance(expected, str) and expected != found:
-            raise ConflictError(path, expected, found)
+        check_version(path, f"{self._incarnation}.{cell[0]}" if cell else None, expected)
 
     def _head(self, log: str) -> tuple[int, int, int | None]:
         """Start, length and number before this commit."""

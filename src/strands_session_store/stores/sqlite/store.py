@@ -10,9 +10,7 @@ from collections.abc import Callable
 from typing import ClassVar, Final
 
 from ... import ids
-from ...errors import ConflictError
 from ..base import (
-    ABSENT,
     ANY,
     KEEP,
     REPEAT_COMMITS,
@@ -31,10 +29,9 @@ from ..base import (
     Summary,
     Ttl,
     Want,
-    check_commit,
-    check_query,
     new_incarnation,
 )
+from ..checks import check_commit, check_query, check_space
 from ..paging import UPDATED_WITHIN, write_cursor
 from .connections import Connections
 from .erasing import bury, erase, sweep
@@ -109,13 +106,13 @@ class SQLiteStore(Store):
                 bury(db, row[0])
                 row = None
             if row is None:
-                _check_space(None, on)
+                check_space(None, on)
                 number, incarnation, revision = 0, new_incarnation(), 1
             else:
                 number, incarnation, revision, updated, _, data, done, result = row
                 if done is not None:
                     return Committed(incarnation, done, **json.loads(result), repeated=True)
-                _check_space(incarnation, on)
+                check_space(incarnation, on)
                 revision += 1
             plan = Plan(db, number, incarnation, changes)
 
@@ -164,7 +161,7 @@ class SQLiteStore(Store):
             number, incarnation, _, _, expires, *_ = row
             # who drops wants it erased: what has expired counts as absent, but does not wait for a sweep
             if live := expires is None or expires > self._clock():
-                _check_space(incarnation, on)
+                check_space(incarnation, on)
             receipt = erase(db, number)
             db.execute("DELETE FROM spaces WHERE space = ?", (number,))
         return receipt if live else Dropped()
@@ -197,13 +194,6 @@ def _write(db: sqlite3.Connection, space: int, revision: int, plan: Plan, commit
     for log, start, before in plan.erase:
         keys = key_of(numbers[log], start), key_of(numbers[log], before)
         db.execute("DELETE FROM entries WHERE key >= ? AND key < ?", keys)
-
-
-def _check_space(found: str | None, on: Expected) -> None:
-    if on is ABSENT and found is not None:
-        raise ConflictError("", ABSENT.value, found)
-    if isinstance(on, str) and on != found:
-        raise ConflictError("", on, found)
 
 
 def _next_number(db: sqlite3.Connection) -> int:
