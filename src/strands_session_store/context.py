@@ -24,12 +24,12 @@ changes no document.
 from __future__ import annotations
 
 import uuid
-from bisect import insort
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, TypeAlias
+
+from .seen import Seen
 
 Message: TypeAlias = dict[str, Any]
 Span: TypeAlias = tuple[int, int | None]
@@ -133,15 +133,8 @@ class Context:
         self.history = history
         """Length of the history: index of the next entry."""
         self.variants = variants
-        self._found, self._start = (history, variants), start
-        self._read: tuple[set[int], set[int]] = set(), set()
-        """Of the entries that were there before this process began: those it has seen, in both logs."""
-        self._said: dict[str, list[int]] = {}
-        """Tracking id -> its entries in the history, in order, as far as this process has seen them."""
-        self._shown: dict[str, list[tuple[int, int | None]]] = {}
-        """Tracking id -> its entries in the variants log, each with what it stands for, as far as ..."""
-        self._owed: dict[str, Message] = {}
-        """Redactions that may have to reach entries which this process has not seen."""
+        self._start = start
+        self._seen = Seen(history, variants, start)
 
     # ---------------------------------------------------------------------------------------------------- storing
 
@@ -157,7 +150,7 @@ class Context:
         names = [ensure_id(message) for message in live]
         delta = Delta()
         at = _position(live, names, announced)
-        if announced is not None and at is None and ensure_id(announced) not in self._said:
+        if announced is not None and at is None and not self._seen.history(ensure_id(announced)):
             self._append(delta, snapshot(announced))
         matched = self._match(live, names)
         last_known = max((i for i, slot in enumerate(matched) if slot is not None), default=-1)
@@ -169,9 +162,9 @@ class Context:
                 joins = i == at
                 if not joins and i > last_known and names[i] not in summaries:
                     counts = counts if counts is not None else Counter(names)
-                    said = self._said.get(names[i])
+                    said = self._seen.history(names[i])
                     # what was found in no history before (a summary of long ago, out of a snapshot) was never said
-                    joins = counts[names[i]] > len(said) if said else names[i] not in self._shown
+                    joins = counts[names[i]] > len(said) if said else not self._seen.variants(names[i])
                 copy = snapshot(message)
                 if joins:
                     slot = Slot(self._append(delta, copy), None, copy)
@@ -195,8 +188,7 @@ class Context:
         for slot in self.slots:
             if slot.message.get("tracking_id") == found:
                 slot.message = copy
-        if not self._complete and any(index < self._found[0] for index in self._said.get(found, ())):
-            self._owed[found] = copy  # said before this process began, so perhaps more than once
+        self._seen.redacted(found, copy)
         return delta
 
     def spans(self) -> Spans:
@@ -272,61 +264,31 @@ class Context:
                     self.slots.append(Slot(None, index, said))
         return [snapshot(slot.message) for slot in self.slots]
 
-    def unread(self) -> tuple[list[Span], list[Span]]:
-        """Spans of the history and of the variants that were there before and that this process has not seen yet."""
-        return _gaps(self._start, self._found[0], self._read[0]), _gaps(0, self._found[1], self._read[1])
+    def unread(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """See `Seen.unread`."""
+        return self._seen.unread()
 
     def unsure(self, messages: Iterable[Message]) -> bool:
-        """Whether it takes reading all (`unread`, then `remember`) to tell which of the messages are new.
-
-        So it is when one of them has an id, or an id stands more often, than is known; but not all was read. Such ones
-        turn up when a snapshot from before the resume is loaded, or a prompt of those days is used again. And so it is
-        when one of those days was redacted.
-        """
-        if self._complete:
-            return False
-        counts = Counter(str(found) for message in messages if (found := message.get("tracking_id")))
-        return bool(self._owed) or any(
-            count > len(said) if (said := self._said.get(name)) else name not in self._shown
-            for name, count in counts.items()
-        )
+        """Whether it takes reading all (`unread`, then `remember`) to tell which of the messages are new; see
+        `Seen.unsure`."""
+        return self._seen.unsure(str(found) for message in messages if (found := message.get("tracking_id")))
 
     def remember(self, history: Mapping[int, str], variants: Mapping[int, tuple[int | None, str | None]]) -> Delta:
-        """Note the ids of entries that were read, so that none is taken for a new one.
-
-        Args:
-            history: Index -> tracking id.
-            variants: Index -> (of, tracking id).
+        """Note the ids of entries that were read, so that none is taken for a new one; see `Seen.remember`.
 
         Returns:
             What a redaction since has to replace among them.
         """
-        for index, found in history.items():
-            if index not in self._read[0]:
-                insort(self._said.setdefault(found, []), index)
-        for index, (of, shown) in variants.items():
-            if shown is not None and index not in self._read[1]:
-                self._shown.setdefault(shown, []).append((index, of))
-        self._read[0].update(history)
-        self._read[1].update(variants)
         delta = Delta(redacted=True)
-        if self._complete:
-            for found, copy in self._owed.items():
-                self._redact(delta, found, copy)
-            self._owed.clear()
+        for found, copy in self._seen.remember(history, variants).items():
+            self._redact(delta, found, copy)
         return delta
 
     # --------------------------------------------------------------------------------------------------- private
 
-    @property
-    def _complete(self) -> bool:
-        """Whether all that was there before this process began was seen by it."""
-        history, variants = self._found
-        return len(self._read[0]) >= history - self._start and len(self._read[1]) >= variants
-
     def _redact(self, delta: Delta, found: str, copy: Message) -> None:
-        delta.replaced |= {index: copy for index in self._said.get(found, ())}
-        delta.replaced_variants |= {index: (of, copy) for index, of in self._shown.get(found, ())}
+        delta.replaced |= {index: copy for index in self._seen.history(found)}
+        delta.replaced_variants |= {index: (of, copy) for index, of in self._seen.variants(found)}
 
     def _match(self, live: Sequence[Message], ids: Sequence[str]) -> list[Slot | None]:
         """For each live message the slot it had, or None. Each slot goes to one message."""
@@ -349,7 +311,7 @@ class Context:
 
     def _announce(self, delta: Delta, slot: Slot, message: Message, found: str) -> Slot:
         """Rule 2 for a message that has a slot."""
-        said = self._said.get(found)
+        said = self._seen.history(found)
         history = slot.history if slot.history is not None else said[-1] if said else None
         if history is not None and slot.variant is None and same(slot.message, message):
             return slot
@@ -357,14 +319,14 @@ class Context:
         if history is None:
             return Slot(self._append(delta, copy), None, copy)
         delta.replaced[history] = copy
-        if any(of == history for _, of in self._shown.get(found, ())):
+        if any(of == history for _, of in self._seen.variants(found)):
             self._vary(delta, history, None, found)
         return Slot(history, None, copy)
 
     def _append(self, delta: Delta, copy: Message) -> int:
         index = self.history
         self.history += 1
-        self._said.setdefault(str(copy["tracking_id"]), []).append(index)
+        self._seen.said(str(copy["tracking_id"]), index)
         delta.appended.append((index, copy))
         return index
 
@@ -372,7 +334,7 @@ class Context:
         index = self.variants
         self.variants += 1
         if copy is not None:
-            self._shown.setdefault(found, []).append((index, of))
+            self._seen.shown(found, index, of)
         delta.variants.append((index, of, copy))
         return index
 
@@ -414,9 +376,3 @@ def _spans(indices: Iterable[int]) -> list[Span]:
         else:
             out.append((index, index + 1))
     return out
-
-
-def _gaps(start: int, length: int, seen: Collection[int]) -> list[Span]:
-    """Spans of ``range(start, length)`` that were not seen."""
-    edges = [start - 1, *sorted(index for index in seen if index < length), length]
-    return [(a + 1, b) for a, b in pairwise(edges) if b > a + 1]
