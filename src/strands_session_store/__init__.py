@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .errors import ConflictError, InvalidIdError, SessionNotFoundError, StoreError, Unavailable
+    from .errors import ConflictError, InvalidIdError, SessionBusyError, SessionNotFoundError, StoreError, Unavailable
     from .plugin import (
         DirectorySessionManager,
         RedisSessionManager,
@@ -35,6 +35,7 @@ __all__ = [
     "RedisSessionManager",
     "S3SessionManager",
     "SQLiteSessionManager",
+    "SessionBusyError",
     "SessionNotFoundError",
     "Store",
     "StoreError",
@@ -51,6 +52,7 @@ _HOMES: Final = {
     "RedisSessionManager": ".plugin",
     "S3SessionManager": ".plugin",
     "SQLiteSessionManager": ".plugin",
+    "SessionBusyError": ".errors",
     "SessionNotFoundError": ".errors",
     "Store": ".stores.base",
     "StoreError": ".errors",

@@ -5,6 +5,7 @@
         ├── InvalidIdError          an id that is empty, too long or holds control characters (also a ValueError)
         ├── InvalidUrlError         a URL that no store can be opened by (also a ValueError)
         ├── SessionNotFoundError    asked for a session that is not there (also a LookupError)
+        ├── SessionBusyError        another process runs the session (exclusive=True); nothing was written
         ├── ConflictError           an expectation of a commit did not hold; nothing was written
         ├── TooLarge                an entry, a commit or a counter past its limit; nothing was written (a ValueError)
         ├── Unserializable          a value that can not be kept; nothing was written (also a TypeError)
@@ -35,6 +36,10 @@ class InvalidUrlError(StoreError, ValueError):
 
 class SessionNotFoundError(StoreError, LookupError):
     """The session does not exist (or has expired, or was dropped)."""
+
+
+class SessionBusyError(StoreError):
+    """Another process has the session's lease, and had it for as long as was waited. Nothing was written."""
 
 
 class ConflictError(StoreError):

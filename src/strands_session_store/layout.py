@@ -11,6 +11,9 @@
     multi_agents/<id>/nodes/<node>/messages    log        what the agent of a node said
     multi_agents/<id>/nodes/<node>/state       document   progress of an orchestrator that is a node (its own nodes
                                                           follow below it: nodes/<node>/<inner node>/...)
+    lease                                      document   who may run the session; changes when it is taken or released
+    lease-beat                                 document   a sign of life of the one that has it
+    lease-wanted                               document   who waits for it
     runs/open/<run>                            document   a run that has begun
     runs                                       log        runs that ended
     events                                     log        tool calls and the like
@@ -28,6 +31,9 @@ from .ids import escape, unescape
 from .stores.base import Space
 
 SESSION: Final = "session"
+LEASE: Final = "lease"
+LEASE_BEAT: Final = "lease-beat"
+LEASE_WANTED: Final = "lease-wanted"
 AGENTS: Final = "agents/"
 MULTI_AGENTS: Final = "multi_agents/"
 RUNS: Final = "runs"

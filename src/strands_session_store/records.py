@@ -69,6 +69,38 @@ class Writer(Record):
         return f"{self.host} pid {self.pid} ({self.writer_id})"
 
 
+class Lease(Record):
+    """Document `lease`: the process that may run the session. Changes only when it is taken or released."""
+
+    holder: str | None = None
+    """A name drawn by the manager that has it; None: it is free."""
+    epoch: int = 0
+    """How many times it was taken."""
+    host: str = ""
+    pid: int = 0
+    at: float = Field(default_factory=_now)
+    """When it was taken or released, by the clock of who did."""
+    expiry: float = 0.0
+    """Seconds without a sign of life after which another may take it."""
+
+    def __str__(self) -> str:
+        return f"{self.host} pid {self.pid} ({self.holder})"
+
+
+class LeaseBeat(Record):
+    """Document `lease-beat`: a sign of life of the holder."""
+
+    at: float = Field(default_factory=_now)
+    """By the holder's clock."""
+
+
+class LeaseWanted(Record):
+    """Document `lease-wanted`: one that waits. Who had the lease last leaves it to them."""
+
+    by: str
+    at: float = Field(default_factory=_now)
+
+
 class MultiAgent(Record):
     """Document `multi_agents/<id>/state`: `serialize_state()` of a Graph or Swarm."""
 

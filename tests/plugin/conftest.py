@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from strands_session_store.plugin import session
+from strands_session_store.plugin import process
 
 from .children import Parent
 
@@ -15,8 +15,8 @@ def _quiet_end() -> Iterator[None]:
     """Tests leave writes pending on purpose; the end of the interpreter would try them again, and report each."""
     yield
     gc.collect()
-    session._left.clear()
-    session._tried.clear()
+    process._left.clear()
+    process._tried.clear()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from strands.types.exceptions import EventLoopException
 
 from strands_session_store import ConflictError, StoreSessionManager, Unavailable, codec, layout, open_store, records
 from strands_session_store.errors import InDoubt, Regressed
-from strands_session_store.plugin import session
+from strands_session_store.plugin import process
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores.base import Log, Store
 from strands_session_store.stores.reading import read_whole
@@ -31,7 +31,7 @@ from .regressing import AGAIN, SPACE, Forgetful, fine, is_whole, texts, told
 
 def left(store: Store, managers: int) -> None:
     """Wait until there are so many managers of the session."""
-    wait_for(lambda: gc.collect() >= 0 and len(session._alive(store, SPACE)) == managers)
+    wait_for(lambda: gc.collect() >= 0 and len(process._alive(store, SPACE)) == managers)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def store(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Forgetfu
         yield made
         made.heal()
     gc.collect()
-    session._left.clear(), session._tried.clear()  # what a test left pending is not for the next one to try
+    process._left.clear(), process._tried.clear()  # what a test left pending is not for the next one to try
 
 
 def somebody_looks(store: Store) -> None:

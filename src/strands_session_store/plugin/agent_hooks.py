@@ -2,7 +2,8 @@
 
 hook                              what it does                                            waits in mode
 AgentInitialized                  restore the agent: one read, or none after `open`
-BeforeInvocation                  store what was edited between turns; open a run         message
+BeforeInvocation (first of all)   have the lease; see that the agent is what is stored    all
+                                  store what was edited between turns; open a run         message
 MessageAdded, MessageUpdated      store the message                                       message; all outside a run
 AfterToolCall                     note the tool call, for the next commit                 none
 AfterInvocation (last of all)     store state and context as they are; end the run        all
@@ -14,6 +15,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from strands import Agent
 from strands.bidi.hooks import BidiAgentStopEvent, BidiBeforeConnectionRestartEvent
 from strands.hooks import (
     AfterInvocationEvent,
@@ -26,11 +28,15 @@ from strands.hooks import (
     MessageUpdatedEvent,
 )
 
-from .. import ids
-from ..errors import StoreError
+from .. import ids, layout
+from ..context import Message
+from ..errors import ConflictError, StoreError
 from . import recorder
+from .holding import holding, letting_go
 from .jobs import Job
-from .loading import originals
+from .leases import Hold
+from .loading import LoadedAgent, originals
+from .repair import answered
 from .session import LiveSession
 from .stash import lost_stash, refill
 from .tracked import TrackedAgent
@@ -51,13 +57,14 @@ class AgentHooks:
     def register(self, registry: HookRegistry) -> None:
         # coroutine functions, since the registry awaits nothing else
         registry.add_callback(AgentInitializedEvent, lambda event: self.initialize(event.agent))
-        registry.add_callback(BeforeInvocationEvent, self._before_invocation)
+        # first of all, so that the application's own hooks see the agent as it will go on
+        registry.add_callback(BeforeInvocationEvent, self._before_invocation, order=HookOrder.SDK_FIRST)
         registry.add_callback(MessageAddedEvent, self._message_added)
         registry.add_callback(MessageUpdatedEvent, self._message_added)
         registry.add_callback(AfterToolCallEvent, self._after_tool_call, order=HookOrder.SDK_LAST)
         # last of all, so that what the application's own hooks set in the state is stored too
         registry.add_callback(AfterInvocationEvent, self._after_invocation, order=HookOrder.SDK_LAST)
-        registry.add_callback(BidiAgentStopEvent, self._pause, order=HookOrder.SDK_LAST)
+        registry.add_callback(BidiAgentStopEvent, self._stop, order=HookOrder.SDK_LAST)
         registry.add_callback(BidiBeforeConnectionRestartEvent, self._pause)
 
     def initialize(self, agent: LocalAgent) -> None:
@@ -72,13 +79,44 @@ class AgentHooks:
                 )
             loaded = session.take_agent(agent.agent_id)
             tracked = TrackedAgent(session.session_id, agent, loaded)
-            if loaded.agent is not None:
-                tracked.restore(agent, loaded)
-                stash = lost_stash(agent)
-                if stash is not None and (lost := originals(session.store, session.space, loaded)):
-                    refill(stash, lost)
+            tracked.restore(agent, loaded)
+            if (stash := lost_stash(agent)) is not None and (lost := originals(session.store, session.space, loaded)):
+                refill(stash, lost)
             session.adopt(loaded.base)
             self._agents[agent.agent_id] = tracked
+
+    async def reload(self, agent: LocalAgent) -> TrackedAgent:
+        """Make the agent what is stored, in place. What could not be stored of it is given up."""
+        self._tracked(agent)
+        return self._reloaded(agent, *await self._session.ask(self._reread, agent))
+
+    def reload_here(self, agent: LocalAgent) -> None:
+        """As `reload`, blocking."""
+        self._tracked(agent)
+        self._reloaded(agent, *self._reread(agent))
+
+    def _reread(self, agent: LocalAgent) -> tuple[LoadedAgent, list[Message]]:
+        session = self._session
+        loaded = session.read([agent.agent_id]).agents[agent.agent_id]
+        return loaded, [] if lost_stash(agent) is None else originals(session.store, session.space, loaded)
+
+    def _reloaded(self, agent: LocalAgent, loaded: LoadedAgent, lost: list[Message]) -> TrackedAgent:
+        session, before = self._session, self._tracked(agent)
+        with session.lock:
+            tracked = TrackedAgent(session.session_id, agent, loaded, before.built)
+            tracked.hold = before.hold
+            tracked.restore(agent, loaded, again=True)
+            if lost:
+                refill(lost_stash(agent), lost)
+            session.adopt(loaded.base)
+            self._agents[agent.agent_id] = tracked
+        logger.info(
+            "agent_id=<%s>, session_id=<%s>, messages=<%d> | reloaded: another process had written it",
+            agent.agent_id,
+            session.session_id,
+            len(agent.messages),
+        )
+        return tracked
 
     def changed(self, agent: LocalAgent, announced: Any = None) -> None:
         """Enqueue what has changed of the agent."""
@@ -113,29 +151,80 @@ class AgentHooks:
                 await self._session.recall(tracked)
 
     async def _before_invocation(self, event: BeforeInvocationEvent) -> None:
-        sure = await self._sure(event.agent, prompt=event.messages or ())
-        with self._session.lock:
-            tracked = self._tracked(event.agent)
-            # a new agent is stored with its first message
-            if sure and not tracked.untouched:
-                self._session.put(tracked.sync())
-            edited = self._session.waits(tracked.fence)
-            job = Job(tracked.fence)
-            recorder.abandoned(job, tracked)
-            tracked.run = recorder.opened(job, agent_id=tracked.agent_id)
-            tracked.attempts.clear()
-            self._session.put(job)  # travels with the first message
-        if edited:
-            await self._session.during(tracked.fence)
+        agent, prompt = event.agent, event.messages or ()
+        tracked = self._tracked(agent)
+        async with holding(self._session, tracked, Hold(agent, event.invocation_state)) as hold:
+            tracked = await self._current(agent, tracked, hold, prompt)
+            sure = await self._sure(agent, prompt=prompt)
+            with self._session.lock:
+                # a new agent is stored with its first message
+                if sure and not tracked.untouched:
+                    self._session.put(tracked.sync())
+                edited = self._session.waits(tracked.fence)
+                job = Job(tracked.fence)
+                recorder.abandoned(job, tracked)
+                tracked.run = recorder.opened(job, agent_id=tracked.agent_id)
+                tracked.attempts.clear()
+                self._session.put(job)  # travels with the first message
+            if edited:
+                await self._session.during(tracked.fence)
+
+    async def _current(self, agent: Any, tracked: TrackedAgent, hold: Hold, prompt: Any) -> TrackedAgent:
+        """Have the lease, and the agent be what is stored."""
+        session, fence = self._session, tracked.fence
+        if await session.begin(fence, hold):
+            return tracked
+        if (conflict := session.stale(fence)) is not None:
+            raise conflict
+        if not session.conflicted(fence) and (session.waits(fence) or tracked.edited()):
+            # what was changed here belongs to another past: it is told before it is given up
+            with session.lock:
+                session.put(tracked.sync())
+            await session.refuse(fence)
+        answering = _interrupted(agent)
+        tracked = await self.reload(agent)
+        if answering or _interrupted(agent):  # Agent has looked at its interrupts already, and at its last message
+            now = "it waits for an interrupt's answer" if _interrupted(agent) else "the interrupt was answered there"
+            raise ConflictError(
+                layout.agent(tracked.agent_id),
+                "what this process knows",
+                "another's",
+                f"session {session.session_id!r}: another process went on with agent {tracked.agent_id!r}, and {now}; "
+                "nothing was written. The agent was reloaded; invoke it again as its messages and interrupts ask for.",
+            )
+        if prompt and (message := answered(agent.messages)) is not None:
+            agent.messages.append(message)
+        return tracked
 
     async def _message_added(self, event: MessageAddedEvent[LocalAgent] | MessageUpdatedEvent[LocalAgent]) -> None:
-        sure = await self._sure(event.agent, announced=event.message)
+        agent, message = event.agent, event.message
+        tracked = self._tracked(agent)
+        if tracked.run is None:
+            tracked = await self._outside(agent, tracked, message)
+        sure = await self._sure(agent, announced=message)
         with self._session.lock:
-            tracked = self._tracked(event.agent)
             if sure:
-                self._session.put(tracked.sync(event.message))  # type: ignore[arg-type]
-            outside = tracked.run is None
-        await self._session.during(tracked.fence, outside=outside)
+                self._session.put(tracked.sync(message))  # type: ignore[arg-type]
+        await self._session.during(tracked.fence, outside=tracked.run is None)
+
+    async def _outside(self, agent: Any, tracked: TrackedAgent, message: Any) -> TrackedAgent:
+        """Before a message outside an invocation is stored: a tool was called directly, Agent answers tool uses that
+        were left without results, or it is a BidiAgent's."""
+        session, fence = self._session, tracked.fence
+        if not isinstance(agent, Agent):
+            if tracked.hold is None or tracked.hold.lease is None:
+                async with holding(session, tracked, Hold(agent, None)) as hold:
+                    await session.have_lease(fence, hold)
+            return tracked  # its model has heard the restored messages: another past is a conflict
+        if session.conflicted(fence):
+            if (conflict := session.stale(fence)) is not None:
+                raise conflict
+            tracked = await self.reload(agent)
+            uses = {b["toolUse"]["toolUseId"] for m in agent.messages[-1:] for b in m["content"] if "toolUse" in b}
+            results = {b["toolResult"]["toolUseId"] for b in message["content"] if "toolResult" in b}
+            if results <= uses:  # else it answers what is not there any more
+                agent.messages.append(message)
+        return tracked
 
     def _after_tool_call(self, event: AfterToolCallEvent[LocalAgent]) -> None:
         with self._session.lock:
@@ -144,21 +233,30 @@ class AgentHooks:
 
     async def _after_invocation(self, event: AfterInvocationEvent) -> None:
         ending, cancelled = recorder.ending(event), recorder.being_cancelled()
-        sure = await self._sure(event.agent, wait=not cancelled)
-        with self._session.lock:
-            tracked = self._tracked(event.agent)
-            job = tracked.sync() if sure else Job(tracked.fence)
-            if tracked.run is not None:
-                recorder.closed(job, tracked.run, **ending)
-                tracked.run = None
-            self._session.put(job)
-        await self._session.at_end(tracked.fence, cancelled=cancelled)
-
-    async def _pause(self, event: BidiAgentStopEvent | BidiBeforeConnectionRestartEvent) -> None:
-        if await self._sure(event.agent):
+        tracked = self._tracked(event.agent)
+        async with letting_go(self._session, tracked) as hold:
+            sure = await self._sure(event.agent, wait=not cancelled)
             with self._session.lock:
-                self._session.put(self._tracked(event.agent).sync())
-        await self._session.at_end(self._tracked(event.agent).fence)
+                job = tracked.sync() if sure else Job(tracked.fence)
+                if tracked.run is not None:
+                    recorder.closed(job, tracked.run, **ending)
+                    tracked.run = None
+                self._session.put(job)
+            await self._session.at_end(tracked.fence, hold=hold, cancelled=cancelled)
+
+    async def _pause(self, event: BidiBeforeConnectionRestartEvent) -> None:
+        await self._stored(self._tracked(event.agent))
+
+    async def _stop(self, event: BidiAgentStopEvent) -> None:
+        tracked = self._tracked(event.agent)
+        async with letting_go(self._session, tracked) as hold:
+            await self._stored(tracked, hold)
+
+    async def _stored(self, tracked: TrackedAgent, hold: Hold | None = None) -> None:
+        if await self._sure(tracked.agent):
+            with self._session.lock:
+                self._session.put(tracked.sync())
+        await self._session.at_end(tracked.fence, hold=hold)
 
     async def _sure(self, agent: Any, *, prompt: Any = (), announced: Any = None, wait: bool = True) -> bool:
         """Whether it can be told what is new of an agent; what it takes is read. If not, a later hook stores it."""
@@ -189,3 +287,8 @@ class AgentHooks:
                 f"{self._session.session_id!r}; pass it as Agent(session_manager=...)"
             )
         return tracked
+
+
+def _interrupted(agent: Any) -> bool:
+    state = getattr(agent, "_interrupt_state", None)
+    return state is not None and state.activated

@@ -8,6 +8,7 @@ Rule 1. What the engine has lost of this writer's commits (a failover) is made a
         under its own ids: what is there after all is only repeated.
 Rule 2. That takes what came before: what this writer found when it was made, and the commits it keeps no more. If that
         is lost too, it writes nothing, and says so: Regressed.
+        A lease is taken again with it; but not from another who has it now.
 Rule 3. That something was lost is told by the engine, once (Regressed), by another writer (`Presence.loss`), or by
         what can not be otherwise: a log that is shorter, a writer document that is gone, a revision that came before.
 """
@@ -44,13 +45,16 @@ from ..stores.base import (
     new_commit_id,
 )
 from .jobs import LAST, merge
+from .leases import UNKNOWN, Lease
 from .loading import Base
 from .redo import Done, Redo, TooMuch
+from .taking import lease_of
 
 logger = logging.getLogger(__name__)
 
 TRIES = 5
 """How often one commit may find that the engine has lost something, or that another created the session."""
+AGAIN = "Invoke the agent again, or resume anew, to go on from what is stored."
 _SHARED = (layout.RUNS, layout.EVENTS)
 """Logs that all writers of a session append to."""
 
@@ -67,6 +71,8 @@ class Presence:
     """Another one each time the engine is found to have lost what it had acknowledged."""
     tell: Callable[[object], None] = lambda loss: None
     """Passes a new `loss` on to all in this process that write to the space."""
+    lease: Lease | None = None
+    """What every commit expects besides: the manager's own, or that of an invocation that it was called in."""
 
 
 @dataclass(slots=True)
@@ -78,6 +84,10 @@ class Attempt:
     changes: list[Change] = field(default_factory=list)
     on: Expected = ABSENT
     commit_id: str = field(default_factory=new_commit_id)
+    last: bool = False
+    """Whether nothing was queued behind it."""
+    lease: tuple[Lease, Change] | None = None
+    """What it does about a lease; of whose."""
     in_doubt: bool = False
     """Whether it may have been applied. Stays so until the engine answers this very commit: a later refusal of its
     repetition says nothing about the first try."""
@@ -112,11 +122,53 @@ class Commits:
         """Whether something was lost, and it was not looked yet what of this writer's."""
         return self._mine and self._seen is not self._presence.loss
 
-    def attempt(self, changes: list[Change]) -> Attempt:
-        """A commit of all these changes, to be made."""
-        attempt = Attempt([self._placed(change) for change in merge(changes)])
+    def attempt(self, changes: list[Change], *, last: bool) -> Attempt:
+        """A commit of all these changes, to be made; ``last``: nothing is queued behind them."""
+        attempt = Attempt([self._placed(change) for change in merge(changes)], last=last)
         self._expect(attempt)
         return attempt
+
+    def dropped(self, attempt: Attempt) -> None:
+        """It was not made, and will not be, as it is."""
+        if attempt.lease is not None:
+            lease, guard = attempt.lease
+            attempt.lease = None
+            lease.not_made(guard)
+
+    def expectation(self) -> Expect:
+        """What tells whether the agent is as this writer knows it."""
+        return Expect(self._base.fence, ABSENT if self._writer is None else self._writer.version)
+
+    def is_current(self) -> bool:
+        """Whether the agent is stored as this writer knows it. Also where something was lost: then a commit has to
+        tell what became of it. Blocks; not while a commit is made.
+
+        Raises:
+            ConflictError: The session is another, or is gone.
+            StoreError: As the engine says.
+        """
+        try:
+            look, known = self._store.read(self._space, Doc(self._base.fence)), self._presence.incarnation
+        except Regressed:  # it is raised once
+            self._lost()
+            return True
+        if known is not None and look.incarnation != known:
+            raise ConflictError("", known, look.incarnation)
+        found = look.docs.get(self._base.fence)
+        if found == self._writer:
+            return True
+        if not self._mine:
+            return False
+        if found is None or found == self._base.writer or self._misses(look):
+            self._lost()
+            return True
+        return False
+
+    def _misses(self, look: Look) -> bool:
+        try:
+            return bool(self._redo.lost(look.revision, self._is_known))
+        except TooMuch:
+            return True
 
     def make(self, attempt: Attempt) -> None:
         """Make a commit, and before it, again, what the engine has lost of those before it.
@@ -150,7 +202,10 @@ class Commits:
                 elif self._tells_of_loss(conflict):
                     self._lost()
                 else:
-                    raise self._explained(conflict) from conflict
+                    if attempt.lease is not None and conflict.path == layout.LEASE:
+                        lease, guard = attempt.lease
+                        lease.refused(guard)
+                    raise self.explained(conflict) from conflict
         raise Regressed(
             f"session {self._space.id!r}: the store has lost what it had acknowledged of {self._base.fence!r} (a "
             f"failover, or a restart without its data), and more than is kept here to be written again{short}. "
@@ -170,7 +225,12 @@ class Commits:
         return change
 
     def _expect(self, attempt: Attempt) -> None:
+        self.dropped(attempt)
         attempt.changes = [*attempt.content, *self._guards(attempt.content)]
+        if (lease := self._presence.lease) is not None:
+            guard = lease.guard(last=attempt.last)
+            attempt.lease = lease, guard
+            attempt.changes.append(guard)
         attempt.on = ABSENT if self._presence.incarnation is None else self._presence.incarnation
 
     def _guards(self, content: list[Change]) -> Iterator[Change]:
@@ -197,6 +257,9 @@ class Commits:
         )
         if not committed.repeated and committed.revision <= self._redo.highest:
             self._lost()
+        if attempt.lease is not None:
+            lease, guard = attempt.lease
+            lease.booked(guard, committed)
         self._booked(committed, attempt.content)
         self._redo.note(Done(attempt.commit_id, committed.revision, attempt.content))
 
@@ -221,29 +284,35 @@ class Commits:
             if layout.SESSION in look.docs:
                 self._presence.session = None
 
-    def _explained(self, conflict: ConflictError) -> ConflictError:
+    def explained(self, conflict: ConflictError) -> ConflictError:
         """The conflict in the user's terms, naming both writers where it was one of ours against another's."""
         name = f"session {self._space.id!r}"
         if not conflict.path:
             gone = conflict.found is None
             text = f"{name} was {'deleted or has expired' if gone else 'deleted and made anew'} since it was loaded"
-            return ConflictError("", conflict.expected, conflict.found, f"{text}; nothing was written. Resume anew.")
-        fence = self._base.fence
-        who = ""
-        try:
-            found = self._store.read(self._space, Doc(fence)).docs.get(fence)
-            other = codec.load(records.Writer, found.data, fence) if found is not None else self.identity
-            if other.writer_id != self.identity.writer_id:
-                who = f" by {other}"
-        except StoreError:
-            pass  # the conflict matters more than who caused it
+            return ConflictError("", conflict.expected, conflict.found, f"{text}; nothing was written. {AGAIN}")
+        what = "was taken over" if conflict.path == layout.LEASE else "was written"
         return ConflictError(
             conflict.path,
             conflict.expected,
             conflict.found,
-            f"{name} was written{who} since it was loaded by {self.identity}: {conflict.path!r} expected "
-            f"{conflict.expected}, found {conflict.found}; nothing was written. Resume anew to go on from there.",
+            f"{name} {what}{self._other()} since it was loaded by {self.identity}: {conflict.path!r} expected "
+            f"{conflict.expected}, found {conflict.found}; nothing was written. {AGAIN}",
         )
+
+    def _other(self) -> str:
+        """Who caused a conflict, where that can be told."""
+        fence = self._base.fence
+        try:
+            docs = self._store.read(self._space, Doc(fence), Doc(layout.LEASE)).docs
+            if (found := docs.get(fence)) is not None:
+                other = codec.load(records.Writer, found.data, fence)
+                if other.writer_id != self.identity.writer_id:
+                    return f" by {other}"
+            lease = lease_of(docs.get(layout.LEASE))
+            return f" by {lease}" if lease.holder is not None else ""
+        except StoreError:  # the conflict matters more than who caused it
+            return ""
 
     # ------------------------------------------------------------------------------------------------- what was lost
 
@@ -252,8 +321,11 @@ class Commits:
         self._presence.tell(loss)
 
     def _tells_of_loss(self, conflict: ConflictError) -> bool:
-        """Whether nobody's commit can have caused it: logs don't become shorter, and nobody drops a writer document."""
+        """Whether nobody's commit can have caused it: logs don't become shorter, and nobody drops a writer's document
+        or a lease."""
         path, expected, found = conflict.path, conflict.expected, conflict.found
+        if path == layout.LEASE:
+            return found is None and expected != UNKNOWN
         if path == self._base.fence:
             before = self._base.writer
             return found is None or (self._mine and before is not None and found == before.version)
@@ -270,7 +342,8 @@ class Commits:
         loss, base = self._presence.loss, self._base
         if self._seen is loss:
             return
-        look = self._store.read(self._space, *map(Doc, (base.fence, *base.versions)), *map(Log, self._ends))
+        documents = map(Doc, (base.fence, layout.LEASE, *base.versions))
+        look = self._store.read(self._space, *documents, *map(Log, self._ends))
         if look.incarnation is not None and look.incarnation == self._presence.incarnation:  # what is gone stays gone
             try:
                 self._write_again(look, look.incarnation, attempt)
@@ -293,6 +366,9 @@ class Commits:
             self._check_base(look)
             self._writer, self._mine = self._base.writer, False
             lost = self._redo.lost(0, self._is_known)
+        lease, document = self._presence.lease, look.docs.get(layout.LEASE)
+        if lease is not None and not lease.again(document, incarnation):
+            raise ConflictError(layout.LEASE, "this session manager's", document and document.version)
         for done, changes in lost:
             self._again(done, changes, incarnation)
         if lost:
@@ -328,10 +404,12 @@ class Commits:
         return True
 
     def _again(self, done: Done, changes: list[Change], incarnation: str) -> None:
+        lease = self._presence.lease
         committed = self._store.commit(
             self._space,
             *changes,
             *self._guards(changes),
+            *([lease.guard(last=False)] if lease is not None else []),
             commit_id=done.commit_id,
             on=incarnation,
             ttl=self._ttl,

@@ -76,6 +76,7 @@ class Loaded:
     incarnation: str | None
     session: records.Session | None
     """None: there is no such session."""
+    lease: Document | None = None
     agents: dict[str, LoadedAgent] = field(default_factory=dict)
     multi_agents: dict[str, LoadedMultiAgent] = field(default_factory=dict)
     others: list[str] = field(default_factory=list)
@@ -90,7 +91,7 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
         StoreError: As the engine says.
     """
     agent_ids, multi_agent_ids = list(agent_ids), list(multi_agent_ids)
-    wants: list[Want] = [Doc(layout.SESSION)]
+    wants: list[Want] = [Doc(layout.SESSION), Doc(layout.LEASE)]
     for id in agent_ids:
         wants += [
             Doc(layout.agent(id)),
@@ -107,7 +108,7 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
         wants += [Docs(layout.multi_agent(id)), Doc(layout.multi_agent_writer(id)), Docs(layout.nodes(id))]
     look = read_whole(store, space, *wants)
     session = _record(look, layout.SESSION, records.Session)
-    loaded = Loaded(look.incarnation, session)
+    loaded = Loaded(look.incarnation, session, look.docs.get(layout.LEASE))
     runs = [codec.load(records.Run, d.data, path) for path, d in look.docs.items() if path.startswith(layout.OPEN_RUNS)]
     for id in agent_ids:
         loaded.agents[id] = _agent(look, id, [run for run in runs if run.agent_id == id])

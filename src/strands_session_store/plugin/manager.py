@@ -19,7 +19,8 @@ from ..stores.base import MAX_TTL, Dropped, Store
 from .agent_hooks import AgentHooks
 from .encoding import BeforeStore
 from .multi_agent_hooks import MultiAgentHooks
-from .session import FINAL, Durability, LiveSession
+from .session import FINAL, Durability, LiveSession, OnStale
+from .taking import OnBusy, Terms
 
 if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
@@ -30,6 +31,8 @@ Self = TypeVar("Self", bound="StoreSessionManager")
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds. A model call takes about as long: a store that is slower than that is down."""
+MAX_LEASE = 3600
+"""Seconds. Whoever waits an hour for a dead process is not waiting any more."""
 
 
 class StoreSessionManager(SessionManager["LocalAgent"]):
@@ -37,7 +40,8 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
 
     Nothing is read before an agent (or orchestrator) is built with it, nothing is written before something is said.
     Serves any number of agents with different ids, and may be used by many threads. When two managers write the same
-    agent of the same session, the later one gets a ConflictError.
+    agent of the same session, the later one gets a ConflictError, and its agent's next invocation goes on from what is
+    stored; with ``exclusive``, one waits for the other.
     """
 
     def __init__(
@@ -51,6 +55,11 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         ttl: float | None = None,
         timeout: float | None = None,
         before_store: BeforeStore | None = None,
+        exclusive: bool = False,
+        on_busy: OnBusy = "wait",
+        lease_timeout: float = 60.0,
+        lease_expiry: float = 15.0,
+        on_stale: OnStale = "reload",
     ) -> None:
         """Name a session. No I/O.
 
@@ -66,16 +75,34 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
                 STRANDS_SESSION_TIMEOUT, else 30.
             before_store: Given a copy of each message before it is stored; returns what is to be kept. When it raises,
                 that surfaces as a StoreError, and the message stays pending: nothing unscrubbed is ever stored.
+            exclusive: An invocation has the session to itself, among all processes: it takes the session's lease
+                before it begins, and lets go of it with its last commit. Invocations of one manager, and what is called
+                by them, share it.
+            on_busy: Another has the lease: wait for it, or raise SessionBusyError.
+            lease_timeout: Seconds to wait for it before a SessionBusyError.
+            lease_expiry: Seconds without a sign of life after which another may take the lease of this process. A
+                third of it is how often a sign is given.
+            on_stale: What happens when another process went on with an agent that is kept here; see `OnStale`.
 
         Raises:
             InvalidIdError: session_id or user_id is no legal id.
-            ValueError: durability, ttl or timeout is out of its range.
+            ValueError: An option is out of its range.
             StoreError: The URL names no known engine.
         """
         self.session_id = ids.check("session_id", session_id)
         self.user_id = None if user_id is None else ids.check("user_id", user_id)
-        if durability not in get_args(Durability):
-            raise ValueError(f"durability must be one of {', '.join(get_args(Durability))}; got {durability!r}")
+        for name, value, choices in (
+            ("durability", durability, get_args(Durability)),
+            ("on_busy", on_busy, get_args(OnBusy)),
+            ("on_stale", on_stale, get_args(OnStale)),
+        ):
+            if value not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+        for name, number in ("lease_timeout", lease_timeout), ("lease_expiry", lease_expiry):
+            if not 0 < number <= MAX_LEASE:
+                raise ValueError(
+                    f"{name} must be a number of seconds above 0 and at most {MAX_LEASE:,}; got {number!r}"
+                )
         if ttl is not None and not 0 < ttl < MAX_TTL:
             raise ValueError(
                 f"ttl must be a number of seconds above 0 and below {MAX_TTL:,}, or None for no expiry; got {ttl!r}"
@@ -94,6 +121,8 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             ttl=ttl,
             timeout=timeout,
             before_store=before_store,
+            on_stale=on_stale,
+            lease=Terms(lease_timeout, lease_expiry, on_busy) if exclusive else None,
         )
         self._agents = AgentHooks(self._session)
         self._multi_agents = MultiAgentHooks(self._session)
@@ -144,6 +173,20 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         self._enqueue_all()
         await self._session.settled()
 
+    def reload(self, agent: LocalAgent) -> None:
+        """Make an agent of this manager what is stored, in place. Blocks; from async code use `areload`.
+
+        What of it could not be stored is given up: a ConflictError has told of it. Not while it is invoked.
+
+        Raises:
+            StoreError: As the engine says; nothing was changed.
+        """
+        self._agents.reload_here(agent)
+
+    async def areload(self, agent: LocalAgent) -> None:
+        """As `reload`, without blocking the event loop."""
+        await self._agents.reload(agent)
+
     def close(self) -> None:
         """`flush`, then release the store if this manager opened it. Repeatable.
 
@@ -154,8 +197,10 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         try:
             self.flush()
         except FINAL:
+            self._session.let_go_here()
             self._release()
             raise
+        self._session.let_go_here()
         self._release()
 
     async def aclose(self) -> None:
@@ -163,12 +208,15 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         try:
             await self.aflush()
         except FINAL:
+            await self._session.ask(self._session.let_go_here)
             self._release()
             raise
+        await self._session.ask(self._session.let_go_here)
         self._release()
 
     def delete_session(self) -> Dropped:
-        """Erase the session, whole. Its agents in this process can not go on: their next write is a ConflictError.
+        """Erase the session, whole. The next invocation of an agent that is kept, here or elsewhere, raises a
+        ConflictError; the one after that begins anew.
 
         Returns:
             The receipt; all zero when there was no session.

@@ -2,7 +2,8 @@
 
 hook                          what it does                                        waits in mode
 MultiAgentInitialized         restore progress; follow the nodes from now on
-BeforeMultiAgentInvocation    open a run, for the next commit                     none
+BeforeMultiAgentInvocation    have the lease; see that progress is what is stored   all
+                              open a run, for the next commit                     none
 AfterNodeCall                 store progress                                      message
 AfterMultiAgentInvocation     store progress (all there is of an interrupted node); end the run    all
 MessageAdded of a node        store what it said                                  message
@@ -12,6 +13,7 @@ AfterToolCall of a node       note the tool call, for the next commit           
 
 from __future__ import annotations
 
+import logging
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +33,16 @@ from strands.hooks import (
 from .. import ids
 from ..errors import StoreError
 from . import recorder
+from .holding import holding, letting_go
 from .jobs import Job
+from .leases import Hold
 from .orchestrators import NodePath, TrackedMultiAgent, agents_in, orchestrators_in
 from .session import LiveSession
 
 if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
+
+logger = logging.getLogger(__name__)
 
 
 class MultiAgentHooks:
@@ -49,7 +55,7 @@ class MultiAgentHooks:
 
     def register(self, registry: HookRegistry) -> None:
         registry.add_callback(MultiAgentInitializedEvent, lambda event: self.initialize(event.source))
-        registry.add_callback(BeforeMultiAgentInvocationEvent, self._before_invocation)
+        registry.add_callback(BeforeMultiAgentInvocationEvent, self._before_invocation, order=HookOrder.SDK_FIRST)
         registry.add_callback(AfterNodeCallEvent, self._after_node_call, order=HookOrder.SDK_LAST)
         registry.add_callback(AfterMultiAgentInvocationEvent, self._after_invocation, order=HookOrder.SDK_LAST)
 
@@ -89,13 +95,43 @@ class MultiAgentHooks:
                 self._session.put(tracked.sync(source))
 
     async def _before_invocation(self, event: BeforeMultiAgentInvocationEvent) -> None:
+        tracked = self._tracked(event.source)
+        async with holding(self._session, tracked, Hold(event.source, event.invocation_state)) as hold:
+            await self._current(event.source, tracked, hold)
+            with self._session.lock:
+                job = Job(tracked.fence)
+                recorder.abandoned(job, tracked)
+                tracked.run, tracked.untouched = recorder.opened(job, multi_agent_id=tracked.multi_agent_id), False
+                tracked.attempts.clear()
+                self._session.put(job)
+
+    async def _current(self, source: MultiAgentBase, tracked: TrackedMultiAgent, hold: Hold) -> None:
+        """Have the lease, and the orchestrator's progress be what is stored."""
+        session, fence = self._session, tracked.fence
+        if await session.begin(fence, hold):
+            return
+        if (conflict := session.stale(fence)) is not None:
+            raise conflict
+        edited = session.waits(fence) or (not tracked.untouched and tracked.edited(source))
+        if edited and not session.conflicted(fence):  # told before it is given up
+            with session.lock:
+                session.put(tracked.sync(source))
+            await session.refuse(fence)
+        await self.reload(source)
+
+    async def reload(self, source: MultiAgentBase) -> None:
+        """Make the orchestrator's progress what is stored. What could not be stored of it is given up."""
+        tracked = self._tracked(source)
+        loaded = (await self._session.reread((), [source.id])).multi_agents[source.id]
         with self._session.lock:
-            tracked = self._tracked(event.source)
-            job = Job(tracked.fence)
-            recorder.abandoned(job, tracked)
-            tracked.run, tracked.untouched = recorder.opened(job, multi_agent_id=tracked.multi_agent_id), False
-            tracked.attempts.clear()
-            self._session.put(job)
+            tracked.begin(loaded)
+            tracked.restore(source, loaded)
+            self._session.adopt(loaded.base)
+        logger.info(
+            "multi_agent_id=<%s>, session_id=<%s> | another process had written the session: reloaded",
+            source.id,
+            self._session.session_id,
+        )
 
     async def _after_node_call(self, event: AfterNodeCallEvent) -> None:
         with self._session.lock:
@@ -104,15 +140,15 @@ class MultiAgentHooks:
         await self._session.during(tracked.fence)
 
     async def _after_invocation(self, event: AfterMultiAgentInvocationEvent) -> None:
-        ending = recorder.ending_of(event.source)
-        with self._session.lock:
-            tracked = self._tracked(event.source)
-            job = tracked.sync(event.source)
-            if tracked.run is not None:
-                recorder.closed(job, tracked.run, **ending)
-                tracked.run = None
-            self._session.put(job)
-        await self._session.at_end(tracked.fence, cancelled=recorder.being_cancelled())
+        ending, tracked = recorder.ending_of(event.source), self._tracked(event.source)
+        async with letting_go(self._session, tracked) as hold:
+            with self._session.lock:
+                job = tracked.sync(event.source)
+                if tracked.run is not None:
+                    recorder.closed(job, tracked.run, **ending)
+                    tracked.run = None
+                self._session.put(job)
+            await self._session.at_end(tracked.fence, hold=hold, cancelled=recorder.being_cancelled())
 
     def _record_node(self, tracked: TrackedMultiAgent, path: NodePath, hooks: HookRegistry) -> None:
         async def message_added(event: MessageAddedEvent[Any]) -> None:

@@ -21,6 +21,7 @@ from ..context import Message, ensure_id, same, snapshot
 from ..errors import TooLarge
 from ..stores.base import MAX_ENTRY
 from .jobs import LAST, Job
+from .leases import Hold
 from .loading import LoadedMultiAgent
 from .tracked import count
 
@@ -55,11 +56,17 @@ class TrackedMultiAgent:
     def __init__(self, source: MultiAgentBase, loaded: LoadedMultiAgent) -> None:
         self.multi_agent_id = source.id
         self.fence = layout.multi_agent_writer(source.id)
+        self.hold: Hold | None = None
+        """The open invocation's part in the lease."""
+        self.untouched = True
+        """Until it is invoked in this process."""
+        self.begin(loaded)
+
+    def begin(self, loaded: LoadedMultiAgent) -> None:
+        """Nothing has happened since it was loaded. The hooks of its nodes know this very object."""
         self.run: records.Run | None = None
         self.left_open = loaded.open_runs
         self.attempts: Counter[str] = Counter()
-        self.untouched = True
-        """Until it is invoked in this process."""
         self._last: dict[NodePath, Any] = {}
         self._said: dict[NodePath, str] = {}
         """Node -> tracking id of the message it was last heard to say."""
@@ -73,6 +80,10 @@ class TrackedMultiAgent:
             if (stored := loaded.states.get(path)) is not None:
                 inner.deserialize_state(snapshot(stored.state))
                 self._last[path] = stored.state
+
+    def edited(self, source: MultiAgentBase) -> bool:
+        """Whether its progress is another than what was stored or restored."""
+        return any(inner.serialize_state() != self._last.get(path) for path, inner in orchestrators_in(source))
 
     def sync(self, source: MultiAgentBase, path: NodePath = ()) -> Job:
         """What has to be stored of the orchestrator's progress, and of the nodes' that are orchestrators.

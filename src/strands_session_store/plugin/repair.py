@@ -37,6 +37,13 @@ def repaired(messages: list[Message]) -> list[Message]:
     return messages if same else out
 
 
+def answered(messages: list[Message]) -> Message | None:
+    """What has to follow the messages before anything is said: results for the tool uses of the last one. None when it
+    has none. For a list that goes on at once: Agent would do the same, but has looked before it was restored."""
+    uses = _uses(messages[-1]) if messages else []
+    return {"role": "user", "content": [_lost(use) for use in uses]} if uses else None
+
+
 def _uses(message: Message) -> list[str]:
     return [block["toolUse"]["toolUseId"] for block in message["content"] if "toolUse" in block]
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import contextlib
 import logging
-import os
 import threading
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from functools import partial
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, ParamSpec, TypeVar
 
 from .. import codec, layout, records
 from ..errors import ConflictError, Regressed, SessionNotFoundError, StoreError, Unavailable
-from ..stores.base import Space, Store
+from ..stores.base import Store
+from . import process
 from .commits import Presence
 from .encoding import BeforeStore
 from .jobs import Job
+from .leases import Hold, Lease
 from .loading import Base, Loaded, LoadedAgent, LoadedMultiAgent, ids_in, load
+from .taking import Terms
 from .tracked import TrackedAgent
 from .waiting import settle
 from .writer import Writer
@@ -31,87 +32,16 @@ Durability = Literal["message", "background", "turn"]
 """``message``: a hook returns when its message is stored. ``background``: stored at once, waited for at the end of the
 invocation. ``turn``: one commit at the end of the invocation."""
 
+OnStale = Literal["reload", "raise", "conflict"]
+"""When another process went on with an agent that is kept in memory. ``reload``: before an invocation one read tells,
+and the agent is made what is stored. ``raise``: one read tells, and a ConflictError is raised. ``conflict``: nothing is
+read; the first commit finds out, and its hook raises a ConflictError."""
+
 FINAL: Final = (ConflictError, Regressed)
 """Errors that will not pass by themselves: what is pending can never be stored."""
 
+P = ParamSpec("P")
 T = TypeVar("T")
-
-_live: weakref.WeakSet[LiveSession] = weakref.WeakSet()
-_left: deque[Writer] = deque()
-"""Of session managers that were dropped. A finalizer runs in the midst of anything, also where a lock is held that it
-would need: so it only appends here. Whoever stores next in this process tries them once, and its end once more."""
-_tried: list[Writer] = []
-
-
-def _dropped(writer: Writer) -> None:
-    if not writer.over:
-        _left.append(writer)
-
-
-def _store_what_is_left() -> None:
-    if _left:
-        _tried[:] = [writer for writer in _tried if not writer.over]
-    while _left:
-        with contextlib.suppress(IndexError):  # another thread was faster
-            writer = _left.popleft()
-            _tried.append(writer)
-            writer.start()
-
-
-def _store_what_is_left_of(space: Space, timeout: float) -> None:
-    """Before a session is read: what a dropped session manager of it left has to be in it, or it would be written
-    behind the reader's back, and one of the two would be refused."""
-    _store_what_is_left()  # all of them are in `_tried` then, which no finalizer touches
-    for writer in list(_tried):
-        if writer.space == space and not writer.over:
-            with contextlib.suppress(StoreError):  # it is logged; the reader's own read tells of a store that is down
-                writer.drain_here(timeout)
-
-
-def _alive(store: Store, space: Space) -> list[LiveSession]:
-    while True:
-        with contextlib.suppress(RuntimeError):  # another thread made a session while we looked
-            return [session for session in list(_live) if session.store is store and session.space == space]
-
-
-def _spread(store: Store, space: Space, loss: object) -> None:
-    """The engine has lost something of a space: whoever writes to it here looks what it was of his."""
-    for session in _alive(store, space):
-        session.note(loss)
-        for writer in session.writers:
-            if writer.idle:  # the others look before their next commit
-                writer.start()
-
-
-def _put_back(store: Store, space: Space, timeout: float) -> bool:
-    """Have written again what the engine has lost of a space. Blocks. Whether this process had it, all of it."""
-    sessions, loss = _alive(store, space), object()
-    for session in sessions:
-        session.note(loss)
-    behind = [writer for session in sessions for writer in session.writers if writer.behind]
-    try:
-        for writer in behind:
-            writer.drain_here(timeout)
-    except StoreError:  # it is logged
-        return False
-    return bool(behind)
-
-
-def _at_exit() -> None:
-    for writer in [*(writer for session in list(_live) for writer in session.writers), *_left, *_tried]:
-        writer.leave()
-
-
-def _forked() -> None:
-    _left.clear()
-    _tried.clear()
-    for session in list(_live):
-        session.forked()
-
-
-atexit.register(_at_exit)
-if hasattr(os, "register_at_fork"):  # not on Windows
-    os.register_at_fork(after_in_child=_forked)
 
 CANCELLED_SECONDS = 1.0
 """How long a cancelled invocation still waits for its last write: a healthy store needs far less, and one that hangs is
@@ -132,25 +62,37 @@ class LiveSession:
         ttl: float | None,
         timeout: float,
         before_store: BeforeStore | None,
+        on_stale: OnStale,
+        lease: Terms | None,
     ) -> None:
+        """``lease``: None where invocations take none."""
         self.store, self.session_id, self.user_id = store, session_id, user_id
         self.space = layout.session_space(session_id, user_id)
         self.timeout = timeout
-        session = codec.dump_document(records.Session(session_id=session_id, user_id=user_id))
-        self._presence = Presence(session, tell=partial(_spread, store, self.space))
+        self._document = codec.dump_document(records.Session(session_id=session_id, user_id=user_id))
+        self._presence = Presence(self._document, tell=partial(process.spread, store, self.space))
         self._make_writer = partial(Writer, store, self.space, self._presence, ttl=ttl, before_store=before_store)
         # one for each agent and orchestrator: when one of them is refused, the others go on
         self._writers: dict[str, Writer] = {}
+        self._ends: dict[str, weakref.finalize[..., LiveSession]] = {}
+        self._lease: Lease | None = None
+        if lease is not None:
+            self._lease = Lease(store, self.space, lease, ttl, partial(_pending, self._writers))
+            self._presence.lease = self._lease
         # one lock for all of a session: looking and enqueueing are one step, or two hooks could swap places
         self.lock = threading.RLock()
         self.durability = durability
+        self._on_stale: OnStale = on_stale
         self._auto_create = auto_create
         self._ahead: Loaded | None = None
-        _live.add(self)
+        process.live.add(self)
 
     def forked(self) -> None:
         """In a forked child: another thread may have held the lock."""
         self.lock = threading.RLock()
+        if self._lease is not None:
+            self._presence.lease = self._lease
+            self._lease.forked()
         for writer in self.writers:
             writer.forked()
 
@@ -164,9 +106,13 @@ class LiveSession:
         return sum(writer.pending for writer in self.writers)
 
     def adopt(self, base: Base) -> None:
-        """Have a writer for an agent or orchestrator, from what was found of it; the caller holds the lock."""
+        """Have a writer for an agent or orchestrator, from what was found of it; the caller holds the lock. It takes
+        the place of an earlier one, and what that one could not store is given up."""
+        if (end := self._ends.pop(base.fence, None)) is not None:
+            end.detach()
         writer = self._writers[base.fence] = self._make_writer(base)
-        weakref.finalize(self, _dropped, writer).atexit = False
+        end = self._ends[base.fence] = weakref.finalize(self, process.dropped, writer)
+        end.atexit = False
 
     def note(self, loss: object) -> None:
         """The engine has lost something of the session; see `Presence.loss`."""
@@ -181,32 +127,30 @@ class LiveSession:
             SessionNotFoundError: No such session, and it is not to be created.
             Regressed: The engine has lost what it had acknowledged, and nobody in this process can write it again.
         """
-        _store_what_is_left_of(self.space, self.timeout)
+        process.store_what_is_left_of(self.space, self.timeout)
         loaded = self._look(partial(load, self.store, self.space, agent_ids, multi_agent_ids))
         if loaded.session is None and not self._auto_create:
             owner = f" of user {self.user_id!r}" if self.user_id is not None else ""
             raise SessionNotFoundError(
                 f"there is no session {self.session_id!r}{owner}; auto_create=True (the default) makes a new one"
             )
-        if loaded.incarnation is not None:
-            self._presence.incarnation = loaded.incarnation
-            if loaded.session is not None:
-                self._presence.session = None
+        self._presence.incarnation = loaded.incarnation
+        self._presence.session = self._document if loaded.session is None else None
+        if self._lease is not None:
+            self._lease.found(loaded.lease)
         return loaded
 
     def _look(self, look: Callable[[], T]) -> T:
         try:
             return look()
         except Regressed:  # it is raised once: the next look is answered
-            if not _put_back(self.store, self.space, self.timeout):
+            if not process.put_back(self.store, self.space, self.timeout):
                 raise
         return look()
 
     async def read_ahead(self, agent_ids: Iterable[str], multi_agent_ids: Iterable[str]) -> None:
         """Read off the event loop what `take_agent` and `take_multi_agent` will be asked for."""
-        reading = self.store.offload.submit(self.read, agent_ids, multi_agent_ids)
-        text = f"session {self.session_id!r}: the store has not answered within {self.timeout:g} s"
-        self._ahead = await settle(reading, self.timeout, lambda: Unavailable(text))
+        self._ahead = await self.reread(agent_ids, multi_agent_ids)
 
     def take_agent(self, agent_id: str) -> LoadedAgent:
         """What is stored of the agent, read ahead or now."""
@@ -235,9 +179,7 @@ class LiveSession:
         a process; see `Context.unsure` for when it takes that."""
         spans = tracked.context.unread()
         look = partial(ids_in, self.store, self.space, tracked.agent_id, *spans)
-        reading = self.store.offload.submit(self._look, look)
-        text = f"session {self.session_id!r}: the store has not answered within {self.timeout:g} s"
-        found = await settle(reading, self.timeout, lambda: Unavailable(text))
+        found = await self.ask(self._look, look)
         with self.lock:
             self.put(tracked.remember(*found))
 
@@ -247,6 +189,113 @@ class LiveSession:
             spans = tracked.context.unread()
             look = partial(ids_in, self.store, self.space, tracked.agent_id, *spans)
             self.put(tracked.remember(*self._look(look)))
+
+    async def reread(self, agent_ids: Iterable[str] = (), multi_agent_ids: Iterable[str] = ()) -> Loaded:
+        """As `read`, off the event loop."""
+        return await self.ask(self.read, agent_ids, multi_agent_ids)
+
+    async def ask(self, look: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call what blocks off the event loop.
+
+        Raises:
+            Unavailable: It takes too long.
+        """
+        return await self._waiting(self.store.offload.submit(look, *args, **kwargs), 0)
+
+    async def _waiting(self, future: Future[T], longer: float, /) -> T:
+        text = f"session {self.session_id!r}: the store has not answered within {self.timeout:g} s"
+        return await settle(future, self.timeout + longer, lambda: Unavailable(text))
+
+    # ----------------------------------------------------------------------------------------------- before and after
+
+    async def begin(self, fence: str, hold: Hold) -> bool:
+        """Before an invocation: have the lease, and see whether what is stored of its agent or orchestrator is what is
+        known of it here.
+
+        Raises:
+            SessionBusyError: Another process runs the session.
+            ConflictError: The session was deleted, or made anew; or the agent is another, and that is to be raised.
+            StoreError: As the engine says.
+        """
+        writer = self._writers[fence]
+        if await self.have_lease(fence, hold):
+            return True
+        if writer.conflicted:
+            return False
+        if self._on_stale == "conflict" and self._lease is None:
+            return True
+        try:
+            return await self.ask(writer.is_current)
+        except StoreError as error:
+            if self.durability == "message" or self._lease is not None or isinstance(error, FINAL):
+                raise
+            logger.warning("session_id=<%s> | it can not be seen whether another wrote it: %s", self.session_id, error)
+            return True
+
+    def conflicted(self, fence: str) -> bool:
+        """Whether what this process has of an agent or orchestrator can not go on: the next invocation reloads it."""
+        return self._writers[fence].conflicted
+
+    async def refuse(self, fence: str) -> None:
+        """Have it raised that what is queued meets a conflict."""
+        await self._settled(self._writers[fence], self.timeout)
+
+    async def have_lease(self, fence: str, hold: Hold) -> bool:
+        """Have the lease, if invocations take one. Whether that told that the agent is as it is known here.
+
+        Raises:
+            SessionBusyError: Another process runs the session.
+            ConflictError: The session was deleted, or made anew.
+            StoreError: As the engine says.
+        """
+        if (lease := self._lease) is None:
+            return False
+        while (releasing := lease.releasing) is not None:
+            await self.settled()  # a commit whose fate is unknown is repeated
+            await self._waiting(releasing, 0)
+        writer = self._writers[fence]
+        # which session it is does not matter any more when the agent will be reloaded
+        known, expects = (None, []) if writer.conflicted else (self._presence.incarnation, writer.expectation())
+        try:
+            incarnation, verified = await lease.enter(hold, known, expects, self._waiting)
+        except ConflictError as conflict:
+            raise writer.met(conflict) from conflict
+        self._presence.incarnation, self._presence.lease = incarnation, hold.lease
+        return verified and bool(expects)
+
+    def stale(self, fence: str) -> ConflictError | None:
+        """What to raise where an agent is not what is stored; None where it is to be reloaded."""
+        if self._on_stale != "raise":
+            return None
+        name = f"session {self.session_id!r}"
+        return ConflictError(
+            fence,
+            "what this process knows",
+            "another's",
+            f"{name} was written by another process since it was loaded; nothing was written. `reload` the agent to "
+            "go on from what is stored, or build it anew.",
+        )
+
+    def leave(self, fence: str, hold: Hold | None) -> None:
+        """The end of an invocation is queued: the commit that stores it lets go of the lease if nobody else uses it."""
+        if hold is not None and hold.lease is not None:
+            others = any(not writer.idle for of, writer in self._writers.items() if of != fence)
+            hold.lease.leave(hold, ending=not others)
+
+    async def let_go(self) -> None:
+        """Let go of the lease if nobody uses it, and the last commit has not."""
+        lease = self._lease
+        if lease is not None and lease.unused and lease.releasing is None:
+            try:
+                await self.ask(lease.release)
+            except StoreError as error:  # what was said is stored: at worst another waits for the expiry
+                logger.warning("session_id=<%s> | the lease could not be let go of: %s", self.session_id, error)
+
+    def let_go_here(self) -> None:
+        """As `let_go`, blocking, whoever uses it: the manager is closed, or the interpreter is ending."""
+        if self._lease is not None:
+            with contextlib.suppress(StoreError):
+                self._lease.abandon()
 
     # ------------------------------------------------------------------------------------------------------- storing
 
@@ -261,7 +310,7 @@ class LiveSession:
 
     def start(self, fence: str) -> None:
         """Have a queue written, unless it is to wait for the end of the invocation."""
-        _store_what_is_left()
+        process.store_what_is_left()
         if self.durability != "turn":
             self._writers[fence].start()
 
@@ -276,9 +325,11 @@ class LiveSession:
             await self._settled(self._writers[fence], self.timeout)
         else:
             self.start(fence)
+            if self._writers[fence].conflicted:  # no use in going on: nothing of this turn will be stored
+                await self._settled(self._writers[fence], self.timeout)
             await asyncio.sleep(0)  # when many agents were answered at once, the loop looks after others in between
 
-    async def at_end(self, fence: str, *, cancelled: bool = False) -> None:
+    async def at_end(self, fence: str, *, hold: Hold | None = None, cancelled: bool = False) -> None:
         """The end of the last hook of an invocation: all is stored, or it raises if the durability asks for that.
 
         In the modes that do not wait, the application asked not to depend on the store: what is pending is kept, the
@@ -286,14 +337,20 @@ class LiveSession:
 
         Args:
             fence: Whose hook.
+            hold: The invocation's part in the lease.
             cancelled: The task is being cancelled. That comes first: no error of a store takes its place.
         """
+        self.leave(fence, hold)
         try:
             seconds = min(self.timeout, CANCELLED_SECONDS) if cancelled else self.timeout
             await self._settled(self._writers[fence], seconds)
         except StoreError as error:
+            if isinstance(error, FINAL):
+                await self.let_go()
             if not cancelled and (self.durability == "message" or isinstance(error, FINAL)):
                 raise
+        else:
+            await self.let_go()
 
     async def settled(self) -> None:
         """Wait until all that is queued now is stored.
@@ -312,7 +369,7 @@ class LiveSession:
 
     def drain(self) -> None:
         """As `settled`, blocking, on the calling thread."""
-        _store_what_is_left()
+        process.store_what_is_left()
         errors = []
         for writer in self.writers:
             try:
@@ -323,8 +380,12 @@ class LiveSession:
             raise errors[0]
 
     async def _settled(self, writer: Writer, seconds: float) -> None:
-        _store_what_is_left()
+        process.store_what_is_left()
         settled = writer.settled()
         if settled is not None:
             writer.start()
             await settle(settled, seconds, lambda: writer.overdue(seconds))
+
+
+def _pending(writers: dict[str, Writer]) -> bool:
+    return any(not writer.over for writer in list(writers.values()))

@@ -11,10 +11,12 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from strands import Agent
 from strands.agent.state import AgentState
+from strands.interrupt import _InterruptState
 from strands.types.session import SessionAgent
 
 from .. import codec, layout, records
@@ -22,6 +24,7 @@ from ..context import Context, Delta, Message, Spans, same, snapshot
 from ..errors import TooLarge, Unserializable
 from ..stores.base import MAX_ENTRY
 from .jobs import Job
+from .leases import Hold
 from .loading import LoadedAgent
 from .repair import repaired
 
@@ -42,10 +45,27 @@ _STATE = "['state']"
 """How the codec names a place in the state."""
 
 
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An agent as its code made it, before anything was restored."""
+
+    messages: list[Message]
+    state: dict[str, Any]
+    conversation_manager: Any
+
+    @classmethod
+    def of(cls, agent: LocalAgent) -> Built:
+        return cls(snapshot(agent.messages), snapshot(agent.state.get()), snapshot(_manager_state(agent)))
+
+
 class TrackedAgent:
     """An agent of a session, in this process."""
 
-    def __init__(self, session_id: str, agent: LocalAgent, loaded: LoadedAgent) -> None:
+    def __init__(self, session_id: str, agent: LocalAgent, loaded: LoadedAgent, built: Built | None = None) -> None:
+        """``built``: the agent as its code made it; None: as it is now."""
+        self.built = built or Built.of(agent)
+        self.hold: Hold | None = None
+        """The open invocation's part in the lease."""
         self.agent_id = agent.agent_id
         self.fence = layout.writer(agent.agent_id)
         self.run: records.Run | None = None
@@ -80,9 +100,12 @@ class TrackedAgent:
 
     # ----------------------------------------------------------------------------------------------------- restoring
 
-    def restore(self, agent: LocalAgent, loaded: LoadedAgent) -> None:
-        """Make the fresh agent what the stored one was."""
-        assert loaded.agent is not None
+    def restore(self, agent: LocalAgent, loaded: LoadedAgent, *, again: bool = False) -> None:
+        """Make the agent what the stored one was; ``again``: one that is not fresh, in place."""
+        if again:
+            self._rebuild(agent)
+        if loaded.agent is None:
+            return
         stored = loaded.agent
         agent.state = _state(stored.state or {})
         internal: dict[str, Any] = {}
@@ -96,13 +119,40 @@ class TrackedAgent:
             # the model's server has the conversation; the history goes on, the context starts afresh as it did live
             self.context.slots = []
             return
-        agent.messages = repaired(loaded.messages)  # type: ignore[assignment]
-        if agent.messages is not loaded.messages:
+        messages = repaired(loaded.messages)
+        if again:
+            agent.messages[:] = messages  # type: ignore[assignment]
+        else:  # the list may be the caller's own
+            agent.messages = messages  # type: ignore[assignment]
+        if messages is not loaded.messages:
             logger.warning(
                 "agent_id=<%s>, session_id=<%s> | tool uses without results (or results without uses) were repaired",
                 self.agent_id,
                 self._session_id,
             )
+
+    def _rebuild(self, agent: LocalAgent) -> None:
+        built = self.built
+        agent.messages[:] = snapshot(built.messages)
+        agent.state = _state(snapshot(built.state))
+        if isinstance(agent, Agent):
+            agent._interrupt_state = _InterruptState()
+            agent._model_state = {}
+            if built.conversation_manager is not None:
+                agent.conversation_manager.restore_from_session(snapshot(built.conversation_manager))
+
+    def edited(self) -> bool:
+        """Whether the application has changed something since it was stored, restored or built."""
+        if (agent := self.agent) is None:
+            return False
+        if self._last is None and self._context_bytes is None:
+            return not (same(self.built.messages, agent.messages) and same(self.built.state, agent.state.get()))  # type: ignore[arg-type]
+        slots = self.context.slots
+        if not getattr(agent.model, "stateful", False) and (
+            len(slots) != len(agent.messages) or not all(same(s.message, m) for s, m in zip(slots, agent.messages))  # type: ignore[arg-type]
+        ):
+            return True
+        return self._agent_document(agent)[1] is not None
 
     def _restore_manager(self, agent: LocalAgent, stored: Any, messages: list[Message]) -> None:
         manager = getattr(agent, "conversation_manager", None)
@@ -157,7 +207,7 @@ class TrackedAgent:
             return job
         # all that can be refused comes first: from Context.sync() on, what it says has to reach the queue
         values, agent_bytes = self._agent_document(agent)
-        manager = self._manager_state(agent)
+        manager = _manager_state(agent)
         # the manager's own summary was never said, wherever in the list it stands
         summary = manager.get("summary_message") if isinstance(manager, dict) else None
         summaries = {summary["tracking_id"]} if isinstance(summary, dict) and "tracking_id" in summary else ()
@@ -276,10 +326,6 @@ class TrackedAgent:
             place,
         )
 
-    def _manager_state(self, agent: LocalAgent) -> Any:
-        manager = getattr(agent, "conversation_manager", None)
-        return manager.get_state() if isinstance(agent, Agent) and manager is not None else None
-
 
 def count(job: Job, message: Message) -> None:
     """Add a new message to the session's counters."""
@@ -303,6 +349,11 @@ def _tokens(message: Message) -> dict[str, int]:
     usage = metadata.get("usage") if isinstance(metadata, dict) else None
     reported = {name: usage.get(key) for name, key in _USAGE.items()} if isinstance(usage, dict) else {}
     return {name: int(n) for name, n in reported.items() if isinstance(n, int | float) and 0 <= n <= _MOST_TOKENS}
+
+
+def _manager_state(agent: LocalAgent) -> Any:
+    manager = getattr(agent, "conversation_manager", None)
+    return manager.get_state() if isinstance(agent, Agent) and manager is not None else None
 
 
 def _state(data: dict[str, Any]) -> AgentState:

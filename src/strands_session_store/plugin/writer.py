@@ -67,7 +67,7 @@ class Writer:
         self._idle = threading.Condition(self._lock)
         self._queue: deque[_Queued] = deque()
         self._waiting: list[tuple[int, Future[None]]] = []
-        self._draining = self._last_try = self._refused = False
+        self._draining = self._last_try = self._refused = self._conflicted = self._gone = False
         self._under_way: tuple[list[_Queued], Attempt] | None = None
 
     # ------------------------------------------------------------------------------------------------- for the hooks
@@ -159,6 +159,27 @@ class Writer:
         return self.idle or self._refused
 
     @property
+    def conflicted(self) -> bool:
+        """Whether a conflict was met, and what is pending can never be stored."""
+        return self._gone or (self._conflicted and not self.idle)
+
+    def expectation(self) -> list[Change]:
+        """What tells whether the agent is as it is known here; nothing while that is about to change."""
+        return [self._commits.expectation()] if self.idle else []
+
+    def is_current(self) -> bool:
+        """See `Commits.is_current`. What is pending will find out by itself."""
+        try:
+            return not self.idle or self._commits.is_current()
+        except ConflictError as conflict:
+            raise self.met(conflict) from conflict
+
+    def met(self, conflict: ConflictError) -> ConflictError:
+        """The conflict in the user's terms; nothing more can be stored here."""
+        self._gone = True
+        return self._commits.explained(conflict)
+
+    @property
     def behind(self) -> bool:
         """Whether the engine has lost something, and it was not looked yet what of this writer's."""
         return self._commits.behind
@@ -188,7 +209,8 @@ class Writer:
             with self._lock:
                 # looked at under the lock under which it is asked for: nothing that was is left without a drainer
                 if error is not None or not self._queue or self._queue[0].number > self._wanted:
-                    self._draining, self._refused = False, isinstance(error, ConflictError | Regressed)
+                    self._draining, self._conflicted = False, isinstance(error, ConflictError)
+                    self._refused = isinstance(error, ConflictError | Regressed)
                     pending, (waiting, self._waiting) = len(self._queue), (self._waiting, [])
                     self._idle.notify_all()
                     break
@@ -218,7 +240,8 @@ class Writer:
         """One commit."""
         if self._under_way is None:
             taken = self._take()
-            self._under_way = taken, self._commits.attempt([change for queued in taken for change in queued.changes])
+            changes = [change for queued in taken for change in queued.changes]
+            self._under_way = taken, self._commits.attempt(changes, last=len(taken) == self.pending)
         taken, attempt = self._under_way
         try:
             self._commits.make(attempt)
@@ -229,6 +252,7 @@ class Writer:
             elif isinstance(error, ConflictError) or not attempt.in_doubt:
                 # surely not applied: what queues up meanwhile may be joined to it
                 self._under_way = None
+                self._commits.dropped(attempt)
             raise
         self._under_way = None
 

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from .locks import ForkSafeLock
+from .ticking import Tick, Ticking
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,6 +25,7 @@ class Offload:
         self._workers = workers
         self._lock = ForkSafeLock()
         self._pool: ThreadPoolExecutor | None = None
+        self._ticking: Ticking | None = None
         self._pid = 0
 
     def submit(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -34,6 +36,14 @@ class Offload:
         """
         context = contextvars.copy_context()
         return self._ready().submit(context.run, fn, *args, **kwargs)  # type: ignore[arg-type]
+
+    def every(self, seconds: float, call: Callable[[], object]) -> Tick:
+        """Run ``call`` on the pool each so many seconds, for the first time after as many, until it is cancelled."""
+        self._ready()
+        with self._lock:
+            if self._ticking is None:
+                self._ticking = Ticking(self.submit)
+            return self._ticking.every(seconds, call)
 
     def close(self) -> None:
         """Let running calls end; take no new ones until the next use."""
@@ -46,6 +56,8 @@ class Offload:
         with self._lock:
             # a forked child inherits the object but not its threads
             if self._pool is None or self._pid != os.getpid():
+                if self._pid != os.getpid():
+                    self._ticking = None
                 self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="session-store")
                 self._pid = os.getpid()
             return self._pool

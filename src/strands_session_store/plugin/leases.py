@@ -1,0 +1,412 @@
+"""The lease of one session manager: taken before an invocation, kept alive while one runs, let go of with its last
+commit. How it is taken is decided by `taking`; here it is done.
+
+Law: what is written expects the lease document as this manager last knew it to be its own, or free (`guard`). So a
+holder that was stopped, frozen or cut off, and succeeded meanwhile, writes nothing: ConflictError.
+
+Rule 1. Invocations of one manager at the same time share its lease; the last one that ends lets go of it.
+Rule 2. An invocation whose end is never seen (its stream was dropped, a hook raised before it began) is over when what
+        it was called with is gone. A lease that nobody uses, with nothing left to store, is let go of at its next beat.
+Rule 3. What is noted of a commit is noted in the thread that made it, never behind an await.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeVar
+
+from .. import layout
+from ..errors import ConflictError, StoreError
+from ..stores.base import (
+    ABSENT,
+    Change,
+    Committed,
+    Doc,
+    Document,
+    DropDoc,
+    Expect,
+    Look,
+    PutDoc,
+    Space,
+    Store,
+    Version,
+    new_commit_id,
+)
+from ..stores.ticking import Tick
+from .taking import Answer, Ask, Contender, Held, Step, Taken, Terms, Try, Wait, lease_of, taking
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+UNKNOWN = "unknown"
+"""In the place of a version: no document ever has it, so what expects it is refused."""
+BEATS = 3
+"""Signs of life in one expiry: two may be late or lost."""
+TOKEN = "strands_session_store"
+"""Key in an invocation's state of what goes when the invocation goes."""
+
+
+class Waiting(Protocol):
+    """How a thread's answer is waited for, for so many seconds longer than a store may take for one call."""
+
+    async def __call__(self, future: Future[T], longer: float, /) -> T: ...
+
+
+_calling: ContextVar[tuple[Lease, ...]] = ContextVar("strands_session_store_leases", default=())
+"""Leases held by the invocations that this code runs in."""
+
+
+class _Token:
+    """Lives as long as the state of an invocation."""
+
+
+class Hold:
+    """One invocation's part in a lease."""
+
+    def __init__(self, owner: object, state: dict[str, Any] | None) -> None:
+        """``owner``: the agent or orchestrator; ``state``: of the invocation."""
+        self._owner = weakref.ref(owner)
+        token = _Token()
+        self._token = weakref.ref(token if state is not None else owner)
+        if state is not None:
+            state[TOKEN] = token
+        self.lease: Lease | None = None
+        """Whose it is; None: nobody's (any more)."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the invocation can still end."""
+        return self._owner() is not None and self._token() is not None
+
+
+class Lease:
+    """One session's lease, as one session manager has it. Safe for use by many threads."""
+
+    def __init__(
+        self, store: Store, space: Space, terms: Terms, ttl: float | None, pending: Callable[[], bool]
+    ) -> None:
+        """``pending``: whether anything of the session waits to be stored, that may be."""
+        self._store, self._space, self._ttl, self._pending = store, space, ttl, pending
+        self._me = Contender(
+            new_commit_id(), socket.gethostname(), os.getpid(), terms, clock=time.monotonic, wall=time.time
+        )
+        self._begin()
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._held = self._ending = False
+        self._left = 0.0
+        """When the last invocation left, by the contender's clock."""
+        self._version: Held = UNKNOWN
+        self._epoch = 0
+        self._incarnation: str | None = None
+        self._holds: set[Hold] = set()
+        self._tick: Tick | None = None
+        self._taking: Future[None] | None = None
+        self._releasing: Future[None] | None = None
+
+    def forked(self) -> None:
+        """In a forked child: what its parent holds is not its own."""
+        me = self._me
+        self._me = Contender(new_commit_id(), me.host, os.getpid(), me.terms, me.clock, me.wall)
+        self._begin()
+
+    @property
+    def unused(self) -> bool:
+        """Whether it is held, and nobody uses it."""
+        return self._held and not self._holds
+
+    # ------------------------------------------------------------------------------------------------- for commits
+
+    def guard(self, *, last: bool) -> Change:
+        """What a commit does about the lease.
+
+        Args:
+            last: Nothing is queued behind it: if nobody uses the lease any more, it lets go of it.
+        """
+        with self._lock:
+            if last and self._ending and self._held and not self._holds and self._releasing is None:
+                self._releasing = Future()
+                return PutDoc(layout.LEASE, self._me.released(self._epoch), expect=self._version)
+            return Expect(layout.LEASE, self._version)
+
+    def booked(self, guard: Change, committed: Committed) -> None:
+        """The commit with this guard was made."""
+        if isinstance(guard, PutDoc):
+            with self._lock:
+                self._released(committed.version)
+
+    def not_made(self, guard: Change) -> None:
+        """The commit with this guard was not made, and will not be."""
+        if isinstance(guard, PutDoc):
+            with self._lock:
+                self._no_release()
+
+    def refused(self, guard: Change) -> None:
+        """The commit with this guard was refused for it."""
+        assert isinstance(guard, Expect | PutDoc)
+        self._lost(guard.version if isinstance(guard, Expect) else guard.expect)
+
+    def _lost(self, version: object) -> None:
+        with self._lock:
+            if not self._held or self._version != version:
+                return
+            self._let_go()
+        logger.warning("session_id=<%s> | the lease was taken over by another process", self._space.id)
+
+    def again(self, document: Document | None, incarnation: str) -> bool:
+        """The engine has lost something. Whether the lease, as it is there now, is as this manager left it; what it
+        held and the engine lost is taken again. Blocks.
+
+        Raises:
+            StoreError: As the engine says.
+        """
+        found, version = lease_of(document), _version_of(document)
+        with self._lock:
+            if self._held and (found.holder, found.epoch) == (self._me.name, self._epoch):
+                self._version = version
+                return True
+            if found.holder is not None or found.epoch > self._epoch:
+                return False
+            if not self._held:
+                self._version, self._me.known = version, (version, found.epoch)
+                return True
+        mine = PutDoc(layout.LEASE, self._me.lease(self._epoch), expect=version)
+        try:
+            committed = self._commit(incarnation, mine)
+        except ConflictError:
+            return False
+        with self._lock:
+            self._hold(committed.version, self._epoch, incarnation)
+        return True
+
+    # --------------------------------------------------------------------------------------------- for invocations
+
+    def found(self, document: Document | None) -> None:
+        """Note the lease as it was read along with other things."""
+        with self._lock:
+            if self._held or self._taking is not None:
+                return
+            lease, version = lease_of(document), _version_of(document)
+            self._epoch = lease.epoch
+            self._version, self._me.known = (
+                (version, (version, lease.epoch)) if lease.holder is None else (UNKNOWN, None)
+            )
+
+    @property
+    def releasing(self) -> Future[None] | None:
+        """Done when the commit that lets go of it, and is on its way, was made or was not; None when there is none."""
+        return self._releasing
+
+    async def enter(
+        self, hold: Hold, incarnation: str | None, expects: Sequence[Change], waiting: Waiting
+    ) -> tuple[str, bool]:
+        """Have the lease for an invocation, waiting for it as the terms say.
+
+        Args:
+            hold: The invocation's. Afterwards it has the lease that it is under: this one, or that of an invocation
+                it runs in.
+            incarnation: Of the space as it is known; None: not known to exist.
+            expects: What else should be as it is known.
+            waiting: How an answer of the store is waited for.
+
+        Returns:
+            The space's incarnation, and whether ``expects`` was looked at and held.
+
+        Raises:
+            SessionBusyError: Another process runs the session.
+            ConflictError: The space is another than the one that is known, or is gone.
+            StoreError: As the engine says.
+        """
+        while True:
+            with self._lock:
+                ending, other = self._releasing, self._taking
+                if self._held and ending is None:
+                    self._join(hold)
+                    assert self._incarnation is not None
+                    return self._incarnation, False
+                if ending is None and other is None:
+                    mine = self._taking = Future[None]()
+            if ending is not None or other is not None:
+                await waiting(ending or other, self._me.terms.timeout)  # type: ignore[arg-type]
+                continue
+            try:
+                taken, lease = await self._take(incarnation, expects, waiting)
+            finally:
+                with self._lock:
+                    self._taking = None
+                mine.set_result(None)
+            with lease._lock:
+                if lease._held and lease._releasing is None:
+                    lease._join(hold)
+                    return taken.incarnation, taken.verified
+
+    def leave(self, hold: Hold, *, ending: bool) -> None:
+        """The invocation has queued all it has to say.
+
+        Args:
+            hold: Its part.
+            ending: Nobody else has anything queued: the commit that stores this one's end may let go of the lease.
+        """
+        hold.lease = None
+        with self._lock:
+            self._holds.discard(hold)
+            self._ending, self._left = ending and not self._holds, self._me.clock()
+        _calling.set(tuple(lease for lease in _calling.get() if lease is not self))
+
+    def release(self) -> None:
+        """Let go of it if nobody uses it. Blocks.
+
+        Raises:
+            StoreError: As the engine says. It is tried again at the next beat.
+        """
+        with self._lock:
+            if not self.unused or self._releasing is not None:
+                return
+            self._releasing, version, incarnation = Future(), self._version, self._incarnation
+        try:
+            committed = self._commit(incarnation, PutDoc(layout.LEASE, self._me.released(self._epoch), expect=version))
+        except BaseException as error:
+            with self._lock:
+                self._no_release()
+            if not isinstance(error, ConflictError):
+                raise
+            self._lost(version)
+        else:
+            with self._lock:
+                self._released(committed.version)
+
+    def abandon(self) -> None:
+        """As `release`, whoever uses it: what they write from now on is refused."""
+        with self._lock:
+            self._holds.clear()
+        self.release()
+
+    # ------------------------------------------------------------------------------------------------------ private
+
+    def _join(self, hold: Hold) -> None:
+        self._holds.add(hold)
+        self._ending, hold.lease = False, self
+        _calling.set((*(lease for lease in _calling.get() if lease is not self), self))
+
+    async def _take(self, incarnation: str | None, expects: Sequence[Change], waiting: Waiting) -> tuple[Taken, Lease]:
+        family = {lease._me.name: lease for lease in _calling.get() if lease._held and lease._space == self._space}
+        try:
+            taken = await self._drive(taking(self._me, incarnation, expects, family.keys()), waiting)
+        finally:
+            self._want_no_more()
+        if taken.shared is not None:
+            return taken, family[taken.shared]
+        with self._lock:
+            if not self._held:  # by a commit whose answer was lost
+                self._hold(taken.version, taken.epoch, taken.incarnation)
+        return taken, self
+
+    async def _drive(self, steps: Generator[Step, Answer, Taken], waiting: Waiting) -> Taken:
+        answer: Answer = None
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration as end:
+                taken: Taken = end.value
+                return taken
+            if isinstance(step, Wait):
+                await asyncio.sleep(step.seconds)
+                answer = None
+                continue
+            doing = self._store.offload.submit(self._do, step)
+            try:
+                answer = await waiting(doing, 0)
+            except BaseException:  # cancelled, or overdue: it may be taken yet, and then for nobody
+                doing.add_done_callback(lambda _: self._aside(self.release))
+                raise
+
+    def _do(self, step: Ask | Try) -> Look | Committed | ConflictError:
+        if isinstance(step, Ask):
+            return self._store.read(self._space, *map(Doc, (layout.LEASE, layout.LEASE_BEAT, layout.LEASE_WANTED)))
+        try:
+            committed = self._store.commit(
+                self._space, *step.changes, commit_id=new_commit_id(), on=step.on, ttl=self._ttl
+            )
+        except ConflictError as conflict:
+            return conflict
+        if step.epoch is not None:
+            with self._lock:
+                self._me.wanted = None  # dropped by the same commit
+                self._hold(committed.version, step.epoch, committed.incarnation)
+        return committed
+
+    def _hold(self, version: Version, epoch: int, incarnation: str) -> None:
+        self._held, self._version, self._epoch, self._incarnation = True, version, epoch, incarnation
+        self._me.known = None
+        if self._tick is None:
+            self._tick = self._store.offload.every(self._me.terms.expiry / BEATS, self._beat)
+
+    def _released(self, version: Version) -> None:
+        self._let_go()
+        self._version, self._me.known = version, (version, self._epoch)
+
+    def _let_go(self) -> None:
+        self._held = self._ending = False
+        self._no_release()
+        if self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
+
+    def _no_release(self) -> None:
+        if self._releasing is not None:
+            self._releasing.set_result(None)
+            self._releasing = None
+
+    def _beat(self) -> None:
+        """Show that the holder lives, as long as there is an invocation; let go of the lease when there is none."""
+        with self._lock:
+            self._holds = {hold for hold in self._holds if hold.alive}
+            held, used, version, incarnation = self._held, bool(self._holds), self._version, self._incarnation
+            recently = self._me.clock() - self._left < self._me.terms.timeout
+        try:
+            if used or (held and recently and self._pending()):  # what failed may be stored yet
+                self._commit(incarnation, PutDoc(layout.LEASE_BEAT, self._me.sign()), Expect(layout.LEASE, version))
+            elif held:
+                self.release()
+        except ConflictError:
+            if self._releasing is None:
+                self._lost(version)
+        except StoreError as error:
+            logger.warning("session_id=<%s> | no sign of life could be given: %s", self._space.id, error)
+
+    def _want_no_more(self) -> None:
+        """Leave the lease to others. When this fails, they wait a moment longer, once."""
+        wanted, self._me.wanted = self._me.wanted, None
+        if wanted is not None:
+            drop = DropDoc(layout.LEASE_WANTED, expect=wanted.version)
+            self._aside(lambda: self._commit(wanted.incarnation, drop))
+
+    def _aside(self, call: Callable[[], object]) -> None:
+        """Do it on the pool, for nobody who waits."""
+
+        def quietly() -> None:
+            with contextlib.suppress(StoreError):
+                call()
+
+        with contextlib.suppress(RuntimeError):  # the interpreter is ending
+            self._store.offload.submit(quietly)
+
+    def _commit(self, incarnation: str | None, *changes: Change) -> Committed:
+        assert incarnation is not None
+        return self._store.commit(self._space, *changes, commit_id=new_commit_id(), on=incarnation, ttl=self._ttl)
+
+
+def _version_of(document: Document | None) -> Held:
+    return ABSENT if document is None else document.version

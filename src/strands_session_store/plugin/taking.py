@@ -1,0 +1,248 @@
+"""How a session's lease is taken: what is looked at, committed and waited for. Pure: whoever drives it does.
+
+Law: a lease changes hands by one commit that expects it as it was seen. Nobody's clock is compared with another's to
+take it: a holder is given up when its beat was watched standing still for one expiry, on the watcher's own clock.
+
+Rule 1. First it is taken unseen, as it was last known here: one round trip, which also tells whether what is stored of
+        the agent is what is known of it.
+Rule 2. Who has to wait says so (`lease-wanted`), once. Who finds the lease free, but wanted by another, leaves it to
+        that one for `GRACE` seconds: so a process with one turn after the other does not keep it for ever.
+Rule 3. on_busy="raise" raises at once when the holder seems to be alive: its last sign, by its own clock, is younger
+        than an expiry. Else it watches as one that waits does. So clocks that differ cost time, never a lease.
+Rule 4. A lease held by who called us (an agent inside a tool of another, with a session manager of its own) is shared.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from .. import codec, layout, records
+from ..errors import ConflictError, SessionBusyError
+from ..stores.base import (
+    ABSENT,
+    Change,
+    Committed,
+    Document,
+    DropDoc,
+    Expect,
+    Expected,
+    Incarnation,
+    Look,
+    Mark,
+    PutDoc,
+    Version,
+)
+
+OnBusy = Literal["wait", "raise"]
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
+"""Seconds between two looks at a lease that is taken: a look is a read, so four a second at most."""
+GRACE = 1.0
+"""Seconds a free lease is left to who wants it: four looks of theirs."""
+
+Held: TypeAlias = str | Literal[Mark.ABSENT]
+"""Version of the lease document as it is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a session manager was told about leases. Times in seconds."""
+
+    timeout: float
+    expiry: float
+    on_busy: OnBusy
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Read the three documents of the lease. Answered by a Look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """Commit this. Answered by what came of it."""
+
+    changes: Sequence[Change]
+    on: Expected
+    epoch: int | None = None
+    """Of the lease that it takes; None: it takes none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Let time pass."""
+
+    seconds: float
+
+
+Step: TypeAlias = Ask | Try | Wait
+Answer: TypeAlias = Look | Committed | ConflictError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """It is held now."""
+
+    version: Version
+    epoch: int
+    incarnation: Incarnation
+    verified: bool
+    """Whether all that was expected besides was as expected."""
+    shared: str | None = None
+    """The holder, when it is one of those who called us."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """How long something was seen unchanged, on one clock. Versions never come back, so looks may be far apart."""
+
+    what: object = None
+    since: float = 0.0
+
+    def seconds(self, what: object, now: float) -> float:
+        if what != self.what:
+            self.what, self.since = what, now
+        return now - self.since
+
+
+@dataclass(slots=True)
+class Contender:
+    """One that wants the lease, and what it remembers from one time to the next."""
+
+    name: str
+    host: str
+    pid: int
+    terms: Terms
+    clock: Callable[[], float]
+    """Seconds, monotonic."""
+    wall: Callable[[], float]
+    """Unix time."""
+    known: tuple[Held, int] | None = None
+    """Version and epoch of the lease as it was last seen free; None: not seen, or seen taken."""
+    beat: Watched = field(default_factory=Watched)
+    free: Watched = field(default_factory=Watched)
+    wanted: Committed | None = None
+    """What put its own `lease-wanted`, while it waits."""
+
+    def lease(self, epoch: int) -> bytes:
+        mine = records.Lease(
+            holder=self.name, epoch=epoch, host=self.host, pid=self.pid, expiry=self.terms.expiry, at=self._now()
+        )
+        return codec.dump_document(mine)
+
+    def released(self, epoch: int) -> bytes:
+        return codec.dump_document(records.Lease(epoch=epoch, host=self.host, pid=self.pid, at=self._now()))
+
+    def sign(self) -> bytes:
+        return codec.dump_document(records.LeaseBeat(at=self._now()))
+
+    def _now(self) -> float:
+        return round(self.wall(), 3)
+
+
+def taking(
+    me: Contender, incarnation: Incarnation | None, expects: Sequence[Change], family: Collection[str]
+) -> Generator[Step, Answer, Taken]:
+    """Take the lease, step by step.
+
+    Args:
+        me: Who.
+        incarnation: Of the space as it is known; None: not known to exist.
+        expects: What else is expected by the first try; when that fails, it is taken all the same.
+        family: Names of the holders that called us.
+
+    Raises:
+        SessionBusyError: Another has it.
+        ConflictError: The space is another, or is gone.
+    """
+    on: Expected = incarnation or ABSENT
+    if me.known is not None:
+        version, epoch = me.known
+        blind = Try([_put(me, version, epoch + 1), Expect(layout.LEASE_WANTED, ABSENT), *expects], on, epoch + 1)
+        answer = yield blind
+        if isinstance(answer, Committed):
+            return Taken(answer.version, epoch + 1, answer.incarnation, verified=True)
+    deadline, pause = me.clock() + me.terms.timeout, FIRST_PAUSE
+    while True:
+        look = yield Ask()
+        assert isinstance(look, Look)
+        if incarnation is not None and look.incarnation != incarnation:
+            raise ConflictError("", incarnation, look.incarnation)
+        found = _Found(look)
+        if found.lease.holder == me.name:  # a commit of ours whose answer was lost
+            assert found.document is not None and look.incarnation is not None
+            return Taken(found.document.version, found.lease.epoch, look.incarnation, verified=False)
+        if found.lease.holder in family:
+            assert found.document is not None and look.incarnation is not None
+            return Taken(found.document.version, found.lease.epoch, look.incarnation, False, found.lease.holder)
+        free = found.lease.holder is None
+        still = me.beat.seconds((found.version, found.beat), me.clock())
+        dead = not free and still >= found.lease.expiry
+        if dead or (free and found.left_to(me)):
+            answer = yield Try(list(found.take(me)), look.incarnation or ABSENT, found.lease.epoch + 1)
+            if isinstance(answer, Committed):
+                return Taken(answer.version, found.lease.epoch + 1, answer.incarnation, verified=False)
+            continue  # another was faster
+        if not free and me.terms.on_busy == "raise" and found.seems_alive(me.wall()):
+            raise busy(found.lease, None)
+        # who asked not to wait still has to see whether the holder is dead
+        left = deadline - me.clock() if me.terms.on_busy == "wait" else found.lease.expiry + GRACE - still
+        if left <= 0:
+            raise busy(found.lease, me.terms.timeout if me.terms.on_busy == "wait" else None)
+        if found.wanted is None and look.incarnation is not None and me.terms.on_busy == "wait":
+            note = codec.dump_document(records.LeaseWanted(by=me.name, at=round(me.wall(), 3)))
+            answer = yield Try(
+                [PutDoc(layout.LEASE_WANTED, note, expect=ABSENT), Expect(layout.LEASE, found.version)],
+                look.incarnation,
+            )
+            if isinstance(answer, Committed):
+                me.wanted = answer
+        yield Wait(min(pause * random.uniform(0.5, 1), left))
+        pause = min(pause * 1.5, LONGEST_PAUSE)
+
+
+class _Found:
+    """What a look shows of a lease."""
+
+    def __init__(self, look: Look) -> None:
+        self.document = look.docs.get(layout.LEASE)
+        self.lease = lease_of(self.document)
+        self.version: Held = ABSENT if self.document is None else self.document.version
+        beat = look.docs.get(layout.LEASE_BEAT)
+        self.beat: Held = ABSENT if beat is None else beat.version
+        self._signs = [self.lease.at]
+        if beat is not None:
+            self._signs.append(codec.load(records.LeaseBeat, beat.data, layout.LEASE_BEAT).at)
+        self.wanted = look.docs.get(layout.LEASE_WANTED)
+
+    def left_to(self, me: Contender) -> bool:
+        """Whether nobody else has the first claim on this free lease any more."""
+        if self.wanted is None or (me.wanted is not None and self.wanted.version == me.wanted.version):
+            return True
+        return me.free.seconds((self.version, self.wanted.version), me.clock()) >= GRACE
+
+    def take(self, me: Contender) -> Generator[Change, None, None]:
+        yield _put(me, self.version, self.lease.epoch + 1)
+        yield Expect(layout.LEASE_BEAT, self.beat)
+        if self.wanted is not None:
+            yield DropDoc(layout.LEASE_WANTED, expect=self.wanted.version)
+
+    def seems_alive(self, wall: float) -> bool:
+        return abs(wall - max(self._signs)) < self.lease.expiry
+
+
+def lease_of(document: Document | None) -> records.Lease:
+    """What the document says; a free lease where there is none."""
+    return records.Lease() if document is None else codec.load(records.Lease, document.data, layout.LEASE)
+
+
+def busy(lease: records.Lease, waited: float | None) -> SessionBusyError:
+    who = f"is being run by {lease}" if lease.holder is not None else "is about to be run by another"
+    how = "" if waited is None else f", after {waited:g} s of waiting (lease_timeout)"
+    return SessionBusyError(f"the session {who}{how}; nothing was written. Try again later.")
+
+
+def _put(me: Contender, version: Held, epoch: int) -> PutDoc:
+    return PutDoc(layout.LEASE, me.lease(epoch), expect=version)
