@@ -10,7 +10,7 @@ import platform
 import sys
 from typing import Any
 
-from bench import block, lease, pace, redis_server, scenarios
+from bench import block, lease, pace, redis_server, scenarios, stalls
 
 SUBJECTS = ("ours-sqlite-turn", "ours-sqlite", "raw-file", "raw-sqlite", "strands-own-file", "strands-own-snapshot")
 QUESTIONS = ("flat", "resume", "amplification", "stalls", "lease", "pace", "block")
@@ -51,8 +51,13 @@ def main(argv: list[str] | None = None) -> None:
     if "stalls" in only:
         head = ["subject", "worst stall, resuming (ms)", "worst stall, turns (ms)", "wall of turns (ms)"]
         stalled = (*STALL_SUBJECTS, *(ON_REDIS if redis_server.possible() else ()))
-        rows = asyncio.run(scenarios.stalls(stalled, 20 if args.quick else 50, 1 if args.quick else 5))
+        rows = asyncio.run(stalls.stalls(stalled, 20 if args.quick else 50, 1 if args.quick else 5))
         _table("50 agents on one event loop, 3 turns each, model answers in 50 ms", head, rows, "Median of the rounds.")
+        rows = asyncio.run(stalls.beside(20 if args.quick else 50, 1 if args.quick else 5))
+        engines = ("sqlite", "redis", "file") if redis_server.possible() else ("sqlite", "file")
+        head = ["what the agents do", "without", *engines]
+        note = "Worst stall (ms), median of the rounds; without: agents without a session that do as much."
+        _table("Other processes, and background writing", head, rows, note)
     if "lease" in only:
         head = ["engine", "durability", "invocations", "commits", "reads", "round trips", "bytes up", "down", "more"]
         rows = lease.lease()
