@@ -264,7 +264,7 @@ def end_while_hanging(said: Connection, url: str, session: str) -> None:
 
 def fork_after_use(said: Connection, url: str, session: str) -> None:
     """One process forks after its first turn; parent and child both go on."""
-    agent, manager = build(url, session, lambda messages: "ok")
+    agent, manager = build(url, session, lambda messages: "ok", on_stale="conflict")
     agent("before the fork")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of Python >= 3.12: there are threads. That is the point

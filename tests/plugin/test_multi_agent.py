@@ -226,7 +226,7 @@ def test_two_orchestrators_and_an_agent_in_one_session(store: FaultyStore) -> No
 
 
 def test_two_managers_of_one_graph_conflict(store: FaultyStore) -> None:
-    first, second = graph(StoreSessionManager("s", store)), graph(StoreSessionManager("s", store))
+    first, second = (graph(StoreSessionManager("s", store, on_stale="conflict")) for _ in range(2))
     first("the task")
     with pytest.raises((ConflictError, EventLoopException)) as caught:
         second("the task")

@@ -200,16 +200,18 @@ class AgentHooks:
         agent, message = event.agent, event.message
         tracked = self._tracked(agent)
         if tracked.run is None:
-            tracked = await self._outside(agent, tracked, message)
+            if (found := await self._outside(agent, tracked, message)) is None:
+                return
+            tracked = found
         sure = await self._sure(agent, announced=message)
         with self._session.lock:
             if sure:
                 self._session.put(tracked.sync(message))  # type: ignore[arg-type]
         await self._session.during(tracked.fence, outside=tracked.run is None)
 
-    async def _outside(self, agent: Any, tracked: TrackedAgent, message: Any) -> TrackedAgent:
+    async def _outside(self, agent: Any, tracked: TrackedAgent, message: Any) -> TrackedAgent | None:
         """Before a message outside an invocation is stored: a tool was called directly, Agent answers tool uses that
-        were left without results, or it is a BidiAgent's."""
+        were left without results, or it is a BidiAgent's. None where it belongs to what is given up."""
         session, fence = self._session, tracked.fence
         if not isinstance(agent, Agent):
             if tracked.hold is None or tracked.hold.lease is None:
@@ -222,8 +224,9 @@ class AgentHooks:
             tracked = await self.reload(agent)
             uses = {b["toolUse"]["toolUseId"] for m in agent.messages[-1:] for b in m["content"] if "toolUse" in b}
             results = {b["toolResult"]["toolUseId"] for b in message["content"] if "toolResult" in b}
-            if results <= uses:  # else it answers what is not there any more
-                agent.messages.append(message)
+            if not results <= uses:  # it answers what is not there any more
+                return None
+            agent.messages.append(message)
         return tracked
 
     def _after_tool_call(self, event: AfterToolCallEvent[LocalAgent]) -> None:
