@@ -10,7 +10,6 @@ import pytest
 
 pytest.importorskip("redis")
 
-from strands.types.exceptions import EventLoopException
 from tests.stores import servers
 from tests.stores.proxy import CuttingProxy
 from tests.stores.servers import Server

@@ -207,9 +207,7 @@ def test_what_was_refused_is_not_tried_again_by_later_requests(durability: Durab
         request()
         cost = request()
         for _ in range(3):
-            agent, manager = build(
-                store, "shared", lambda messages: "fine", durability=durability, on_stale="conflict"
-            )
+            agent, manager = build(store, "shared", lambda messages: "fine", durability=durability, on_stale="conflict")
             request()
             with pytest.raises(ConflictError):
                 agent("too late")

@@ -19,7 +19,7 @@ from ..stores.base import MAX_TTL, Dropped, Store
 from .agent_hooks import AgentHooks
 from .encoding import BeforeStore
 from .multi_agent_hooks import MultiAgentHooks
-from .session import FINAL, Durability, LiveSession, OnStale
+from .session import FINAL, Durability, LiveSession, OnConflict, OnStale
 from .taking import OnBusy, Terms
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         lease_timeout: float = 60.0,
         lease_expiry: float = 15.0,
         on_stale: OnStale = "reload",
+        on_conflict: OnConflict = "raise",
     ) -> None:
         """Name a session. No I/O.
 
@@ -83,6 +84,8 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             lease_expiry: Seconds without a sign of life after which another may take the lease of this process. A
                 third of it is how often a sign is given.
             on_stale: What happens when another process went on with an agent that is kept here; see `OnStale`.
+            on_conflict: What happens when another process went on with an agent while it was invoked here; see
+                `OnConflict`.
 
         Raises:
             InvalidIdError: session_id or user_id is no legal id.
@@ -95,9 +98,15 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             ("durability", durability, get_args(Durability)),
             ("on_busy", on_busy, get_args(OnBusy)),
             ("on_stale", on_stale, get_args(OnStale)),
+            ("on_conflict", on_conflict, get_args(OnConflict)),
         ):
             if value not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+        if on_conflict == "rebase" and durability != "turn":
+            raise ValueError(
+                f"on_conflict='rebase' needs durability='turn'; got {durability!r}: a turn can be put behind another's "
+                "only while nothing of it is stored"
+            )
         for name, number in ("lease_timeout", lease_timeout), ("lease_expiry", lease_expiry):
             if not 0 < number <= MAX_LEASE:
                 raise ValueError(
@@ -124,7 +133,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             on_stale=on_stale,
             lease=Terms(lease_timeout, lease_expiry, on_busy) if exclusive else None,
         )
-        self._agents = AgentHooks(self._session)
+        self._agents = AgentHooks(self._session, rebase=on_conflict == "rebase")
         self._multi_agents = MultiAgentHooks(self._session)
 
     # --------------------------------------------------------------------------------------------- for the application

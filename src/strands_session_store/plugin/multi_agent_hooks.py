@@ -158,7 +158,8 @@ class MultiAgentHooks:
 
         def after_tool_call(event: AfterToolCallEvent[Any]) -> None:
             with self._session.lock:
-                self._session.put(recorder.tool_call(event, tracked, "/".join(path)))
+                call = recorder.tool_call(event, tracked, "/".join(path))
+                self._session.put(recorder.happened(Job(tracked.fence), call))
 
         def before_model_call(event: BeforeModelCallEvent) -> None:
             tracked.asks(path, event.agent.messages)  # type: ignore[arg-type]

@@ -37,6 +37,11 @@ OnStale = Literal["reload", "raise", "conflict"]
 and the agent is made what is stored. ``raise``: one read tells, and a ConflictError is raised. ``conflict``: nothing is
 read; the first commit finds out, and its hook raises a ConflictError."""
 
+OnConflict = Literal["raise", "rebase"]
+"""When another process wrote an agent while it was invoked here. ``raise``: a ConflictError; the next invocation goes
+on from what is stored. ``rebase`` (durability "turn"): the turn is stored behind the other's, whole; the agent has then
+the other's messages with its own behind them. Where that can't be, as for a Graph or Swarm, a ConflictError too."""
+
 FINAL: Final = (ConflictError, Regressed)
 """Errors that will not pass by themselves: what is pending can never be stored."""
 
