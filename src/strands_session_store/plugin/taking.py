@@ -14,6 +14,7 @@ Rule 4. A lease held by who called us (an agent inside a tool of another, with a
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, field
@@ -164,8 +165,8 @@ def taking(
         answer = yield blind
         if isinstance(answer, Committed):
             return Taken(answer.version, epoch + 1, answer.incarnation, verified=True)
-    deadline, pause = me.clock() + me.terms.timeout, FIRST_PAUSE
-    while True:
+    waits, began, pause = me.terms.on_busy == "wait", me.clock(), FIRST_PAUSE
+    for looks in itertools.count():
         look = yield Ask()
         assert isinstance(look, Look)
         if incarnation is not None and look.incarnation != incarnation:
@@ -185,13 +186,12 @@ def taking(
             if isinstance(answer, Committed):
                 return Taken(answer.version, found.lease.epoch + 1, answer.incarnation, verified=False)
             continue  # another was faster
-        if not free and me.terms.on_busy == "raise" and found.seems_alive(me.wall()):
-            raise busy(found.lease, None)
-        # who asked not to wait still has to see whether the holder is dead
-        left = deadline - me.clock() if me.terms.on_busy == "wait" else found.lease.expiry + GRACE - still
-        if left <= 0:
-            raise busy(found.lease, me.terms.timeout if me.terms.on_busy == "wait" else None)
-        if found.wanted is None and look.incarnation is not None and me.terms.on_busy == "wait":
+        alive = not free and (found.seems_alive(me.wall()) or (looks > 0 and still == 0))
+        # who is not to wait still has to see whether the holder is dead
+        left = began + (me.terms.timeout if waits else found.lease.expiry + 2 * GRACE) - me.clock()
+        if left <= 0 or (alive and not waits):
+            raise busy(found.lease, me.terms.timeout if waits else None)
+        if found.wanted is None and look.incarnation is not None and waits:
             note = codec.dump_document(records.LeaseWanted(by=me.name, at=round(me.wall(), 3)))
             answer = yield Try(
                 [PutDoc(layout.LEASE_WANTED, note, expect=ABSENT), Expect(layout.LEASE, found.version)],
@@ -201,6 +201,7 @@ def taking(
                 me.wanted = answer
         yield Wait(min(pause * random.uniform(0.5, 1), left))
         pause = min(pause * 1.5, LONGEST_PAUSE)
+    raise AssertionError  # counting has no end
 
 
 class _Found:
