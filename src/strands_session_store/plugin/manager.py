@@ -16,9 +16,11 @@ from strands.session import SessionManager
 from .. import ids
 from ..stores import DEFAULT, open_store
 from ..stores.base import MAX_TTL, Dropped, Store
+from ..stores.read_only import ReadOnlyStore
 from .agent_hooks import AgentHooks
 from .encoding import BeforeStore
 from .multi_agent_hooks import MultiAgentHooks
+from .restoring import RestoredAgents, RestoredMultiAgents
 from .session import FINAL, Durability, LiveSession
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         ttl: float | None = None,
         timeout: float | None = None,
         before_store: BeforeStore | None = None,
+        read_only: bool = False,
     ) -> None:
         """Name a session. No I/O.
 
@@ -66,6 +69,9 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
                 STRANDS_SESSION_TIMEOUT, else 30.
             before_store: Given a copy of each message before it is stored; returns what is to be kept. When it raises,
                 that surfaces as a StoreError, and the message stays pending: nothing unscrubbed is ever stored.
+            read_only: True: agents are restored and go on in memory; what they say then is kept nowhere. A session
+                that is not there is a SessionNotFoundError, whatever auto_create says: there would be nothing to read.
+                Options about writing have no effect; ``store`` becomes a `ReadOnlyStore`.
 
         Raises:
             InvalidIdError: session_id or user_id is no legal id.
@@ -84,6 +90,8 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         self._owns_store = not isinstance(store, Store)
         if not isinstance(store, Store):
             store = open_store(store or os.environ.get("STRANDS_SESSION_STORE") or DEFAULT, timeout=timeout)
+        if read_only:
+            store = ReadOnlyStore(store)
         self.store = store
         self._session = LiveSession(
             store,
@@ -95,8 +103,8 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             timeout=timeout,
             before_store=before_store,
         )
-        self._agents = AgentHooks(self._session)
-        self._multi_agents = MultiAgentHooks(self._session)
+        self._agents = RestoredAgents(self._session) if read_only else AgentHooks(self._session)
+        self._multi_agents = RestoredMultiAgents(self._session) if read_only else MultiAgentHooks(self._session)
 
     # --------------------------------------------------------------------------------------------- for the application
 
@@ -172,6 +180,9 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
 
         Returns:
             The receipt; all zero when there was no session.
+
+        Raises:
+            StoreError: The session manager has read_only=True; or as the engine says.
         """
         return self.store.drop(self._session.space)
 

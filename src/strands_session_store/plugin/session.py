@@ -17,6 +17,7 @@ from typing import Final, Literal, TypeVar
 from .. import codec, layout, records
 from ..errors import ConflictError, Regressed, SessionNotFoundError, StoreError, Unavailable
 from ..stores.base import Space, Store
+from ..stores.read_only import ReadOnlyStore
 from .commits import Presence
 from .encoding import BeforeStore
 from .jobs import Job
@@ -144,6 +145,7 @@ class LiveSession:
         # one lock for all of a session: looking and enqueueing are one step, or two hooks could swap places
         self.lock = threading.RLock()
         self.durability = durability
+        self._read_only = isinstance(store, ReadOnlyStore)
         self._auto_create = auto_create
         self._ahead: Loaded | None = None
         _live.add(self)
@@ -164,7 +166,10 @@ class LiveSession:
         return sum(writer.pending for writer in self.writers)
 
     def adopt(self, base: Base) -> None:
-        """Have a writer for an agent or orchestrator, from what was found of it; the caller holds the lock."""
+        """Have a writer for an agent or orchestrator, from what was found of it; the caller holds the lock. Of a store
+        that is only read there are none."""
+        if self._read_only:
+            return
         writer = self._writers[base.fence] = self._make_writer(base)
         weakref.finalize(self, _dropped, writer).atexit = False
 
@@ -183,11 +188,12 @@ class LiveSession:
         """
         _store_what_is_left_of(self.space, self.timeout)
         loaded = self._look(partial(load, self.store, self.space, agent_ids, multi_agent_ids))
-        if loaded.session is None and not self._auto_create:
+        if loaded.session is None and (self._read_only or not self._auto_create):
             owner = f" of user {self.user_id!r}" if self.user_id is not None else ""
-            raise SessionNotFoundError(
-                f"there is no session {self.session_id!r}{owner}; auto_create=True (the default) makes a new one"
-            )
+            remedy = "auto_create=True (the default) makes a new one"
+            if self._read_only:
+                remedy = "with read_only=True none is made; check session_id, user_id and the store"
+            raise SessionNotFoundError(f"there is no session {self.session_id!r}{owner}; {remedy}")
         if loaded.incarnation is not None:
             self._presence.incarnation = loaded.incarnation
             if loaded.session is not None:
@@ -198,7 +204,8 @@ class LiveSession:
         try:
             return look()
         except Regressed:  # it is raised once: the next look is answered
-            if not _put_back(self.store, self.space, self.timeout):
+            engine = self.store.engine if isinstance(self.store, ReadOnlyStore) else self.store
+            if not _put_back(engine, self.space, self.timeout):
                 raise
         return look()
 
