@@ -76,7 +76,7 @@ def test_an_agent_is_restored_and_goes_on_in_memory(store: FaultyStore, durabili
         manager.append_message(agent.messages[-1], agent)
         manager.flush()
         asyncio.run(manager.aflush())
-        assert manager.pending == 0
+        assert manager.pending == 0 and manager._session.writers == []
     assert len(agent.messages) > len(first.messages) + 4
     manager.close()
     asyncio.run(manager.aclose())
