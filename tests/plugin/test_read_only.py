@@ -106,6 +106,18 @@ def test_writing_is_impossible_also_for_who_tries(store: FaultyStore) -> None:
     assert len(written(store)) == commits and kept(store) == before
 
 
+def test_a_store_that_only_reads_implies_it(store: FaultyStore) -> None:
+    first = talked(store)
+    commits = len(written(store))
+    agent, manager = build(ReadOnlyStore(store), "s")
+    agent("hello")
+    manager.close()
+    length = len(first.messages)
+    assert len(agent.messages) > length and agent.messages[:length] == first.messages
+    assert len(written(store)) == commits
+    assert manager.store.engine is store
+
+
 @pytest.mark.parametrize("auto_create", [True, False])
 def test_a_session_that_is_not_there_is_not_found(store: FaultyStore, auto_create: bool) -> None:
     talked(store)

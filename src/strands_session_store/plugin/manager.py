@@ -71,7 +71,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
                 that surfaces as a StoreError, and the message stays pending: nothing unscrubbed is ever stored.
             read_only: True: agents are restored and go on in memory; what they say then is kept nowhere. A session
                 that is not there is a SessionNotFoundError, whatever auto_create says: there would be nothing to read.
-                Options about writing have no effect; ``store`` becomes a `ReadOnlyStore`.
+                Options about writing have no effect; `store` is a `ReadOnlyStore` then. One as an argument implies it.
 
         Raises:
             InvalidIdError: session_id or user_id is no legal id.
@@ -90,8 +90,9 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         self._owns_store = not isinstance(store, Store)
         if not isinstance(store, Store):
             store = open_store(store or os.environ.get("STRANDS_SESSION_STORE") or DEFAULT, timeout=timeout)
-        if read_only:
+        if read_only and not isinstance(store, ReadOnlyStore):
             store = ReadOnlyStore(store)
+        read_only = isinstance(store, ReadOnlyStore)
         self.store = store
         self._session = LiveSession(
             store,
