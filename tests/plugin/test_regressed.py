@@ -175,6 +175,18 @@ def test_a_resume_finds_what_a_live_manager_still_holds(store: Forgetful, caplog
     is_whole(store, live)
 
 
+def test_who_only_reads_finds_what_a_live_manager_still_holds(store: Forgetful) -> None:
+    live, manager = build(store, "s", fine)
+    live("one")
+    live("two")
+    store.forget(4)
+    restored, _ = build(store, "s", fine, read_only=True)
+    assert restored.messages == live.messages
+    live("three")
+    manager.close()
+    is_whole(store, live)
+
+
 def test_a_resume_where_nobody_holds_what_was_lost_says_so_once(store: Forgetful) -> None:
     live, manager = build(store, "s", fine)
     live("one")

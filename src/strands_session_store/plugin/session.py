@@ -15,6 +15,7 @@ from typing import Final, Literal, ParamSpec, TypeVar
 from .. import codec, layout, records
 from ..errors import ConflictError, Regressed, SessionNotFoundError, StoreError, Unavailable
 from ..stores.base import Store
+from ..stores.read_only import ReadOnlyStore
 from . import process
 from .commits import Presence
 from .encoding import BeforeStore
@@ -88,6 +89,7 @@ class LiveSession:
         self.lock = threading.RLock()
         self.durability = durability
         self._on_stale: OnStale = on_stale
+        self._read_only = isinstance(store, ReadOnlyStore)
         self._auto_create = auto_create
         self._ahead: Loaded | None = None
         process.live.add(self)
@@ -112,7 +114,10 @@ class LiveSession:
 
     def adopt(self, base: Base) -> None:
         """Have a writer for an agent or orchestrator, from what was found of it; the caller holds the lock. It takes
-        the place of an earlier one, and what that one could not store is given up."""
+        the place of an earlier one, and what that one could not store is given up. Of a store that is only read there
+        are none."""
+        if self._read_only:
+            return
         if (end := self._ends.pop(base.fence, None)) is not None:
             end.detach()
         writer = self._writers[base.fence] = self._make_writer(base)
@@ -134,11 +139,12 @@ class LiveSession:
         """
         process.store_what_is_left_of(self.space, self.timeout)
         loaded = self._look(partial(load, self.store, self.space, agent_ids, multi_agent_ids))
-        if loaded.session is None and not self._auto_create:
+        if loaded.session is None and (self._read_only or not self._auto_create):
             owner = f" of user {self.user_id!r}" if self.user_id is not None else ""
-            raise SessionNotFoundError(
-                f"there is no session {self.session_id!r}{owner}; auto_create=True (the default) makes a new one"
-            )
+            remedy = "auto_create=True (the default) makes a new one"
+            if self._read_only:
+                remedy = "with read_only=True none is made; check session_id, user_id and the store"
+            raise SessionNotFoundError(f"there is no session {self.session_id!r}{owner}; {remedy}")
         self._presence.incarnation = loaded.incarnation
         self._presence.session = self._document if loaded.session is None else None
         if self._lease is not None:
@@ -149,7 +155,8 @@ class LiveSession:
         try:
             return look()
         except Regressed:  # it is raised once: the next look is answered
-            if not process.put_back(self.store, self.space, self.timeout):
+            engine = self.store.engine if isinstance(self.store, ReadOnlyStore) else self.store
+            if not process.put_back(engine, self.space, self.timeout):
                 raise
         return look()
 
