@@ -6,6 +6,7 @@ FaultyStore      an engine that fails, hangs, is slow, loses answers and stops w
 Stopped          what it raises from then on, as if its process had been killed
 Schedule         several workers on one engine, in an order that a seed draws
 ScriptedModel    a Strands model that says what it is told to
+ToolCall         what it says when it is to ask for a tool
 OfflineModel     a Strands model that needs no network
 """
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .machine import StoreMachine as StoreMachine
     from .models import OfflineModel as OfflineModel
     from .models import ScriptedModel as ScriptedModel
+    from .models import ToolCall as ToolCall
     from .schedule import Schedule as Schedule
 
 _HOMES = {
@@ -30,10 +32,20 @@ _HOMES = {
     "Stopped": "faults",
     "Schedule": "schedule",
     "ScriptedModel": "models",
+    "ToolCall": "models",
     "OfflineModel": "models",
 }
 
-__all__ = ["FaultyStore", "OfflineModel", "Schedule", "ScriptedModel", "Stopped", "StoreContract", "StoreMachine"]
+__all__ = [
+    "FaultyStore",
+    "OfflineModel",
+    "Schedule",
+    "ScriptedModel",
+    "Stopped",
+    "StoreContract",
+    "StoreMachine",
+    "ToolCall",
+]
 
 
 def __getattr__(name: str) -> Any:
