@@ -113,6 +113,7 @@ class AgentHooks:
                 await self._session.recall(tracked)
 
     async def _before_invocation(self, event: BeforeInvocationEvent) -> None:
+        await self._session.room(self._tracked(event.agent).fence)
         sure = await self._sure(event.agent, prompt=event.messages or ())
         with self._session.lock:
             tracked = self._tracked(event.agent)

@@ -89,6 +89,7 @@ class MultiAgentHooks:
                 self._session.put(tracked.sync(source))
 
     async def _before_invocation(self, event: BeforeMultiAgentInvocationEvent) -> None:
+        await self._session.room(self._tracked(event.source).fence)
         with self._session.lock:
             tracked = self._tracked(event.source)
             job = Job(tracked.fence)

@@ -29,7 +29,11 @@ logger = logging.getLogger(__name__)
 
 Durability = Literal["message", "background", "turn"]
 """``message``: a hook returns when its message is stored. ``background``: stored at once, waited for at the end of the
-invocation. ``turn``: one commit at the end of the invocation."""
+invocation. ``turn``: one commit at the end of the invocation.
+
+The last two keep what could not be stored and try it again, and no hook raises, until what is pending of an agent are 1,000
+writes (some 150 turns) or 16 MiB. From there on a hook waits until it is stored, and raises if that fails; the first one
+before the invocation adds anything. So the commit of a larger ``turn`` begins before its end."""
 
 FINAL: Final = (ConflictError, Regressed)
 """Errors that will not pass by themselves: what is pending can never be stored."""
@@ -72,6 +76,14 @@ def _alive(store: Store, space: Space) -> list[LiveSession]:
     while True:
         with contextlib.suppress(RuntimeError):  # another thread made a session while we looked
             return [session for session in list(_live) if session.store is store and session.space == space]
+
+
+def _raise_first(failed: list[tuple[StoreError, tuple[str, ...]]]) -> None:
+    """Raise the first error, if there is one, with the messages of all; several writers may have met the same one."""
+    if failed:
+        error = failed[0][0]
+        error.unwritten = tuple(name for _, unwritten in failed for name in unwritten)
+        raise error
 
 
 def _spread(store: Store, space: Space, loss: object) -> None:
@@ -144,6 +156,8 @@ class LiveSession:
         # one lock for all of a session: looking and enqueueing are one step, or two hooks could swap places
         self.lock = threading.RLock()
         self.durability = durability
+        self.whole_turns = False
+        """Whether nothing of a turn may be stored before its end, however large it is."""
         self._auto_create = auto_create
         self._ahead: Loaded | None = None
         _live.add(self)
@@ -262,18 +276,29 @@ class LiveSession:
     def start(self, fence: str) -> None:
         """Have a queue written, unless it is to wait for the end of the invocation."""
         _store_what_is_left()
-        if self.durability != "turn":
-            self._writers[fence].start()
+        writer = self._writers[fence]
+        if self.durability != "turn" or self._presses(writer):
+            writer.start()
+
+    async def room(self, fence: str) -> None:
+        """The beginning of the first hook of an invocation: none begins as long as too much is pending.
+
+        Raises:
+            StoreError: It could not be stored. The invocation has added nothing to it.
+        """
+        if self._writers[fence].full:
+            await self._settled(self._writers[fence], self.timeout)
 
     async def during(self, fence: str, *, outside: bool = False) -> None:
-        """The end of a hook in mid-invocation: wait if the durability asks for it.
+        """The end of a hook in mid-invocation: wait if the durability asks for it, or too much is pending.
 
         Args:
             fence: Whose hook.
             outside: There is no invocation whose end could be waited for.
         """
-        if self.durability == "message" or outside:
-            await self._settled(self._writers[fence], self.timeout)
+        writer = self._writers[fence]
+        if self.durability == "message" or outside or self._presses(writer):
+            await self._settled(writer, self.timeout)
         else:
             self.start(fence)
             await asyncio.sleep(0)  # when many agents were answered at once, the loop looks after others in between
@@ -282,17 +307,19 @@ class LiveSession:
         """The end of the last hook of an invocation: all is stored, or it raises if the durability asks for that.
 
         In the modes that do not wait, the application asked not to depend on the store: what is pending is kept, the
-        log says so, flush and close will raise. But what will not pass by itself (`FINAL`) is raised.
+        log says so, flush and close will raise. But what will not pass by itself (`FINAL`) is raised, and so is any
+        error when too much is pending.
 
         Args:
             fence: Whose hook.
             cancelled: The task is being cancelled. That comes first: no error of a store takes its place.
         """
+        writer = self._writers[fence]
         try:
             seconds = min(self.timeout, CANCELLED_SECONDS) if cancelled else self.timeout
-            await self._settled(self._writers[fence], seconds)
+            await self._settled(writer, seconds)
         except StoreError as error:
-            if not cancelled and (self.durability == "message" or isinstance(error, FINAL)):
+            if not cancelled and (self.durability == "message" or isinstance(error, FINAL) or writer.full):
                 raise
 
     async def settled(self) -> None:
@@ -301,26 +328,28 @@ class LiveSession:
         Raises:
             StoreError: Some of it could not be, though all of it was tried. It stays queued.
         """
-        errors = []
+        failed = []
         for writer in self.writers:
             try:
                 await self._settled(writer, self.timeout)
             except StoreError as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
+                failed.append((error, error.unwritten))
+        _raise_first(failed)
 
     def drain(self) -> None:
         """As `settled`, blocking, on the calling thread."""
         _store_what_is_left()
-        errors = []
+        failed = []
         for writer in self.writers:
             try:
                 writer.drain_here(self.timeout)
             except StoreError as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
+                failed.append((error, error.unwritten))
+        _raise_first(failed)
+
+    def _presses(self, writer: Writer) -> bool:
+        """Whether so much is pending in mid-turn that it has to be stored now."""
+        return writer.full and not self.whole_turns
 
     async def _settled(self, writer: Writer, seconds: float) -> None:
         _store_what_is_left()
