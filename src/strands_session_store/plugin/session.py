@@ -31,9 +31,9 @@ Durability = Literal["message", "background", "turn"]
 """``message``: a hook returns when its message is stored. ``background``: stored at once, waited for at the end of the
 invocation. ``turn``: one commit at the end of the invocation.
 
-The last two keep what could not be stored and try it again, and no hook raises, until what is pending of an agent are 1,000
-writes (some 150 turns) or 16 MiB. From there on a hook waits until it is stored, and raises if that fails; the first one
-before the invocation adds anything. So the commit of a larger ``turn`` begins before its end."""
+The last two keep what could not be stored and try it again, and no hook raises, until 1,000 writes (some 150 turns) or
+16 MiB are pending of an agent. From there on a hook waits until they are stored, and raises if that fails; the first of
+an invocation before that adds anything. So the commit of a larger ``turn`` begins before its end."""
 
 FINAL: Final = (ConflictError, Regressed)
 """Errors that will not pass by themselves: what is pending can never be stored."""
