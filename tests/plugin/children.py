@@ -247,8 +247,12 @@ def end_with_pending(said: Connection, url: str, session: str, how: str, durabil
     # a global, as in a script: it lives until the interpreter ends
     globals()["kept"] = agent, manager = build(store, session, ["fine"], durability=durability)
     agent("remember me")
-    said.send(manager.pending)
+    if how == "terminated, as an exit":
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     store.heal()
+    said.send(manager.pending)
+    if how.startswith("terminated"):
+        said.recv()
     if how == "exit":
         sys.exit(3)
     if how == "error":
@@ -267,7 +271,7 @@ class _Told(logging.Handler):
 
 
 def end_in_faults(
-    said: Connection, url: str, session: str, durability: str, fault: str, at: int, end: str, turns: int = 2
+    said: Connection, url: str, session: str, durability: str, fault: str, at: int, turns: int = 2
 ) -> None:
     """Some turns on a store with a fault, then the end. Says the id of each message when its hook has returned, then
     "done" and the ids of all, and from then on what is logged, as (level, text)."""
@@ -286,16 +290,7 @@ def end_in_faults(
     logging.getLogger("strands_session_store").addHandler(_Told(said))
     if held is not None:
         threading.Timer(0.05, held.release).start()
-    match end:
-        case "exit":
-            sys.exit(3)
-        case "error":
-            raise RuntimeError("unhandled, as it was meant to be")
-        case "sigterm" | "sigterm, handled":
-            if end == "sigterm, handled":
-                signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-            said.send("ready")
-            said.recv()
+    sys.exit(3)
 
 
 def fail(store: FaultyStore, fault: str, at: int = 1) -> Plan | None:

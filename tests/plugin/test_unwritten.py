@@ -186,9 +186,7 @@ def test_what_a_process_could_not_store_is_named_at_its_end(
     processes: Parent, tmp_path: Path, durability: str, fault: str
 ) -> None:
     url = f"sqlite:///{tmp_path}/end.db"
-    child = processes.start(
-        "end_in_faults", url=url, session="s", durability=durability, fault=fault, at=1, end="exit", turns=1
-    )
+    child = processes.start("end_in_faults", url=url, session="s", durability=durability, fault=fault, at=1, turns=1)
     heard = child.hear_all()
     assert child.ended() == 3
     (_, said) = next(one for one in heard if one[0] == "done")
