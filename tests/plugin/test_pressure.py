@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import random
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -253,6 +255,30 @@ def test_a_turn_past_the_bound_begins_to_be_stored_before_its_end(
     with pytest.raises(Unavailable):
         agent("none begins")
     assert agent.messages == before
+
+
+@pytest.mark.parametrize("durability", ["background", "turn"])
+def test_what_dropped_managers_leave_is_not_silently_unbounded(
+    store: FaultyStore, durability: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk is full: sessions are read, and nothing is written. A server has a manager a request."""
+    monkeypatch.setattr("strands_session_store.plugin.session.LEFT", 3)
+    monkeypatch.setattr("strands_session_store.plugin.session._tried", [])
+    for n in range(3):
+        store.plan("commit", before=Unavailable("the disk is full"), times=None)
+        agent, manager = build(store, f"s{n}", lambda messages: "fine", durability=durability)
+        agent("hello")
+        gone = weakref.ref(manager._session)
+        del agent, manager
+        store.heal()  # the error it raises holds who was told
+        wait_for(lambda gone=gone: gc.collect() >= 0 and gone() is None)  # type: ignore[misc]
+    store.plan("commit", before=Unavailable("the disk is full"), times=None)
+    agent, _ = build(store, "one more", lambda messages: "fine", durability=durability)
+    with pytest.raises(Unavailable):
+        agent("hello")
+    store.heal()
+    agent("it is back")
+    assert said(store, "one more") == agent.messages
 
 
 # ---------------------------------------------------------------------------------------------------------------- order

@@ -49,10 +49,10 @@ class Job:
 
 
 def size(job: Job) -> int:
-    """About how many bytes of memory a job holds. Looks at each value once and encodes none."""
+    """About how many bytes of memory a job holds. Encodes nothing, and counts no further than `PENDING_BYTES`."""
     total = sum(len(data) for data in job.docs.values() if data is not None)
     todo: list[Any] = [vars(record) for record in job.records()]
-    while todo:
+    while todo and total < PENDING_BYTES:
         value = todo.pop()
         if isinstance(value, str):
             total += str.__sizeof__(value)

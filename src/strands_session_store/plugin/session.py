@@ -45,6 +45,9 @@ _left: deque[Writer] = deque()
 """Of session managers that were dropped. A finalizer runs in the midst of anything, also where a lock is held that it
 would need: so it only appends here. Whoever stores next in this process tries them once, and its end once more."""
 _tried: list[Writer] = []
+LEFT = 1_000
+"""So many writers may be left by dropped session managers: a server has one a request. From there on what fails is
+raised in every mode, at the end of the invocation."""
 
 
 def _dropped(writer: Writer) -> None:
@@ -308,7 +311,7 @@ class LiveSession:
 
         In the modes that do not wait, the application asked not to depend on the store: what is pending is kept, the
         log says so, flush and close will raise. But what will not pass by itself (`FINAL`) is raised, and so is any
-        error when too much is pending.
+        error when too much is pending, of this agent or of dropped managers.
 
         Args:
             fence: Whose hook.
@@ -319,7 +322,8 @@ class LiveSession:
             seconds = min(self.timeout, CANCELLED_SECONDS) if cancelled else self.timeout
             await self._settled(writer, seconds)
         except StoreError as error:
-            if not cancelled and (self.durability == "message" or isinstance(error, FINAL) or writer.full):
+            too_much = writer.full or sum(not left.over for left in _tried) >= LEFT
+            if not cancelled and (self.durability == "message" or isinstance(error, FINAL) or too_much):
                 raise
 
     async def settled(self) -> None:
