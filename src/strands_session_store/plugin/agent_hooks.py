@@ -57,6 +57,7 @@ class AgentHooks:
     def __init__(self, session: LiveSession, *, rebase: bool) -> None:
         """``rebase``: whether a turn that meets a conflict is put behind the other's."""
         self._session, self._rebase = session, rebase
+        session.whole_turns = rebase
         self._agents: dict[str, TrackedAgent] = {}
 
     def register(self, registry: HookRegistry) -> None:
@@ -160,6 +161,7 @@ class AgentHooks:
         tracked = self._tracked(agent)
         async with holding(self._session, tracked, Hold(agent, event.invocation_state)) as hold:
             tracked = await self._current(agent, tracked, hold, prompt)
+            await self._session.room(tracked.fence)
             sure = await self._sure(agent, prompt=prompt)
             with self._session.lock:
                 # alone: nothing else is to be stored with it. A stateful model has heard another conversation

@@ -98,6 +98,7 @@ class MultiAgentHooks:
         tracked = self._tracked(event.source)
         async with holding(self._session, tracked, Hold(event.source, event.invocation_state)) as hold:
             await self._current(event.source, tracked, hold)
+            await self._session.room(tracked.fence)
             with self._session.lock:
                 job = Job(tracked.fence)
                 recorder.abandoned(job, tracked)
