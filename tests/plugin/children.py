@@ -1,12 +1,14 @@
 """Real processes for the tests of this directory: one that has everything imported forks the others, so each is cheap.
 
 Run as a program it is that process: for each line on its input it forks a child, which connects to the test and runs
-one function of this file. The child talks over its connection; what it has sent arrives even when it is killed.
+one function of this file, or of `workers`. The child talks over its connection; what it has sent arrives even when it
+is killed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import logging
 import os
@@ -18,13 +20,14 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Client, Connection, Listener, wait
 from typing import Any
 
 from strands import Agent, ToolContext, tool
 from strands.agent.conversation_manager import NullConversationManager
 from strands.hooks import HookOrder, MessageAddedEvent
 from strands.types.exceptions import EventLoopException
+from tests.stores.s3_server import ENVIRONMENT
 
 from strands_session_store import StoreError, StoreSessionManager, Unavailable, open_store
 from strands_session_store.errors import InDoubt
@@ -95,18 +98,24 @@ class Child:
         self._connection.close()
 
 
+def heard(children: Iterable[Child], seconds: float = PATIENCE) -> list[Child]:
+    """Those of the children that have said something, or have ended; none when none does so in time."""
+    talking = {child._connection: child for child in children}
+    return [talking[ready] for ready in wait(list(talking), seconds)]  # type: ignore[index]
+
+
 class Parent:
     """The process that forks the children."""
 
     def __init__(self) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="children")
         self._listener = Listener(f"{self._directory.name}/socket")
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        env = {**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command = [sys.executable, "-W", "error", __file__, str(self._listener.address)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
         self._children: list[Child] = []
 
-    def start(self, name: str, **arguments: Any) -> Child:
+    def start(self, name: str, /, **arguments: Any) -> Child:
         """A new process that runs the function of this name."""
         pid = int(self.ask({"run": name, "arguments": arguments}))
         child = Child(self, pid, self._listener.accept())
@@ -347,6 +356,12 @@ def fork_after_use(said: Connection, url: str, session: str) -> None:
 
 
 def serve(address: str) -> None:
+    from tests.plugin import workers
+
+    for driver in ("redis", "boto3"):  # or each child would import it anew
+        with contextlib.suppress(ImportError):
+            importlib.import_module(driver)
+    functions = {**vars(workers), **globals()}
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:
@@ -357,7 +372,7 @@ def serve(address: str) -> None:
             os.dup2(2, 1)  # its own output is not an answer
             said = Client(address)
             try:
-                globals()[request["run"]](said, **request["arguments"])
+                functions[request["run"]](said, **request["arguments"])
             except (EOFError, BrokenPipeError):  # the test is over
                 os._exit(0)
             except Exception as error:

@@ -25,6 +25,7 @@ from strands_session_store.plugin.taking import (
     Try,
     Wait,
     lease_of,
+    queue_of,
     taking,
 )
 from strands_session_store.stores.base import (
@@ -258,7 +259,8 @@ def test_who_had_it_last_leaves_it_to_who_waits(world: World) -> None:
     with pytest.raises(StopIteration) as end:
         going.send(answer)
     assert end.value.value.epoch == 2
-    assert layout.LEASE_WANTED not in world.store.read(SPACE, Doc(layout.LEASE_WANTED)).docs
+    wanted = world.store.read(SPACE, Doc(layout.LEASE_WANTED)).docs[layout.LEASE_WANTED]
+    assert queue_of(wanted) == ["busy"]  # who is next
 
 
 def test_one_that_waited_and_is_gone_costs_the_next_one_a_moment_once(world: World) -> None:
@@ -311,7 +313,7 @@ class Actor:
                 else:
                     yield chance.random() * 0.01
                     answer = world.do(step)
-            self.me.wanted = self.me.known = None
+            self.me.queued, self.me.known = False, None
             self.waited = max(self.waited, world.now - began)
             try:
                 for n in range(chance.randrange(4)):
