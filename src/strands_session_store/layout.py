@@ -13,7 +13,7 @@
                                                           follow below it: nodes/<node>/<inner node>/...)
     lease                                      document   who may run the session; changes when it is taken or released
     lease-beat                                 document   a sign of life of the one that has it
-    lease-wanted                               document   who waits for it
+    lease-wanted                               document   who waits for it, in order
     runs/open/<run>                            document   a run that has begun
     runs                                       log        runs that ended
     events                                     log        tool calls and the like

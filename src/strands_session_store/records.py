@@ -95,10 +95,10 @@ class LeaseBeat(Record):
 
 
 class LeaseWanted(Record):
-    """Document `lease-wanted`: one that waits. Who had the lease last leaves it to them."""
+    """Document `lease-wanted`: who waits for the lease, first come first."""
 
-    by: str
-    at: float = Field(default_factory=_now)
+    by: list[str]
+    """Names, as in `Lease.holder`."""
 
 
 class MultiAgent(Record):

@@ -1,12 +1,16 @@
 """Real processes for the tests of this directory: one that has everything imported forks the others, so each is cheap.
 
 Run as a program it is that process: for each line on its input it forks a child, which connects to the test and runs
-one function of this file. The child talks over its connection; what it has sent arrives even when it is killed.
+one function of this file, or of `workers`. The child talks over its connection; what it has sent arrives even when it
+is killed.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -16,16 +20,19 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing.connection import Client, Connection, Listener, wait
 from typing import Any
 
 from strands import Agent, ToolContext, tool
 from strands.agent.conversation_manager import NullConversationManager
 from strands.hooks import HookOrder, MessageAddedEvent
+from strands.types.exceptions import EventLoopException
+from tests.stores.s3_server import ENVIRONMENT
 
-from strands_session_store import StoreSessionManager, Unavailable, open_store
+from strands_session_store import StoreError, StoreSessionManager, Unavailable, open_store
+from strands_session_store.errors import InDoubt
 from strands_session_store.stores.base import Store
-from strands_session_store.testing.faults import FaultyStore
+from strands_session_store.testing.faults import FaultyStore, Plan
 from strands_session_store.testing.models import Line, ScriptedModel, ToolCall
 
 PATIENCE = 30.0
@@ -91,18 +98,24 @@ class Child:
         self._connection.close()
 
 
+def heard(children: Iterable[Child], seconds: float = PATIENCE) -> list[Child]:
+    """Those of the children that have said something, or have ended; none when none does so in time."""
+    talking = {child._connection: child for child in children}
+    return [talking[ready] for ready in wait(list(talking), seconds)]  # type: ignore[index]
+
+
 class Parent:
     """The process that forks the children."""
 
     def __init__(self) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="children")
         self._listener = Listener(f"{self._directory.name}/socket")
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        env = {**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command = [sys.executable, "-W", "error", __file__, str(self._listener.address)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
         self._children: list[Child] = []
 
-    def start(self, name: str, **arguments: Any) -> Child:
+    def start(self, name: str, /, **arguments: Any) -> Child:
         """A new process that runs the function of this name."""
         pid = int(self.ask({"run": name, "arguments": arguments}))
         child = Child(self, pid, self._listener.accept())
@@ -243,12 +256,66 @@ def end_with_pending(said: Connection, url: str, session: str, how: str, durabil
     # a global, as in a script: it lives until the interpreter ends
     globals()["kept"] = agent, manager = build(store, session, ["fine"], durability=durability)
     agent("remember me")
-    said.send(manager.pending)
+    if how == "terminated, as an exit":
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     store.heal()
+    said.send(manager.pending)
+    if how.startswith("terminated"):
+        said.recv()
     if how == "exit":
         sys.exit(3)
     if how == "error":
         raise RuntimeError("unhandled, as it was meant to be")
+
+
+class _Told(logging.Handler):
+    """Sends what is logged."""
+
+    def __init__(self, said: Connection) -> None:
+        super().__init__()
+        self._said = said
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._said.send((record.levelname, record.getMessage()))
+
+
+def end_in_faults(
+    said: Connection, url: str, session: str, durability: str, fault: str, at: int, turns: int = 2
+) -> None:
+    """Some turns on a store with a fault, then the end. Says the id of each message when its hook has returned, then
+    "done" and the ids of all, and from then on what is logged, as (level, text)."""
+    store = FaultyStore(open_store(url))
+    globals()["kept"] = agent, manager = build(store, session, durability=durability)
+    agent.hooks.add_callback(
+        MessageAddedEvent, lambda event: said.send(event.message["tracking_id"]), order=HookOrder.SDK_LAST
+    )
+    held = fail(store, fault, at)
+    if held is not None:
+        manager._session.timeout = 0.05
+    for turn in range(turns):
+        with contextlib.suppress(StoreError, EventLoopException):
+            agent(f"turn {turn}")
+    said.send(("done", [m["tracking_id"] for m in agent.messages]))
+    logging.getLogger("strands_session_store").addHandler(_Told(said))
+    if held is not None:
+        threading.Timer(0.05, held.release).start()
+    sys.exit(3)
+
+
+def fail(store: FaultyStore, fault: str, at: int = 1) -> Plan | None:
+    """Have the commits of a store fail from the ``at``th on. Returns what a commit hangs at, to be released."""
+    match fault:
+        case "down, then healed":
+            store.plan("commit", at=at, before=Unavailable("down"))
+        case "answer lost":
+            store.plan("commit", at=at, after=InDoubt("no answer"))
+        case "hangs":
+            return store.plan("commit", at=at, hang="before")
+        case "down for good":
+            store.plan("commit", at=at, times=None, before=Unavailable("down"))
+        case "answers lost for good":
+            store.plan("commit", at=at, times=None, after=InDoubt("no answer"))
+    return None
 
 
 def end_while_hanging(said: Connection, url: str, session: str) -> None:
@@ -264,7 +331,7 @@ def end_while_hanging(said: Connection, url: str, session: str) -> None:
 
 def fork_after_use(said: Connection, url: str, session: str) -> None:
     """One process forks after its first turn; parent and child both go on."""
-    agent, manager = build(url, session, lambda messages: "ok")
+    agent, manager = build(url, session, lambda messages: "ok", on_stale="conflict")
     agent("before the fork")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of Python >= 3.12: there are threads. That is the point
@@ -289,6 +356,12 @@ def fork_after_use(said: Connection, url: str, session: str) -> None:
 
 
 def serve(address: str) -> None:
+    from tests.plugin import workers
+
+    for driver in ("redis", "boto3"):  # or each child would import it anew
+        with contextlib.suppress(ImportError):
+            importlib.import_module(driver)
+    functions = {**vars(workers), **globals()}
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:
@@ -299,7 +372,7 @@ def serve(address: str) -> None:
             os.dup2(2, 1)  # its own output is not an answer
             said = Client(address)
             try:
-                globals()[request["run"]](said, **request["arguments"])
+                functions[request["run"]](said, **request["arguments"])
             except (EOFError, BrokenPipeError):  # the test is over
                 os._exit(0)
             except Exception as error:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+import importlib.util
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from tests.stores.s3_server import ENVIRONMENT
 
 from strands_session_store.plugin import process
 
@@ -31,3 +34,51 @@ def processes(_parent: Parent) -> Iterator[Parent]:
     """Starts real processes; those that a test leaves behind end with it."""
     yield _parent
     _parent.rest()
+
+
+@pytest.fixture(scope="session")
+def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """Servers, each started when it is asked for."""
+    stops, made = [], {}
+
+    def place(engine: str) -> str:
+        if engine not in made:
+            if engine == "redis":
+                from tests.stores import servers
+
+                server = servers.standalone(tmp_path_factory.mktemp("redis"))
+                stops.append(server.stop)
+                made[engine] = servers.Servers(server.url, [server])
+            else:
+                from tests.stores.s3_server import S3Server
+
+                made[engine] = s3 = S3Server()
+                stops.append(s3.stop)
+        found = made[engine]
+        return found.url if engine == "redis" else found.place()
+
+    yield place
+    for stop in stops:
+        stop()
+
+
+@pytest.fixture
+def url_of(_servers: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """The URL of a place in an engine (sqlite, directory, redis, s3) that several processes can use."""
+
+    def url(engine: str) -> str:
+        match engine:
+            case "sqlite":
+                return f"sqlite:///{tmp_path}/shared.db"
+            case "directory":
+                return f"file://{tmp_path}/shared"
+            case "redis":
+                pytest.importorskip("redis")
+            case "s3":
+                if not all(map(importlib.util.find_spec, ("boto3", "moto"))):
+                    pytest.skip("needs boto3 and moto")
+                for name, value in ENVIRONMENT.items():  # what children have anyway
+                    monkeypatch.setenv(name, value)
+        return _servers(engine)
+
+    return url

@@ -33,7 +33,6 @@ from ..stores.base import (
     Committed,
     Doc,
     Document,
-    DropDoc,
     Expect,
     Look,
     PutDoc,
@@ -43,7 +42,7 @@ from ..stores.base import (
     new_commit_id,
 )
 from ..stores.ticking import Tick
-from .taking import Answer, Ask, Contender, Held, Step, Taken, Terms, Try, Wait, lease_of, taking
+from .taking import Answer, Ask, Contender, Held, Step, Taken, Terms, Try, Wait, lease_of, queue_of, queueing, taking
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +52,8 @@ UNKNOWN = "unknown"
 """In the place of a version: no document ever has it, so what expects it is refused."""
 BEATS = 3
 """Signs of life in one expiry: two may be late or lost."""
+TRIES = 5
+"""How often the queue may change while one leaves it."""
 TOKEN = "strands_session_store"
 """Key in an invocation's state of what goes when the invocation goes."""
 
@@ -305,7 +306,9 @@ class Lease:
         try:
             taken = await self._drive(taking(self._me, incarnation, expects, family.keys()), waiting)
         finally:
-            self._want_no_more()
+            if self._me.queued:
+                self._me.queued = False
+                self._aside(self._queue_no_more)
         if taken.shared is not None:
             return taken, family[taken.shared]
         with self._lock:
@@ -343,7 +346,7 @@ class Lease:
             return conflict
         if step.epoch is not None:
             with self._lock:
-                self._me.wanted = None  # dropped by the same commit
+                self._me.queued = False  # by the same commit
                 self._hold(committed.version, step.epoch, committed.incarnation)
         return committed
 
@@ -386,12 +389,17 @@ class Lease:
         except StoreError as error:
             logger.warning("session_id=<%s> | no sign of life could be given: %s", self._space.id, error)
 
-    def _want_no_more(self) -> None:
-        """Leave the lease to others. When this fails, they wait a moment longer, once."""
-        wanted, self._me.wanted = self._me.wanted, None
-        if wanted is not None:
-            drop = DropDoc(layout.LEASE_WANTED, expect=wanted.version)
-            self._aside(lambda: self._commit(wanted.incarnation, drop))
+    def _queue_no_more(self) -> None:
+        """Leave the queue. When this fails, those behind wait a moment longer, once."""
+        for _ in range(TRIES):
+            look = self._store.read(self._space, Doc(layout.LEASE_WANTED))
+            wanted = look.docs.get(layout.LEASE_WANTED)
+            queue = queue_of(wanted)
+            if self._me.name not in queue:
+                return
+            with contextlib.suppress(ConflictError):
+                self._commit(look.incarnation, queueing(wanted, [name for name in queue if name != self._me.name]))
+                return
 
     def _aside(self, call: Callable[[], object]) -> None:
         """Do it on the pool, for nobody who waits."""

@@ -5,10 +5,11 @@ take it: a holder is given up when its beat was watched standing still for one e
 
 Rule 1. First it is taken unseen, as it was last known here: one round trip, which also tells whether what is stored of
         the agent is what is known of it.
-Rule 2. Who has to wait says so (`lease-wanted`), once. Who finds the lease free, but wanted by another, leaves it to
-        that one for `GRACE` seconds: so a process with one turn after the other does not keep it for ever.
+Rule 2. Who has to wait queues up (`lease-wanted`), and the lease goes to the first of the queue: so nobody waits for
+        more turns than there are processes. Who does not come for it within `GRACE` seconds loses its place.
 Rule 3. on_busy="raise" raises at once when the holder seems to be alive: its last sign, by its own clock, is younger
-        than an expiry. Else it watches as one that waits does. So clocks that differ cost time, never a lease.
+        than an expiry. Else it watches as one that waits does, until a sign comes. So clocks that differ cost time,
+        never a lease.
 Rule 4. A lease held by who called us (an agent inside a tool of another, with a session manager of its own) is shared.
 """
 
@@ -38,9 +39,12 @@ from ..stores.base import (
 
 OnBusy = Literal["wait", "raise"]
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.25
-"""Seconds between two looks at a lease that is taken: a look is a read, so four a second at most."""
+"""Seconds between two looks at a lease that is taken, the first after it changed, and the longest: a look is a read, so
+in the long run there are four to eight a second."""
 GRACE = 1.0
-"""Seconds a free lease is left to who wants it: four looks of theirs."""
+"""Seconds a free lease is left to the first of the queue, then to the next: four looks of theirs."""
+MOST_GRACES = 3
+"""After so many, those who are left in the queue are taken for dead, and whoever comes may have it."""
 
 Held: TypeAlias = str | Literal[Mark.ABSENT]
 """Version of the lease document as it is known."""
@@ -121,10 +125,10 @@ class Contender:
     """Unix time."""
     known: tuple[Held, int] | None = None
     """Version and epoch of the lease as it was last seen free; None: not seen, or seen taken."""
-    beat: Watched = field(default_factory=Watched)
-    free: Watched = field(default_factory=Watched)
-    wanted: Committed | None = None
-    """What put its own `lease-wanted`, while it waits."""
+    watched: Watched = field(default_factory=Watched)
+    """The lease, and the sign of life of who has it."""
+    queued: bool = False
+    """Whether it may be in the queue."""
 
     def lease(self, epoch: int) -> bytes:
         mine = records.Lease(
@@ -164,7 +168,7 @@ def taking(
         answer = yield blind
         if isinstance(answer, Committed):
             return Taken(answer.version, epoch + 1, answer.incarnation, verified=True)
-    deadline, pause = me.clock() + me.terms.timeout, FIRST_PAUSE
+    deadline, pause, seen = me.clock() + me.terms.timeout, FIRST_PAUSE, None
     while True:
         look = yield Ask()
         assert isinstance(look, Look)
@@ -177,28 +181,28 @@ def taking(
         if found.lease.holder in family:
             assert found.document is not None and look.incarnation is not None
             return Taken(found.document.version, found.lease.epoch, look.incarnation, False, found.lease.holder)
-        free = found.lease.holder is None
-        still = me.beat.seconds((found.version, found.beat), me.clock())
-        dead = not free and still >= found.lease.expiry
-        if dead or (free and found.left_to(me)):
-            answer = yield Try(list(found.take(me)), look.incarnation or ABSENT, found.lease.epoch + 1)
+        held, place = found.lease.holder is not None, found.place(me.name)
+        # a free lease has no expiry: it is over as soon as it is seen
+        over = me.watched.seconds(found.state, me.clock()) - found.lease.expiry
+        if over >= GRACE * min(place, MOST_GRACES):
+            answer = yield Try(list(found.take(me, place)), look.incarnation or ABSENT, found.lease.epoch + 1)
             if isinstance(answer, Committed):
                 return Taken(answer.version, found.lease.epoch + 1, answer.incarnation, verified=False)
-            continue  # another was faster
-        if not free and me.terms.on_busy == "raise" and found.seems_alive(me.wall()):
+            continue  # another was faster, or has queued up
+        waits = me.terms.on_busy == "wait"
+        moved = seen is not None and found.state != seen
+        if held and not waits and (moved or found.seems_alive(me.wall())):
             raise busy(found.lease, None)
         # who asked not to wait still has to see whether the holder is dead
-        left = deadline - me.clock() if me.terms.on_busy == "wait" else found.lease.expiry + GRACE - still
+        left = deadline - me.clock() if waits else GRACE * (MOST_GRACES + 1) - over
         if left <= 0:
-            raise busy(found.lease, me.terms.timeout if me.terms.on_busy == "wait" else None)
-        if found.wanted is None and look.incarnation is not None and me.terms.on_busy == "wait":
-            note = codec.dump_document(records.LeaseWanted(by=me.name, at=round(me.wall(), 3)))
-            answer = yield Try(
-                [PutDoc(layout.LEASE_WANTED, note, expect=ABSENT), Expect(layout.LEASE, found.version)],
-                look.incarnation,
-            )
-            if isinstance(answer, Committed):
-                me.wanted = answer
+            raise busy(found.lease, me.terms.timeout if waits else None)
+        if waits and place == len(found.queue) and look.incarnation is not None:
+            me.queued = True
+            yield Try([found.queue_up(me), Expect(layout.LEASE, found.version)], look.incarnation)
+        if moved:
+            pause = FIRST_PAUSE
+        seen = found.state
         yield Wait(min(pause * random.uniform(0.5, 1), left))
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
@@ -215,22 +219,38 @@ class _Found:
         self._signs = [self.lease.at]
         if beat is not None:
             self._signs.append(codec.load(records.LeaseBeat, beat.data, layout.LEASE_BEAT).at)
-        self.wanted = look.docs.get(layout.LEASE_WANTED)
+        self._wanted = look.docs.get(layout.LEASE_WANTED)
+        self.queue = queue_of(self._wanted)
+        # who comes first to a free lease finds no queue; whoever begins one begins the time that it is left to them
+        self.state = self.version, self.beat, self.queue[:1] if self.lease.holder is None else ()
 
-    def left_to(self, me: Contender) -> bool:
-        """Whether nobody else has the first claim on this free lease any more."""
-        if self.wanted is None or (me.wanted is not None and self.wanted.version == me.wanted.version):
-            return True
-        return me.free.seconds((self.version, self.wanted.version), me.clock()) >= GRACE
+    def place(self, name: str) -> int:
+        """How many are in the queue before it, or before its end."""
+        return self.queue.index(name) if name in self.queue else len(self.queue)
 
-    def take(self, me: Contender) -> Generator[Change, None, None]:
+    def take(self, me: Contender, place: int) -> Generator[Change, None, None]:
         yield _put(me, self.version, self.lease.epoch + 1)
         yield Expect(layout.LEASE_BEAT, self.beat)
-        if self.wanted is not None:
-            yield DropDoc(layout.LEASE_WANTED, expect=self.wanted.version)
+        yield queueing(self._wanted, self.queue[place + 1 :])
+
+    def queue_up(self, me: Contender) -> Change:
+        return queueing(self._wanted, [*self.queue, me.name])
 
     def seems_alive(self, wall: float) -> bool:
         return abs(wall - max(self._signs)) < self.lease.expiry
+
+
+def queue_of(document: Document | None) -> Sequence[str]:
+    """Who waits, in order."""
+    return () if document is None else codec.load(records.LeaseWanted, document.data, layout.LEASE_WANTED).by
+
+
+def queueing(document: Document | None, by: Sequence[str]) -> Change:
+    """The queue as it will be. None waiting is no document: that is what a first try expects (rule 1)."""
+    version: Held = ABSENT if document is None else document.version
+    if not by:
+        return DropDoc(layout.LEASE_WANTED, expect=version)
+    return PutDoc(layout.LEASE_WANTED, codec.dump_document(records.LeaseWanted(by=list(by))), expect=version)
 
 
 def lease_of(document: Document | None) -> records.Lease:
