@@ -22,7 +22,7 @@ STASH_PAGES = 20
 """How far back originals are looked for: 10,000 entries."""
 RECALL_PAGE = 1_000
 BREATH, PAUSE = 200, 0.00005
-"""After so many messages (1 ms) a thread that decodes lets others run, for as many seconds. Else the interpreter has the
+"""After so many messages (1 ms) a thread that decodes lets others run, for so many seconds. Else the interpreter has an
 event loop wait for it for 5 ms at a time."""
 _REFS = re.compile(r"\[refs?: ([^\]]+)\]")
 """How Strands' context manager marks what it moved to its stash."""
