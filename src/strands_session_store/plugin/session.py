@@ -7,14 +7,15 @@ import contextlib
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, Literal, ParamSpec, TypeVar
 
 from .. import codec, layout, records
 from ..errors import ConflictError, Regressed, SessionNotFoundError, StoreError, Unavailable
-from ..stores.base import Store
+from ..stores.base import Change, Store
 from ..stores.read_only import ReadOnlyStore
 from . import process
 from .commits import Presence
@@ -85,6 +86,8 @@ class LiveSession:
         # one for each agent and orchestrator: when one of them is refused, the others go on
         self._writers: dict[str, Writer] = {}
         self._ends: dict[str, weakref.finalize[..., LiveSession]] = {}
+        self._sure: dict[str, object] = {}
+        """For each agent and orchestrator, the lease under which it was last seen to be what is stored."""
         self._lease: Lease | None = None
         if lease is not None:
             self._lease = Lease(store, self.space, lease, ttl, partial(_pending, self._writers))
@@ -129,6 +132,7 @@ class LiveSession:
         writer = self._writers[base.fence] = self._make_writer(base)
         end = self._ends[base.fence] = weakref.finalize(self, process.dropped, writer)
         end.atexit = False
+        self._seen_under_lease(base.fence)
 
     def note(self, loss: object) -> None:
         """The engine has lost something of the session; see `Presence.loss`."""
@@ -237,18 +241,34 @@ class LiveSession:
         """
         writer = self._writers[fence]
         if await self.have_lease(fence, hold):
+            self._seen_under_lease(fence)
             return True
         if writer.conflicted:
             return False
-        if self._on_stale == "conflict" and self._lease is None:
-            return True
+        if self._lease is None:
+            if self._on_stale == "conflict":
+                return True
+        elif (tenure := self._tenure) is not None and self._sure.get(fence) == tenure:
+            return True  # whoever else writes takes the lease first
         try:
-            return await self.ask(writer.is_current)
+            current = await self.ask(writer.is_current)
         except StoreError as error:
             if self.durability == "message" or self._lease is not None or isinstance(error, FINAL):
                 raise
             logger.warning("session_id=<%s> | it can not be seen whether another wrote it: %s", self.session_id, error)
             return True
+        if current:
+            self._seen_under_lease(fence)
+        return current
+
+    @property
+    def _tenure(self) -> object:
+        lease = self._presence.lease
+        return None if lease is None else lease.tenure
+
+    def _seen_under_lease(self, fence: str) -> None:
+        if (tenure := self._tenure) is not None:
+            self._sure[fence] = tenure
 
     def conflicted(self, fence: str) -> bool:
         """Whether what this process has of an agent or orchestrator can not go on: the next invocation reloads it."""
@@ -266,20 +286,46 @@ class LiveSession:
             ConflictError: The session was deleted, or made anew.
             StoreError: As the engine says.
         """
-        if (lease := self._lease) is None:
+        if self._lease is None:
             return False
-        while (releasing := lease.releasing) is not None:
-            await self.settled()  # a commit whose fate is unknown is repeated
-            await self._waiting(releasing, 0)
         writer = self._writers[fence]
         # which session it is does not matter any more when the agent will be reloaded
         known, expects = (None, []) if writer.conflicted else (self._presence.incarnation, writer.expectation())
         try:
-            incarnation, verified = await lease.enter(hold, known, expects, self._waiting)
+            return await self._enter(hold, known, expects) and bool(expects)
         except ConflictError as conflict:
             raise writer.met(conflict) from conflict
+
+    async def _enter(self, hold: Hold, known: str | None, expects: Sequence[Change]) -> bool:
+        assert self._lease is not None
+        while (releasing := self._lease.releasing) is not None:
+            await self.settled()  # a commit whose fate is unknown is repeated
+            await self._waiting(releasing, 0)
+        incarnation, verified = await self._lease.enter(hold, known, expects, self._waiting)
         self._presence.incarnation, self._presence.lease = incarnation, hold.lease
-        return verified and bool(expects)
+        return verified
+
+    @asynccontextmanager
+    async def lease(self, owner: object) -> AsyncIterator[None]:
+        """Have the lease for a block; what was read ahead is as it is then.
+
+        Raises:
+            As `have_lease`.
+        """
+        hold = Hold(owner, None)
+        try:
+            try:
+                as_read = await self._enter(hold, self._presence.incarnation, ())
+            except (
+                ConflictError
+            ):  # the session was deleted, or made anew; whom that concerns is told when it is invoked
+                as_read = await self._enter(hold, None, ())
+            if (ahead := self._ahead) is not None and not as_read:
+                self._ahead = await self.reread(list(ahead.agents), list(ahead.multi_agents))
+            yield
+        finally:
+            self.leave("", hold)
+            await self.let_go()
 
     def stale(self, fence: str) -> ConflictError | None:
         """What to raise where an agent is not what is stored; None where it is to be reloaded."""
