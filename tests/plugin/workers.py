@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from strands.hooks import BeforeInvocationEvent, HookOrder
+from strands import tool
+from strands.hooks import BeforeInvocationEvent
 from strands.types.exceptions import EventLoopException
 
-from strands_session_store import StoreError
-from strands_session_store.testing.models import Reply, ScriptedModel
+from strands_session_store import StoreError, codec, layout, open_store
+from strands_session_store.records import Lease
+from strands_session_store.stores.base import Append, Change, Committed, PutDoc, Space
+from strands_session_store.testing.faults import FaultyStore
+from strands_session_store.testing.models import Reply, ScriptedModel, ToolCall
 
 from .children import build, with_tools
 
@@ -59,3 +64,70 @@ def _told(error: BaseException) -> tuple[str, str]:
     """Type and text of what the store said."""
     cause = error.__cause__ if isinstance(error, EventLoopException) and error.__cause__ is not None else error
     return type(cause).__name__, str(cause)
+
+
+class Stopping(FaultyStore):
+    """Says so, and waits for a word, before a commit that is looked for."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(open_store(url))
+        self.before: Callable[[Sequence[Change]], bool] = lambda changes: False
+        self.stop: Callable[[], None] = lambda: None
+
+    def commit(self, space: Space, *changes: Change, **more: Any) -> Committed:
+        if self.before(changes):
+            self.before = lambda changes: False
+            self.stop()
+        return super().commit(space, *changes, **more)
+
+
+def says(changes: Sequence[Change]) -> bool:
+    """Whether a commit stores a message."""
+    return any(isinstance(change, Append) and change.log == layout.history("default") for change in changes)
+
+
+def lets_go(changes: Sequence[Change]) -> bool:
+    """Whether a commit gives the lease back."""
+    return any(
+        isinstance(change, PutDoc) and change.path == layout.LEASE and codec.load(Lease, change.data, "").holder is None
+        for change in changes
+    )
+
+
+def be_stopped(said: Connection, url: str, session: str, where: str, **options: Any) -> None:
+    """For each prompt it is told, have a turn, and say its messages, or (error, text). In the turn of the prompt
+    "stop" it says ("there",) at ``where`` (tool, model, first commit, last commit) and waits for a word."""
+    armed = False
+
+    def stop() -> None:
+        nonlocal armed
+        if armed:
+            armed = False
+            said.send(("there",))
+            said.recv()
+
+    @tool
+    def wait_there() -> str:
+        """Waits."""
+        if where == "tool":
+            stop()
+        return "waited"
+
+    def script(messages: Any) -> Any:
+        if where == "model":
+            stop()
+        answers = any("toolResult" in block for block in messages[-1]["content"])
+        return "That is done." if answers else ToolCall("wait_there")
+
+    store = Stopping(url)
+    store.stop = stop
+    agent, _ = build(store, session, script, tools=[wait_there], exclusive=True, **options)
+    said.send(("ready",))
+    while (prompt := said.recv()) is not None:
+        if prompt == "stop":
+            armed, store.before = True, {"first commit": says, "last commit": lets_go}.get(where, store.before)
+        try:
+            agent(prompt)
+            said.send(agent.messages)
+        except (StoreError, EventLoopException) as error:
+            said.send(_told(error))
