@@ -23,7 +23,16 @@ from strands.types.exceptions import SessionException
 
 
 class StoreError(SessionException):
-    """Base of all errors of this package."""
+    """Base of all errors of this package.
+
+    Attributes:
+        unwritten: Where a session manager could not store something: tracking ids of its messages that were not
+            acknowledged when this was raised, oldest first, each once, however many. They stay pending; those named by
+            a ConflictError or Regressed will never be stored. Where an answer is missing (InDoubt) the first may be
+            stored. A TooLarge names the messages in whose place something else was stored. Empty for other errors.
+    """
+
+    unwritten: tuple[str, ...] = ()
 
 
 class InvalidIdError(StoreError, ValueError):

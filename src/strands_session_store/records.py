@@ -97,7 +97,7 @@ class LeaseBeat(Record):
 class LeaseWanted(Record):
     """Document `lease-wanted`: who waits for the lease, first come first."""
 
-    by: tuple[str, ...] = ()
+    by: list[str]
     """Names, as in `Lease.holder`."""
 
 

@@ -1,7 +1,7 @@
 """What this process knows of an agent's two stored logs: which tracking ids stand at which entries. Pure.
 
-Law: no entry is taken for one that is not there. Where it takes entries that were not read to tell, ``unsure`` says so,
-and ``unread`` says which they are.
+Law: nothing that is stored is taken for new. Where it takes entries that were not read to tell, ``unsure`` says so, and
+``unread`` says which they are.
 
 Rule 1. What was there before this process began is known once it was read (``remember``); what came since, at once
         (``said``, ``shown``).

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -25,11 +26,13 @@ from typing import Any
 from strands import Agent, ToolContext, tool
 from strands.agent.conversation_manager import NullConversationManager
 from strands.hooks import HookOrder, MessageAddedEvent
+from strands.types.exceptions import EventLoopException
 from tests.stores.s3_server import ENVIRONMENT
 
-from strands_session_store import StoreSessionManager, Unavailable, open_store
+from strands_session_store import StoreError, StoreSessionManager, Unavailable, open_store
+from strands_session_store.errors import InDoubt
 from strands_session_store.stores.base import Store
-from strands_session_store.testing.faults import FaultyStore
+from strands_session_store.testing.faults import FaultyStore, Plan
 from strands_session_store.testing.models import Line, ScriptedModel, ToolCall
 
 PATIENCE = 30.0
@@ -253,12 +256,66 @@ def end_with_pending(said: Connection, url: str, session: str, how: str, durabil
     # a global, as in a script: it lives until the interpreter ends
     globals()["kept"] = agent, manager = build(store, session, ["fine"], durability=durability)
     agent("remember me")
-    said.send(manager.pending)
+    if how == "terminated, as an exit":
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     store.heal()
+    said.send(manager.pending)
+    if how.startswith("terminated"):
+        said.recv()
     if how == "exit":
         sys.exit(3)
     if how == "error":
         raise RuntimeError("unhandled, as it was meant to be")
+
+
+class _Told(logging.Handler):
+    """Sends what is logged."""
+
+    def __init__(self, said: Connection) -> None:
+        super().__init__()
+        self._said = said
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._said.send((record.levelname, record.getMessage()))
+
+
+def end_in_faults(
+    said: Connection, url: str, session: str, durability: str, fault: str, at: int, turns: int = 2
+) -> None:
+    """Some turns on a store with a fault, then the end. Says the id of each message when its hook has returned, then
+    "done" and the ids of all, and from then on what is logged, as (level, text)."""
+    store = FaultyStore(open_store(url))
+    globals()["kept"] = agent, manager = build(store, session, durability=durability)
+    agent.hooks.add_callback(
+        MessageAddedEvent, lambda event: said.send(event.message["tracking_id"]), order=HookOrder.SDK_LAST
+    )
+    held = fail(store, fault, at)
+    if held is not None:
+        manager._session.timeout = 0.05
+    for turn in range(turns):
+        with contextlib.suppress(StoreError, EventLoopException):
+            agent(f"turn {turn}")
+    said.send(("done", [m["tracking_id"] for m in agent.messages]))
+    logging.getLogger("strands_session_store").addHandler(_Told(said))
+    if held is not None:
+        threading.Timer(0.05, held.release).start()
+    sys.exit(3)
+
+
+def fail(store: FaultyStore, fault: str, at: int = 1) -> Plan | None:
+    """Have the commits of a store fail from the ``at``th on. Returns what a commit hangs at, to be released."""
+    match fault:
+        case "down, then healed":
+            store.plan("commit", at=at, before=Unavailable("down"))
+        case "answer lost":
+            store.plan("commit", at=at, after=InDoubt("no answer"))
+        case "hangs":
+            return store.plan("commit", at=at, hang="before")
+        case "down for good":
+            store.plan("commit", at=at, times=None, before=Unavailable("down"))
+        case "answers lost for good":
+            store.plan("commit", at=at, times=None, after=InDoubt("no answer"))
+    return None
 
 
 def end_while_hanging(said: Connection, url: str, session: str) -> None:
@@ -274,7 +331,7 @@ def end_while_hanging(said: Connection, url: str, session: str) -> None:
 
 def fork_after_use(said: Connection, url: str, session: str) -> None:
     """One process forks after its first turn; parent and child both go on."""
-    agent, manager = build(url, session, lambda messages: "ok")
+    agent, manager = build(url, session, lambda messages: "ok", on_stale="conflict")
     agent("before the fork")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of Python >= 3.12: there are threads. That is the point

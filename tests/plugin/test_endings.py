@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
+import signal
 import threading
 import weakref
 from collections.abc import Iterator
@@ -54,6 +56,22 @@ def test_a_process_that_ends_stores_what_is_pending(
     with open_store(url) as store:
         assert [m["content"][0]["text"] for m in said(store)] == ["remember me", "fine"]
         assert [run.status for run in Sessions(store).runs("s").entries.values()] == ["completed"]
+
+
+@pytest.mark.parametrize("durability", ["background", "turn"])
+def test_sigterm_ends_a_process_at_once_and_as_an_exit_it_stores_what_is_pending(
+    processes: Parent, tmp_path: Path, durability: str
+) -> None:
+    """As the README says, and how to have it otherwise."""
+    for how, status, kept in (("terminated", -signal.SIGTERM, 0), ("terminated, as an exit", 143, 2)):
+        url = f"sqlite:///{tmp_path}/{status}.db"
+        child = processes.start("end_with_pending", url=url, session="s", how=how, durability=durability)
+        assert child.hear() > 0
+        os.kill(child.pid, signal.SIGTERM)
+        assert child.ended() == status
+        with open_store(url) as store:
+            assert len(Sessions(store).list().sessions) == kept / 2
+            assert kept == 0 or len(said(store)) == kept
 
 
 def test_a_process_that_ends_waits_for_the_commit_under_way(processes: Parent, tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_other_modes_go_on_and_keep_what_is_pending_in_order(
 
 @pytest.mark.parametrize("durability", ["message", "background", "turn"])
 def test_a_conflict_is_raised_in_every_mode(store: FaultyStore, durability: Any) -> None:
-    stale, manager = build(store, "s", durability=durability)
+    stale, manager = build(store, "s", durability=durability, on_stale="conflict")
     stale("one")
     fresh, _ = build(store, "s")
     fresh("two")
@@ -171,6 +171,10 @@ def test_a_conflict_is_raised_in_every_mode(store: FaultyStore, durability: Any)
     with pytest.raises(ConflictError):
         manager.close()
     assert said(store) == fresh.messages
+    stale("four")
+    assert [m["content"][0].get("text") for m in stale.messages][-4::3] == ["four", "That is done."]
+    assert said(store) == stale.messages and stale.messages[: len(fresh.messages)] == fresh.messages
+    manager.close()
 
 
 def test_a_foreign_exception_of_a_store_is_a_store_error_with_it_as_cause(store: FaultyStore) -> None:
@@ -195,8 +199,13 @@ def test_a_read_that_fails_fails_the_building_of_the_agent_and_overwrites_nothin
 
 
 def test_what_queues_up_behind_a_slow_commit_travels_together(store: FaultyStore) -> None:
-    agent, manager = build(store, "s", durability="background")
     held = store.plan("commit", hang="before")
+
+    def script(messages: Any) -> Any:
+        assert held.reached.wait(60)  # or all travels in the first
+        return with_tools(messages)
+
+    agent, manager = build(store, "s", script, durability="background")
     agent.hooks.add_callback(AfterInvocationEvent, lambda event: held.release())
     agent("go")
     assert held.reached.is_set() and manager.pending == 0

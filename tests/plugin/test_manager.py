@@ -377,7 +377,7 @@ def test_a_close_that_fails_can_be_repeated(tmp_path: Path) -> None:
 
 
 def test_a_conflict_does_not_keep_close_from_releasing_the_store(tmp_path: Path) -> None:
-    stale = SQLiteSessionManager("s", tmp_path / "x.db")
+    stale = SQLiteSessionManager("s", tmp_path / "x.db", on_stale="conflict")
     agent = agent_of(stale)
     agent("hello")
     with SQLiteSessionManager("s", tmp_path / "x.db") as fresh:

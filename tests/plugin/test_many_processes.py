@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -178,7 +179,7 @@ def check_agents(store: Store, crowd: Crowd) -> None:
     """All that have the session have the same; and nobody holds it, or waits for it."""
     restored = build(store, SESSION)[0].messages
     assert unpaired(restored) == []
-    assert {before["role"] != after["role"] for before, after in zip(restored, restored[1:])} == {True}
+    assert {before["role"] != after["role"] for before, after in pairwise(restored)} == {True}
     for messages in crowd.agents():
         assert messages == restored
 

@@ -226,7 +226,7 @@ def test_two_orchestrators_and_an_agent_in_one_session(store: FaultyStore) -> No
 
 
 def test_two_managers_of_one_graph_conflict(store: FaultyStore) -> None:
-    first, second = graph(StoreSessionManager("s", store)), graph(StoreSessionManager("s", store))
+    first, second = (graph(StoreSessionManager("s", store, on_stale="conflict")) for _ in range(2))
     first("the task")
     with pytest.raises((ConflictError, EventLoopException)) as caught:
         second("the task")
@@ -285,3 +285,25 @@ def test_open_reads_ahead_for_orchestrators(store: FaultyStore) -> None:
         return await running.invoke_async("x")
 
     assert [n.node_id for n in asyncio.run(resume()).execution_order] == list("abc")
+
+
+@pytest.mark.parametrize("durability", ["background", "turn"])
+def test_what_is_pending_of_an_orchestrator_is_bounded_too(
+    store: FaultyStore, durability: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strands_session_store.plugin.writer.PENDING_JOBS", 10)
+    manager = StoreSessionManager("s", store, durability=durability)
+    chain = graph(manager)
+    store.plan("commit", before=Unavailable("down"), times=None)
+    with pytest.raises(Unavailable):
+        chain("one")  # three nodes, ten jobs and more
+    pending = manager.pending
+    assert pending >= 10
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            chain("none begins")
+    assert manager.pending == pending
+    store.heal()
+    chain("it is back")
+    assert manager.pending == 0
+    assert len(said(store, "a")) == 4 and Sessions(store).open_runs("s") == ()

@@ -166,7 +166,7 @@ def test_a_resume_that_needs_no_older_message_reads_none(talk: Conversation) -> 
     agent("6")
     agent("7")
     talk.manager.flush()
-    assert talk.store.count("read") == reads
+    assert talk.store.count("read") == reads + 2  # before each, whether another process went on
     assert "".join(talk.said()) == "1a2b3c4d5e6f[REDACTED]g"
 
 

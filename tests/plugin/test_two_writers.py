@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from strands import Agent
+from strands.hooks import AfterInvocationEvent
 
 from strands_session_store import ConflictError, StoreSessionManager, open_store
 from strands_session_store.layout import session_space
@@ -35,7 +37,7 @@ def url(tmp_path: Path) -> str:
 
 
 def test_the_later_commit_of_two_processes_conflicts_and_names_both(processes: Parent, url: str) -> None:
-    first, second = (processes.start("obey", url=url, session="shared") for _ in range(2))
+    first, second = (processes.start("obey", url=url, session="shared", on_stale="conflict") for _ in range(2))
     first.hear(), second.hear()
     assert first.ask("from the first") is None
     kind, text = second.ask("from the second")
@@ -48,26 +50,25 @@ def test_the_later_commit_of_two_processes_conflicts_and_names_both(processes: P
         assert _texts(store) == ["from the first", "That is done.", "again from the first", "That is done."]
 
 
-def test_a_stale_agent_conflicts_after_another_process_went_on(processes: Parent, url: str) -> None:
-    stale = processes.start("obey", url=url, session="shared")
+def test_an_agent_that_met_a_conflict_goes_on_from_what_is_stored(processes: Parent, url: str) -> None:
+    stale = processes.start("obey", url=url, session="shared", on_stale="conflict")
     stale.hear()
     assert stale.ask("one") is None
-    fresh = processes.start("obey", url=url, session="shared")
+    fresh = processes.start("obey", url=url, session="shared", on_stale="conflict")
     assert len(fresh.hear()) == 4
     assert fresh.ask("two") is None
-    for _ in range(2):  # and it stays so
-        kind, text = stale.ask("three")
-        assert kind == "ConflictError" and f"pid {fresh.pid} " in text and f"pid {stale.pid} " in text
+    kind, text = stale.ask("three")
+    assert kind == "ConflictError" and f"pid {fresh.pid} " in text and f"pid {stale.pid} " in text
+    assert stale.ask("four") is None
     anew = processes.start("obey", url=url, session="shared")
-    assert len(anew.hear()) == 8
-    assert anew.ask("four") is None
+    assert len(anew.hear()) == 12
     with open_store(url) as store:
         assert _texts(store)[::2] == ["one", "two", "four"]
 
 
 @pytest.mark.parametrize("round", range(3))
 def test_two_that_create_one_session_at_once(processes: Parent, url: str, round: int) -> None:
-    children = [processes.start("obey", url=url, session="shared") for _ in range(2)]
+    children = [processes.start("obey", url=url, session="shared", on_stale="conflict") for _ in range(2)]
     for child in children:
         child.hear()
     for child in children:
@@ -109,7 +110,7 @@ def test_nothing_acknowledged_is_lost_when_two_fight_for_one_agent(processes: Pa
                 if child.hear() is None:
                     acknowledged.append(f"{round}.{turn}.{at}")
     with open_store(url) as store:
-        said = _texts(store)[::2]
+        said = [text for text in _texts(store) if text != "That is done."]
     assert sorted(said) == sorted(set(said))
     # a prompt whose turn then met a conflict may be there, too: it was stored before the other took over
     assert [text for text in said if text in acknowledged] == sorted(acknowledged, key=said.index)
@@ -182,7 +183,7 @@ def test_also_a_change_of_state_alone_conflicts() -> None:
 
 def test_two_managers_in_one_process_are_two_writers_too() -> None:
     with MemoryStore() as store:
-        (first, _), (second, _) = build(store, "shared"), build(store, "shared")
+        (first, _), (second, _) = (build(store, "shared", on_stale="conflict") for _ in range(2))
         first("one")
         with pytest.raises(ConflictError, match=rf"pid {os.getpid()} .* pid {os.getpid()} ") as caught:
             second("two")
@@ -208,7 +209,7 @@ def test_what_was_refused_is_not_tried_again_by_later_requests(durability: Durab
         request()
         cost = request()
         for _ in range(3):
-            agent, manager = build(store, "shared", lambda messages: "fine", durability=durability)
+            agent, manager = build(store, "shared", lambda messages: "fine", durability=durability, on_stale="conflict")
             request()
             with pytest.raises(ConflictError):
                 agent("too late")
@@ -228,7 +229,7 @@ def test_an_agent_that_is_refused_does_not_hold_up_the_others_of_its_manager(dur
         return Agent(model=model, agent_id=agent_id, session_manager=manager, callback_handler=None)
 
     with MemoryStore() as store:
-        manager = StoreSessionManager("s", store, durability=durability)
+        manager = StoreSessionManager("s", store, durability=durability, on_stale="conflict")
         ada, eve = agent_of(manager, "ada"), agent_of(manager, "eve")
         ada("one"), eve("one")
         agent_of(StoreSessionManager("s", store), "ada")("two")
@@ -253,3 +254,16 @@ def test_what_the_first_changed_while_the_second_was_built_is_not_written_over(e
         with pytest.raises(ConflictError, match="agents/default/agent"):
             others.flush()
         assert build(store, "shared")[0].state.get("whose") == "the first's"
+
+
+@pytest.mark.xfail(strict=True, reason="its document is not among what the takeover expects to be as it was found")
+def test_a_run_that_ends_between_anothers_look_and_its_takeover_is_recorded_once() -> None:
+    with MemoryStore() as store:
+        first, _ = build(store, "shared")
+        second: list[Agent] = []
+        first.hooks.add_callback(AfterInvocationEvent, lambda event: second.append(build(store, "shared")[0]))
+        first("one")
+        with contextlib.suppress(ConflictError):
+            second[0]("two")
+        runs = [run.run_id for run in Sessions(store).runs("shared").entries.values()]
+        assert len(runs) == len(set(runs))

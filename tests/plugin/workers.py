@@ -1,11 +1,11 @@
-"""What the processes of the tests of leases do: one of many that run a session, and one that is stopped in the midst."""
+"""What the processes of the tests of leases do: one of many that run a session, and one stopped in the midst."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, TypeVar
 
 from strands import tool
 from strands.hooks import BeforeInvocationEvent
@@ -13,11 +13,13 @@ from strands.types.exceptions import EventLoopException
 
 from strands_session_store import StoreError, codec, layout, open_store
 from strands_session_store.records import Lease
-from strands_session_store.stores.base import Append, Change, Committed, PutDoc, Space
-from strands_session_store.testing.faults import FaultyStore
+from strands_session_store.stores.base import Append, Change, PutDoc
 from strands_session_store.testing.models import Reply, ScriptedModel, ToolCall
+from strands_session_store.testing.wrapping import Call, Wrapped
 
 from .children import build, with_tools
+
+T = TypeVar("T")
 
 
 def slowly(seconds: float) -> Any:
@@ -66,19 +68,19 @@ def _told(error: BaseException) -> tuple[str, str]:
     return type(cause).__name__, str(cause)
 
 
-class Stopping(FaultyStore):
-    """Says so, and waits for a word, before a commit that is looked for."""
+class Stopping(Wrapped):
+    """Calls ``stop`` before a commit that is looked for, once."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, stop: Callable[[], None]) -> None:
         super().__init__(open_store(url))
-        self.before: Callable[[Sequence[Change]], bool] = lambda changes: False
-        self.stop: Callable[[], None] = lambda: None
+        self._stop = stop
+        self.before: Callable[[Any], bool] = lambda changes: False
 
-    def commit(self, space: Space, *changes: Change, **more: Any) -> Committed:
-        if self.before(changes):
+    def _ask(self, call: Call, engine: Callable[[], T]) -> T:
+        if call.verb == "commit" and self.before(call.args):
             self.before = lambda changes: False
-            self.stop()
-        return super().commit(space, *changes, **more)
+            self._stop()
+        return engine()
 
 
 def says(changes: Sequence[Change]) -> bool:
@@ -119,8 +121,7 @@ def be_stopped(said: Connection, url: str, session: str, where: str, **options: 
         answers = any("toolResult" in block for block in messages[-1]["content"])
         return "That is done." if answers else ToolCall("wait_there")
 
-    store = Stopping(url)
-    store.stop = stop
+    store = Stopping(url, stop)
     agent, _ = build(store, session, script, tools=[wait_there], exclusive=True, **options)
     said.send(("ready",))
     while (prompt := said.recv()) is not None:

@@ -173,7 +173,14 @@ def test_what_a_killed_writer_left_is_invisible_and_goes_an_hour_later(
     import strands_session_store.stores.objects.directory as module
 
     now = module.time.time()
+    blobs.tidy()
+    assert left.exists()
     monkeypatch.setattr(module.time, "time", lambda: now + 3700)
+    assert [found.key for found in blobs.list("a/")] == ["a/b"] and left.exists()  # who looks changes nothing
+    with ObjectStore(blobs) as store:
+        store.gc(dry_run=True)
+        assert left.exists()
+        store.gc()
     assert [found.key for found in blobs.list("a/")] == ["a/b"] and not left.exists()
 
 

@@ -47,9 +47,18 @@ def path(tmp_path: Path) -> Path:
 def test_nothing_is_opened_before_the_first_verb(path: Path) -> None:
     store = SQLiteStore(path)
     assert not path.exists()
-    assert store.read(SPACE) == Look(None)
+    assert store.read(SPACE) == Look(None) and store.list(Query(SPACE.kind)).rows == []
+    assert not any(path.parent.iterdir())  # who looks makes nothing
+    path.touch()
+    assert store.read(SPACE) == Look(None) and path.stat().st_size == 0
+    path.unlink()
+    add(store)
     assert path.exists()
     store.close()
+    for verb in (lambda: store.read(SPACE), lambda: store.list(Query(SPACE.kind))):
+        path.unlink(missing_ok=True)
+        with pytest.raises(StoreError, match="was closed"):
+            verb()
 
 
 def test_a_relative_path_means_the_directory_it_was_given_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,7 +159,7 @@ def gc(
 def _sessions(url: str | None) -> Iterator[Sessions]:
     """The service over the store at a URL."""
     name = DEFAULT.removeprefix("sqlite:///")
-    # SQLite makes a missing file; a look around should leave none behind
+    # in the wrong directory "no sessions" would be misleading
     if url is None and not Path(name).exists():
         raise StoreError(f"there is no {name} in this directory; name a store with --store or STRANDS_SESSION_STORE")
     with open_store(url or DEFAULT) as store:

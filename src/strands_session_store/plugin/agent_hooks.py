@@ -12,7 +12,9 @@ BidiAgentStop, BidiBeforeConnectionRestart   store                              
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import random
 from typing import TYPE_CHECKING, Any
 
 from strands import Agent
@@ -28,18 +30,20 @@ from strands.hooks import (
     MessageUpdatedEvent,
 )
 
-from .. import ids, layout
-from ..context import Message
+from .. import ids, layout, records
+from ..context import Message, snapshot
 from ..errors import ConflictError, StoreError
 from . import recorder
 from .holding import holding, letting_go
 from .jobs import Job
 from .leases import Hold
 from .loading import LoadedAgent, originals
+from .rebase import TRIES, Turn, merged
 from .repair import answered
 from .session import LiveSession
 from .stash import lost_stash, refill
-from .tracked import TrackedAgent
+from .taking import LONGEST_PAUSE
+from .tracked import TrackedAgent, state_of
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
@@ -50,8 +54,10 @@ logger = logging.getLogger(__name__)
 class AgentHooks:
     """The agents of one session."""
 
-    def __init__(self, session: LiveSession) -> None:
-        self._session = session
+    def __init__(self, session: LiveSession, *, rebase: bool) -> None:
+        """``rebase``: whether a turn that meets a conflict is put behind the other's."""
+        self._session, self._rebase = session, rebase
+        session.whole_turns = rebase
         self._agents: dict[str, TrackedAgent] = {}
 
     def register(self, registry: HookRegistry) -> None:
@@ -155,8 +161,12 @@ class AgentHooks:
         tracked = self._tracked(agent)
         async with holding(self._session, tracked, Hold(agent, event.invocation_state)) as hold:
             tracked = await self._current(agent, tracked, hold, prompt)
+            await self._session.room(tracked.fence)
             sure = await self._sure(agent, prompt=prompt)
             with self._session.lock:
+                # alone: nothing else is to be stored with it. A stateful model has heard another conversation
+                alone = not self._session.waits(tracked.fence) and not getattr(agent.model, "stateful", False)
+                tracked.turn = Turn(tracked.stored_state) if self._rebase and alone else None
                 # a new agent is stored with its first message
                 if sure and not tracked.untouched:
                     self._session.put(tracked.sync())
@@ -177,12 +187,15 @@ class AgentHooks:
         if (conflict := session.stale(fence)) is not None:
             raise conflict
         if not session.conflicted(fence) and (session.waits(fence) or tracked.edited()):
-            # what was changed here belongs to another past: it is told before it is given up
+            # messages that were edited belong to another past: it is told before they are given up
             with session.lock:
                 session.put(tracked.sync())
             await session.refuse(fence)
         answering = _interrupted(agent)
+        before, after = tracked.stored_state, snapshot(agent.state._data)
         tracked = await self.reload(agent)
+        # what the application has set for this invocation holds
+        agent.state = state_of(merged(before, after, agent.state._data))
         if answering or _interrupted(agent):  # Agent has looked at its interrupts already, and at its last message
             now = "it waits for an interrupt's answer" if _interrupted(agent) else "the interrupt was answered there"
             raise ConflictError(
@@ -200,16 +213,18 @@ class AgentHooks:
         agent, message = event.agent, event.message
         tracked = self._tracked(agent)
         if tracked.run is None:
-            tracked = await self._outside(agent, tracked, message)
+            if (found := await self._outside(agent, tracked, message)) is None:
+                return
+            tracked = found
         sure = await self._sure(agent, announced=message)
         with self._session.lock:
             if sure:
                 self._session.put(tracked.sync(message))  # type: ignore[arg-type]
         await self._session.during(tracked.fence, outside=tracked.run is None)
 
-    async def _outside(self, agent: Any, tracked: TrackedAgent, message: Any) -> TrackedAgent:
+    async def _outside(self, agent: Any, tracked: TrackedAgent, message: Any) -> TrackedAgent | None:
         """Before a message outside an invocation is stored: a tool was called directly, Agent answers tool uses that
-        were left without results, or it is a BidiAgent's."""
+        were left without results, or it is a BidiAgent's. None where it belongs to what is given up."""
         session, fence = self._session, tracked.fence
         if not isinstance(agent, Agent):
             if tracked.hold is None or tracked.hold.lease is None:
@@ -222,14 +237,18 @@ class AgentHooks:
             tracked = await self.reload(agent)
             uses = {b["toolUse"]["toolUseId"] for m in agent.messages[-1:] for b in m["content"] if "toolUse" in b}
             results = {b["toolResult"]["toolUseId"] for b in message["content"] if "toolResult" in b}
-            if results <= uses:  # else it answers what is not there any more
-                agent.messages.append(message)
+            if not results <= uses:  # it answers what is not there any more
+                return None
+            agent.messages.append(message)
         return tracked
 
     def _after_tool_call(self, event: AfterToolCallEvent[LocalAgent]) -> None:
         with self._session.lock:
             tracked = self._tracked(event.agent)
-            self._session.put(recorder.tool_call(event, tracked, tracked.agent_id))
+            call = recorder.tool_call(event, tracked, tracked.agent_id)
+            self._session.put(recorder.happened(Job(tracked.fence), call))
+            if tracked.turn is not None:
+                tracked.turn.events.append(call)
 
     async def _after_invocation(self, event: AfterInvocationEvent) -> None:
         ending, cancelled = recorder.ending(event), recorder.being_cancelled()
@@ -238,11 +257,49 @@ class AgentHooks:
             sure = await self._sure(event.agent, wait=not cancelled)
             with self._session.lock:
                 job = tracked.sync() if sure else Job(tracked.fence)
-                if tracked.run is not None:
-                    recorder.closed(job, tracked.run, **ending)
-                    tracked.run = None
+                turn, run = tracked.turn, tracked.run
+                tracked.turn = tracked.run = None
+                if run is not None:
+                    recorder.closed(job, run, **ending)
                 self._session.put(job)
-            await self._session.at_end(tracked.fence, hold=hold, cancelled=cancelled)
+            try:
+                await self._session.at_end(tracked.fence, hold=hold, cancelled=cancelled)
+            except ConflictError as conflict:
+                if turn is None or run is None or conflict.path in ("", layout.LEASE):
+                    raise
+                await self._put_behind(event.agent, turn, run, ending, conflict)
+
+    async def _put_behind(
+        self, agent: Any, turn: Turn, run: records.Run, ending: dict[str, Any], conflict: ConflictError
+    ) -> None:
+        """Store a turn that met a conflict behind what the other has said.
+
+        Raises:
+            ConflictError: It can not be put there.
+        """
+        session, after, interrupts = self._session, snapshot(agent.state._data), agent._interrupt_state
+        for _ in range(TRIES):
+            loaded, lost = await session.ask(self._reread, agent)
+            if (why := turn.stays(loaded)) is not None:
+                text = f"{conflict} The turn could not be put behind it: {why}."
+                raise ConflictError(conflict.path, conflict.expected, conflict.found, text) from conflict
+            tracked = self._reloaded(agent, loaded, lost)
+            with session.lock:
+                agent.messages.extend(turn.messages())
+                agent.state = state_of(turn.state(after, agent.state._data))
+                agent._interrupt_state = interrupts
+                tracked.run = run.model_copy(update={"first_message": None, "messages": 0, "usage": records.Usage()})
+                job = recorder.happened(tracked.sync(), *turn.events)
+                recorder.moved(job, tracked.run, **ending)
+                tracked.run = None
+                session.put(job)
+            try:
+                await session.at_end(tracked.fence)
+                return
+            except ConflictError as again:
+                conflict = again
+            await asyncio.sleep(random.uniform(0, LONGEST_PAUSE))
+        raise conflict
 
     async def _pause(self, event: BidiBeforeConnectionRestartEvent) -> None:
         await self._stored(self._tracked(event.agent))

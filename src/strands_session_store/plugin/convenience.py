@@ -8,7 +8,8 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from ..stores import redis_store, s3_store
-from .manager import StoreSessionManager, seconds
+from .manager import StoreSessionManager
+from .options import seconds
 
 
 class SQLiteSessionManager(StoreSessionManager):

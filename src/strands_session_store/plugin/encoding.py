@@ -54,9 +54,13 @@ class Encoder:
             if len(data) <= MAX_ENTRY:
                 return data
             text = f"<not stored: {len(data):,} bytes, the limit is {MAX_ENTRY:,}>"
+            ids = problem.unwritten if problem is not None else ()
             problem = TooLarge(
                 f"an entry of {path!r} has {len(data):,} bytes, the limit is {MAX_ENTRY:,}; kept is {text!r}"
             )
+            if isinstance(record, records.Message | records.Variant):
+                ids = *ids, record.message["tracking_id"]
+            problem.unwritten = ids
             return codec.dump(without_content(record, text))
 
         changes: list[Change] = []

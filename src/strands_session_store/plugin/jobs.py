@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from .. import records
-from ..stores.base import MAX_CHANGES, MAX_COMMIT, Add, Append, Change, DropDoc, PutDoc, Replace
+from ..stores.base import MAX_CHANGES, MAX_COMMIT, MAX_ENTRY, Add, Append, Change, DropDoc, PutDoc, Replace
 
 SOFT_BYTES = MAX_COMMIT // 8
 SOFT_CHANGES = MAX_CHANGES // 2
 """Up to here jobs are joined into one commit; a single job beyond it is written in several, its appends first. Either
 holds up a Redis server for less than 10 ms (`python -m bench --only block`)."""
+PENDING_JOBS = 1_000
+PENDING_BYTES = MAX_ENTRY
+"""So much may be pending of one agent before its hooks wait for the store in every mode. Jobs: 150 turns with a tool,
+which one commit takes when the store is back. Bytes, as `size` tells them: the largest entry, or four commits."""
 LAST = -1
 """In `Job.replaces`: the entry this writer appended last, in a log whose indices the store assigns."""
 
@@ -37,6 +42,44 @@ class Job:
 
     def __bool__(self) -> bool:
         return bool(self.appends or self.replaces or self.docs or self.adds)
+
+    def records(self) -> list[records.Record]:
+        """What is to be encoded, in order."""
+        return [*(record for _, entries in self.appends.values() for record in entries), *self.replaces.values()]
+
+
+def size(job: Job) -> int:
+    """About how many bytes of memory a job holds. Encodes nothing, and counts no further than `PENDING_BYTES`."""
+    total = sum(len(data) for data in job.docs.values() if data is not None)
+    todo: list[Any] = [vars(record) for record in job.records()]
+    while todo and total < PENDING_BYTES:
+        value = todo.pop()
+        if isinstance(value, str):
+            total += str.__sizeof__(value)
+        elif isinstance(value, bytes):
+            total += bytes.__sizeof__(value)
+        else:
+            total += _ONE
+            if isinstance(value, dict):
+                todo += value.values()  # keys are few and mostly shared
+            elif isinstance(value, list | tuple):
+                todo += value
+    return total
+
+
+_ONE = 64
+"""Bytes of a small dict, a list, a number."""
+
+
+def ids(job: Job) -> tuple[str, ...]:
+    """Tracking ids of the messages in a job, oldest first: those of the history, and summaries, which are in none."""
+    found = [
+        record.message.get("tracking_id")
+        for record in job.records()
+        if isinstance(record, records.Message)
+        or (isinstance(record, records.Variant) and record.of is None and record.message is not None)
+    ]
+    return tuple(id for id in found if id is not None)
 
 
 def weight(changes: list[Change]) -> tuple[int, int]:

@@ -5,21 +5,23 @@ hooks (`agent_hooks`, `multi_agent_hooks`), composed. What they store goes throu
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from strands.hooks import HookRegistry
 from strands.session import SessionManager
 
 from .. import ids
 from ..stores import DEFAULT, open_store
-from ..stores.base import MAX_TTL, Dropped, Store
+from ..stores.base import Dropped, Store
+from ..stores.read_only import ReadOnlyStore
+from . import options
 from .agent_hooks import AgentHooks
 from .encoding import BeforeStore
 from .multi_agent_hooks import MultiAgentHooks
-from .session import FINAL, Durability, LiveSession, OnStale
+from .restoring import RestoredAgents, RestoredMultiAgents
+from .session import FINAL, Durability, LiveSession, OnConflict, OnStale
 from .taking import OnBusy, Terms
 
 if TYPE_CHECKING:
@@ -28,11 +30,6 @@ if TYPE_CHECKING:
     from strands.types.content import Message
 
 Self = TypeVar("Self", bound="StoreSessionManager")
-
-DEFAULT_TIMEOUT = 30.0
-"""Seconds. A model call takes about as long: a store that is slower than that is down."""
-MAX_LEASE = 3600
-"""Seconds. Whoever waits an hour for a dead process is not waiting any more."""
 
 
 class StoreSessionManager(SessionManager["LocalAgent"]):
@@ -60,6 +57,8 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         lease_timeout: float = 60.0,
         lease_expiry: float = 15.0,
         on_stale: OnStale = "reload",
+        on_conflict: OnConflict = "raise",
+        read_only: bool = False,
     ) -> None:
         """Name a session. No I/O.
 
@@ -83,6 +82,11 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             lease_expiry: Seconds without a sign of life after which another may take the lease of this process. A
                 third of it is how often a sign is given.
             on_stale: What happens when another process went on with an agent that is kept here; see `OnStale`.
+            on_conflict: What happens when another process went on with an agent while it was invoked here; see
+                `OnConflict`.
+            read_only: True: agents are restored and go on in memory; what they say then is kept nowhere. A session
+                that is not there is a SessionNotFoundError, whatever auto_create says: there would be nothing to read.
+                Options about writing have no effect; `store` is a `ReadOnlyStore` then. One as an argument implies it.
 
         Raises:
             InvalidIdError: session_id or user_id is no legal id.
@@ -91,26 +95,24 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         """
         self.session_id = ids.check("session_id", session_id)
         self.user_id = None if user_id is None else ids.check("user_id", user_id)
-        for name, value, choices in (
-            ("durability", durability, get_args(Durability)),
-            ("on_busy", on_busy, get_args(OnBusy)),
-            ("on_stale", on_stale, get_args(OnStale)),
-        ):
-            if value not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
-        for name, number in ("lease_timeout", lease_timeout), ("lease_expiry", lease_expiry):
-            if not 0 < number <= MAX_LEASE:
-                raise ValueError(
-                    f"{name} must be a number of seconds above 0 and at most {MAX_LEASE:,}; got {number!r}"
-                )
-        if ttl is not None and not 0 < ttl < MAX_TTL:
-            raise ValueError(
-                f"ttl must be a number of seconds above 0 and below {MAX_TTL:,}, or None for no expiry; got {ttl!r}"
-            )
-        timeout = seconds(timeout)
+        read_only = read_only or isinstance(store, ReadOnlyStore)
+        options.check(
+            durability=durability,
+            ttl=ttl,
+            exclusive=exclusive,
+            on_busy=on_busy,
+            lease_timeout=lease_timeout,
+            lease_expiry=lease_expiry,
+            on_stale=on_stale,
+            on_conflict=on_conflict,
+            read_only=read_only,
+        )
+        timeout = options.seconds(timeout)
         self._owns_store = not isinstance(store, Store)
         if not isinstance(store, Store):
             store = open_store(store or os.environ.get("STRANDS_SESSION_STORE") or DEFAULT, timeout=timeout)
+        if read_only and not isinstance(store, ReadOnlyStore):
+            store = ReadOnlyStore(store)
         self.store = store
         self._session = LiveSession(
             store,
@@ -124,8 +126,12 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             on_stale=on_stale,
             lease=Terms(lease_timeout, lease_expiry, on_busy) if exclusive else None,
         )
-        self._agents = AgentHooks(self._session)
-        self._multi_agents = MultiAgentHooks(self._session)
+        if read_only:
+            self._agents: AgentHooks = RestoredAgents(self._session, rebase=False)
+            self._multi_agents: MultiAgentHooks = RestoredMultiAgents(self._session)
+        else:
+            self._agents = AgentHooks(self._session, rebase=on_conflict == "rebase")
+            self._multi_agents = MultiAgentHooks(self._session)
 
     # --------------------------------------------------------------------------------------------- for the application
 
@@ -220,6 +226,9 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
 
         Returns:
             The receipt; all zero when there was no session.
+
+        Raises:
+            StoreError: The session manager has read_only=True; or as the engine says.
         """
         return self.store.drop(self._session.space)
 
@@ -295,20 +304,3 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
     def _release(self) -> None:
         if self._owns_store:
             self.store.close()
-
-
-def seconds(timeout: float | None) -> float:
-    """The time-out that holds: the argument, else the environment's, else the default."""
-    name = "timeout"
-    if timeout is None and (text := os.environ.get("STRANDS_SESSION_TIMEOUT")):
-        name = "STRANDS_SESSION_TIMEOUT"
-        try:
-            timeout = float(text)
-        except ValueError:
-            raise ValueError(f"{name} must be a number of seconds; got {text!r}") from None
-    timeout = DEFAULT_TIMEOUT if timeout is None else timeout
-    if not 0 < timeout <= threading.TIMEOUT_MAX:
-        raise ValueError(
-            f"{name} must be a number of seconds above 0, and not past {threading.TIMEOUT_MAX:.0f}; got {timeout!r}"
-        )
-    return timeout

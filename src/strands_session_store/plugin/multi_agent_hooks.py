@@ -98,6 +98,7 @@ class MultiAgentHooks:
         tracked = self._tracked(event.source)
         async with holding(self._session, tracked, Hold(event.source, event.invocation_state)) as hold:
             await self._current(event.source, tracked, hold)
+            await self._session.room(tracked.fence)
             with self._session.lock:
                 job = Job(tracked.fence)
                 recorder.abandoned(job, tracked)
@@ -158,7 +159,8 @@ class MultiAgentHooks:
 
         def after_tool_call(event: AfterToolCallEvent[Any]) -> None:
             with self._session.lock:
-                self._session.put(recorder.tool_call(event, tracked, "/".join(path)))
+                call = recorder.tool_call(event, tracked, "/".join(path))
+                self._session.put(recorder.happened(Job(tracked.fence), call))
 
         def before_model_call(event: BeforeModelCallEvent) -> None:
             tracked.asks(path, event.agent.messages)  # type: ignore[arg-type]

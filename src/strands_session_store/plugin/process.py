@@ -23,12 +23,20 @@ live: weakref.WeakSet[LiveSession] = weakref.WeakSet()
 _left: deque[Writer] = deque()
 """Of session managers that were dropped. Whoever stores next in this process tries them once, its end once more."""
 _tried: list[Writer] = []
+LEFT = 1_000
+"""So many writers may be left by dropped session managers: a server has one a request. From there on what fails is
+raised in every mode, at the end of the invocation."""
 
 
 def dropped(writer: Writer) -> None:
     """For a finalizer: nobody else has this writer any more."""
     if not writer.over:
         _left.append(writer)
+
+
+def much_is_left() -> bool:
+    """Whether dropped session managers left so much that what fails has to be raised in every mode."""
+    return sum(not writer.over for writer in _tried) >= LEFT
 
 
 def store_what_is_left() -> None:

@@ -94,8 +94,8 @@ class Caller(Protocol):
     attempts: Counter[str]
 
 
-def tool_call(event: AfterToolCallEvent[Any], caller: Caller, agent_id: str) -> Job:
-    """One try of a tool use, as an event to be stored."""
+def tool_call(event: AfterToolCallEvent[Any], caller: Caller, agent_id: str) -> records.Event:
+    """One try of a tool use."""
     use_id = event.tool_use["toolUseId"]
     caller.attempts[use_id] += 1
     # the message that asked is near the end: results are appended after all calls of a batch
@@ -107,7 +107,7 @@ def tool_call(event: AfterToolCallEvent[Any], caller: Caller, agent_id: str) -> 
         ),
         None,
     )
-    record = records.Event(
+    return records.Event(
         type="tool_call",
         at=round(time.time(), 3),
         run_id=caller.run.run_id if caller.run is not None else None,
@@ -121,9 +121,19 @@ def tool_call(event: AfterToolCallEvent[Any], caller: Caller, agent_id: str) -> 
         milliseconds=None if event.duration is None else round(event.duration * 1000, 3),
         attempt=caller.attempts[use_id],
     )
-    job = Job(caller.fence)
-    job.append(layout.EVENTS, record)
+
+
+def happened(job: Job, *events: records.Event) -> Job:
+    """The events go with ``job``."""
+    for event in events:
+        job.append(layout.EVENTS, event)
     return job
+
+
+def moved(job: Job, run: records.Run, **ending: Any) -> None:
+    """A run that had to begin and end anew goes with ``job``, whole."""
+    job.append(layout.RUNS, run.model_copy(update={"ended": round(time.time(), 3), **ending}))
+    job.add("runs", 1)
 
 
 def described(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from typing import Final, Literal, ParamSpec, TypeVar
 from .. import codec, layout, records
 from ..errors import ConflictError, Regressed, SessionNotFoundError, StoreError, Unavailable
 from ..stores.base import Store
+from ..stores.read_only import ReadOnlyStore
 from . import process
 from .commits import Presence
 from .encoding import BeforeStore
@@ -30,12 +31,21 @@ logger = logging.getLogger(__name__)
 
 Durability = Literal["message", "background", "turn"]
 """``message``: a hook returns when its message is stored. ``background``: stored at once, waited for at the end of the
-invocation. ``turn``: one commit at the end of the invocation."""
+invocation. ``turn``: one commit at the end of the invocation.
+
+The last two keep what could not be stored and try it again, and no hook raises, until 1,000 writes (some 150 turns) or
+16 MiB are pending of an agent. From there on a hook waits until they are stored, and raises if that fails; the first of
+an invocation before that adds anything. So the commit of a larger ``turn`` begins before its end."""
 
 OnStale = Literal["reload", "raise", "conflict"]
 """When another process went on with an agent that is kept in memory. ``reload``: before an invocation one read tells,
 and the agent is made what is stored. ``raise``: one read tells, and a ConflictError is raised. ``conflict``: nothing is
 read; the first commit finds out, and its hook raises a ConflictError."""
+
+OnConflict = Literal["raise", "rebase"]
+"""When another process wrote an agent while it was invoked here. ``raise``: a ConflictError; the next invocation goes
+on from what is stored. ``rebase`` (durability "turn"): the turn is stored behind the other's, whole; the agent has then
+the other's messages with its own behind them. Where that can't be, as for a Graph or Swarm, a ConflictError too."""
 
 FINAL: Final = (ConflictError, Regressed)
 """Errors that will not pass by themselves: what is pending can never be stored."""
@@ -83,6 +93,9 @@ class LiveSession:
         self.lock = threading.RLock()
         self.durability = durability
         self._on_stale: OnStale = on_stale
+        self._read_only = isinstance(store, ReadOnlyStore)
+        self.whole_turns = False
+        """Whether nothing of a turn may be stored before its end, however large it is."""
         self._auto_create = auto_create
         self._ahead: Loaded | None = None
         process.live.add(self)
@@ -107,7 +120,10 @@ class LiveSession:
 
     def adopt(self, base: Base) -> None:
         """Have a writer for an agent or orchestrator, from what was found of it; the caller holds the lock. It takes
-        the place of an earlier one, and what that one could not store is given up."""
+        the place of an earlier one, and what that one could not store is given up. Of a store that is only read there
+        are none."""
+        if self._read_only:
+            return
         if (end := self._ends.pop(base.fence, None)) is not None:
             end.detach()
         writer = self._writers[base.fence] = self._make_writer(base)
@@ -129,11 +145,12 @@ class LiveSession:
         """
         process.store_what_is_left_of(self.space, self.timeout)
         loaded = self._look(partial(load, self.store, self.space, agent_ids, multi_agent_ids))
-        if loaded.session is None and not self._auto_create:
+        if loaded.session is None and (self._read_only or not self._auto_create):
             owner = f" of user {self.user_id!r}" if self.user_id is not None else ""
-            raise SessionNotFoundError(
-                f"there is no session {self.session_id!r}{owner}; auto_create=True (the default) makes a new one"
-            )
+            remedy = "auto_create=True (the default) makes a new one"
+            if self._read_only:
+                remedy = "with read_only=True none is made; check session_id, user_id and the store"
+            raise SessionNotFoundError(f"there is no session {self.session_id!r}{owner}; {remedy}")
         self._presence.incarnation = loaded.incarnation
         self._presence.session = self._document if loaded.session is None else None
         if self._lease is not None:
@@ -144,7 +161,8 @@ class LiveSession:
         try:
             return look()
         except Regressed:  # it is raised once: the next look is answered
-            if not process.put_back(self.store, self.space, self.timeout):
+            engine = self.store.engine if isinstance(self.store, ReadOnlyStore) else self.store
+            if not process.put_back(engine, self.space, self.timeout):
                 raise
         return look()
 
@@ -311,18 +329,29 @@ class LiveSession:
     def start(self, fence: str) -> None:
         """Have a queue written, unless it is to wait for the end of the invocation."""
         process.store_what_is_left()
-        if self.durability != "turn":
-            self._writers[fence].start()
+        writer = self._writers[fence]
+        if self.durability != "turn" or self._presses(writer):
+            writer.start()
+
+    async def room(self, fence: str) -> None:
+        """The beginning of the first hook of an invocation: none begins as long as too much is pending.
+
+        Raises:
+            StoreError: It could not be stored. The invocation has added nothing to it.
+        """
+        if self._writers[fence].full:
+            await self._settled(self._writers[fence], self.timeout)
 
     async def during(self, fence: str, *, outside: bool = False) -> None:
-        """The end of a hook in mid-invocation: wait if the durability asks for it.
+        """The end of a hook in mid-invocation: wait if the durability asks for it, or too much is pending.
 
         Args:
             fence: Whose hook.
             outside: There is no invocation whose end could be waited for.
         """
-        if self.durability == "message" or outside:
-            await self._settled(self._writers[fence], self.timeout)
+        writer = self._writers[fence]
+        if self.durability == "message" or outside or self._presses(writer):
+            await self._settled(writer, self.timeout)
         else:
             self.start(fence)
             if self._writers[fence].conflicted:  # no use in going on: nothing of this turn will be stored
@@ -333,24 +362,28 @@ class LiveSession:
         """The end of the last hook of an invocation: all is stored, or it raises if the durability asks for that.
 
         In the modes that do not wait, the application asked not to depend on the store: what is pending is kept, the
-        log says so, flush and close will raise. But what will not pass by itself (`FINAL`) is raised.
+        log says so, flush and close will raise. But what will not pass by itself (`FINAL`) is raised, and so is any
+        error when too much is pending, of this agent or of dropped managers.
 
         Args:
             fence: Whose hook.
             hold: The invocation's part in the lease.
             cancelled: The task is being cancelled. That comes first: no error of a store takes its place.
         """
+        writer = self._writers[fence]
         self.leave(fence, hold)
         try:
             seconds = min(self.timeout, CANCELLED_SECONDS) if cancelled else self.timeout
-            await self._settled(self._writers[fence], seconds)
+            await self._settled(writer, seconds)
         except StoreError as error:
-            if isinstance(error, FINAL):
+            if isinstance(error, FINAL) and not cancelled:
                 await self.let_go()
-            if not cancelled and (self.durability == "message" or isinstance(error, FINAL)):
+            too_much = writer.full or process.much_is_left()
+            if not cancelled and (self.durability == "message" or isinstance(error, FINAL) or too_much):
                 raise
         else:
-            await self.let_go()
+            if not cancelled:  # then its next beat does
+                await self.let_go()
 
     async def settled(self) -> None:
         """Wait until all that is queued now is stored.
@@ -358,26 +391,28 @@ class LiveSession:
         Raises:
             StoreError: Some of it could not be, though all of it was tried. It stays queued.
         """
-        errors = []
+        failed = []
         for writer in self.writers:
             try:
                 await self._settled(writer, self.timeout)
             except StoreError as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
+                failed.append((error, error.unwritten))
+        _raise_first(failed)
 
     def drain(self) -> None:
         """As `settled`, blocking, on the calling thread."""
         process.store_what_is_left()
-        errors = []
+        failed = []
         for writer in self.writers:
             try:
                 writer.drain_here(self.timeout)
             except StoreError as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
+                failed.append((error, error.unwritten))
+        _raise_first(failed)
+
+    def _presses(self, writer: Writer) -> bool:
+        """Whether so much is pending in mid-turn that it has to be stored now."""
+        return writer.full and not self.whole_turns
 
     async def _settled(self, writer: Writer, seconds: float) -> None:
         process.store_what_is_left()
@@ -385,6 +420,14 @@ class LiveSession:
         if settled is not None:
             writer.start()
             await settle(settled, seconds, lambda: writer.overdue(seconds))
+
+
+def _raise_first(failed: list[tuple[StoreError, tuple[str, ...]]]) -> None:
+    """Raise the first error, if there is one, with the messages of all; several writers may have met the same one."""
+    if failed:
+        error = failed[0][0]
+        error.unwritten = tuple(name for _, unwritten in failed for name in unwritten)
+        raise error
 
 
 def _pending(writers: dict[str, Writer]) -> bool:

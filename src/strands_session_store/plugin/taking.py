@@ -250,7 +250,7 @@ def queueing(document: Document | None, by: Sequence[str]) -> Change:
     version: Held = ABSENT if document is None else document.version
     if not by:
         return DropDoc(layout.LEASE_WANTED, expect=version)
-    return PutDoc(layout.LEASE_WANTED, codec.dump_document(records.LeaseWanted(by=tuple(by))), expect=version)
+    return PutDoc(layout.LEASE_WANTED, codec.dump_document(records.LeaseWanted(by=list(by))), expect=version)
 
 
 def lease_of(document: Document | None) -> records.Lease:

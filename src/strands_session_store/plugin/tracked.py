@@ -26,6 +26,7 @@ from ..stores.base import MAX_ENTRY
 from .jobs import Job
 from .leases import Hold
 from .loading import LoadedAgent
+from .rebase import Turn
 from .repair import repaired
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Built:
 
     @classmethod
     def of(cls, agent: LocalAgent) -> Built:
-        return cls(snapshot(agent.messages), snapshot(agent.state.get()), snapshot(_manager_state(agent)))
+        return cls(snapshot(agent.messages), snapshot(agent.state._data), snapshot(_manager_state(agent)))
 
 
 class TrackedAgent:
@@ -66,6 +67,8 @@ class TrackedAgent:
         self.built = built or Built.of(agent)
         self.hold: Hold | None = None
         """The open invocation's part in the lease."""
+        self.turn: Turn | None = None
+        """The open invocation, as far as it may be put behind another's."""
         self.agent_id = agent.agent_id
         self.fence = layout.writer(agent.agent_id)
         self.run: records.Run | None = None
@@ -81,6 +84,7 @@ class TrackedAgent:
         self._created = loaded.agent.created if loaded.agent is not None else time.time()
         self._tails = dict(loaded.tails)
         self._agent_bytes, self._context_bytes = loaded.agent_bytes, loaded.context_bytes
+        self._restored_state = self.built.state
         self._last: tuple[Any, ...] | None = None
         self._last_spans: Spans | None = None
         self._last_manager: Any = None
@@ -107,7 +111,8 @@ class TrackedAgent:
         if loaded.agent is None:
             return
         stored = loaded.agent
-        agent.state = _state(stored.state or {})
+        agent.state = state_of(stored.state or {})
+        self._restored_state = snapshot(stored.state or {})
         internal: dict[str, Any] = {}
         if stored.interrupts is not None:
             internal["interrupt_state"] = stored.interrupts
@@ -134,25 +139,28 @@ class TrackedAgent:
     def _rebuild(self, agent: LocalAgent) -> None:
         built = self.built
         agent.messages[:] = snapshot(built.messages)
-        agent.state = _state(snapshot(built.state))
+        agent.state = state_of(snapshot(built.state))
         if isinstance(agent, Agent):
             agent._interrupt_state = _InterruptState()
             agent._model_state = {}
             if built.conversation_manager is not None:
                 agent.conversation_manager.restore_from_session(snapshot(built.conversation_manager))
 
+    @property
+    def stored_state(self) -> dict[str, Any]:
+        """The agent's state as it was stored or restored last."""
+        found: dict[str, Any] = self._last[0] if self._last is not None else self._restored_state
+        return found
+
     def edited(self) -> bool:
-        """Whether the application has changed something since it was stored, restored or built."""
-        if (agent := self.agent) is None:
+        """Whether the application has changed the messages since they were stored, restored or built."""
+        agent = self.agent
+        if agent is None or getattr(agent.model, "stateful", False):
             return False
+        known = [slot.message for slot in self.context.slots]
         if self._last is None and self._context_bytes is None:
-            return not (same(self.built.messages, agent.messages) and same(self.built.state, agent.state.get()))  # type: ignore[arg-type]
-        slots = self.context.slots
-        if not getattr(agent.model, "stateful", False) and (
-            len(slots) != len(agent.messages) or not all(same(s.message, m) for s, m in zip(slots, agent.messages))  # type: ignore[arg-type]
-        ):
-            return True
-        return self._agent_document(agent)[1] is not None
+            known = self.built.messages
+        return len(known) != len(agent.messages) or not all(map(same, known, agent.messages))  # type: ignore[arg-type]
 
     def _restore_manager(self, agent: LocalAgent, stored: Any, messages: list[Message]) -> None:
         manager = getattr(agent, "conversation_manager", None)
@@ -238,6 +246,8 @@ class TrackedAgent:
         return job
 
     def _write(self, job: Job, delta: Delta) -> None:
+        if self.turn is not None:
+            self.turn.note(delta)
         now = round(time.time(), 3)
         history, variants = layout.history(self.agent_id), layout.variants(self.agent_id)
         for index, message in delta.appended:
@@ -356,7 +366,8 @@ def _manager_state(agent: LocalAgent) -> Any:
     return manager.get_state() if isinstance(agent, Agent) and manager is not None else None
 
 
-def _state(data: dict[str, Any]) -> AgentState:
+def state_of(data: dict[str, Any]) -> AgentState:
+    """A state that holds the data, which becomes its own."""
     state = AgentState()
     # set as it was: AgentState's own check refuses what an application may have put past it (bytes), and copies again
     state._data = data

@@ -9,6 +9,7 @@ Rule 2. What has queued up meanwhile travels together: many jobs, one commit.
 Rule 3. A commit whose fate is unknown is repeated verbatim, under the same id, before anything else.
 Rule 4. Bookkeeping (what is done) happens here, in the draining thread, never behind an await.
 Rule 5. A forked child starts with an empty queue and a name of its own: what was pending is its parent's to write.
+Rule 6. Nothing ends unwritten without its messages being named: in the log, and by the error (`StoreError.unwritten`).
 """
 
 from __future__ import annotations
@@ -24,10 +25,13 @@ from ..errors import ConflictError, InDoubt, Regressed, StoreError
 from ..stores.base import Change, Space, Store
 from .commits import Attempt, Commits, Presence
 from .encoding import BeforeStore, Encoder
-from .jobs import SOFT_BYTES, SOFT_CHANGES, Job, split, weight
+from .jobs import PENDING_BYTES, PENDING_JOBS, SOFT_BYTES, SOFT_CHANGES, Job, ids, size, split, weight
 from .loading import Base
 
 logger = logging.getLogger(__name__)
+
+LOGGED_IDS = 20
+"""How many a line of the log names; the error has them all."""
 
 
 @dataclass(slots=True)
@@ -36,6 +40,10 @@ class _Queued:
 
     number: int
     job: Job | None
+    size: int
+    """Bytes of memory, about."""
+    ids: tuple[str, ...]
+    """Of its messages."""
     changes: list[Change] = field(default_factory=list)
     """Filled when the job was encoded."""
     problem: StoreError | None = None
@@ -73,9 +81,11 @@ class Writer:
     # ------------------------------------------------------------------------------------------------- for the hooks
 
     def put(self, job: Job) -> None:
-        """Enqueue, to travel with what is asked for next. Never blocks, never fails, does no I/O."""
+        """Enqueue, to travel with what is asked for next. Never blocks, never fails, does no I/O; whether too much is
+        pending (`full`) is for the caller to ask, who alone can wait."""
+        weighed, names = size(job), ids(job)
         with self._lock:
-            self._enqueue(job)
+            self._enqueue(job, weighed, names)
 
     def settled(self) -> Future[None] | None:
         """Done when all that is queued now is stored, or failed to be, and so is what the engine is known to have lost
@@ -138,14 +148,27 @@ class Writer:
     def overdue(self, timeout: float) -> InDoubt:
         """The error for a wait that took too long, in the log too. What is on its way stays so, in its order."""
         text = f"the store has not answered within {timeout:g} s"
-        logger.warning("session_id=<%s>, pending=<%d> | %s", self.space.id, self.pending, text)
-        return InDoubt(f"session {self.space.id!r}: {text}; writes on the way: {self.pending}")
+        with self._lock:
+            pending, (unwritten, fate) = len(self._queue), self._unwritten()
+        logger.warning(
+            "session_id=<%s>, pending=<%d>, messages=<%s> | %s: %s",
+            *(self.space.id, pending, _named(unwritten), fate, text),
+        )
+        error = InDoubt(f"session {self.space.id!r}: {text}; writes on the way: {pending}")
+        error.unwritten = unwritten
+        return error
 
     @property
     def pending(self) -> int:
         """Jobs not yet acknowledged."""
         with self._lock:
             return len(self._queue)
+
+    @property
+    def full(self) -> bool:
+        """Whether as much is pending as is kept without waiting for the store."""
+        with self._lock:
+            return len(self._queue) >= PENDING_JOBS or sum(queued.size for queued in self._queue) >= PENDING_BYTES
 
     @property
     def idle(self) -> bool:
@@ -186,9 +209,9 @@ class Writer:
 
     # --------------------------------------------------------------------------------------------------- the drainer
 
-    def _enqueue(self, job: Job) -> None:
+    def _enqueue(self, job: Job, weighed: int = 0, names: tuple[str, ...] = ()) -> None:
         self._numbers += 1
-        self._queue.append(_Queued(self._numbers, job))
+        self._queue.append(_Queued(self._numbers, job, weighed, names))
 
     def _catch_up(self) -> None:
         if not self._queue and self.behind:
@@ -212,6 +235,7 @@ class Writer:
                     self._draining, self._conflicted = False, isinstance(error, ConflictError)
                     self._refused = isinstance(error, ConflictError | Regressed)
                     pending, (waiting, self._waiting) = len(self._queue), (self._waiting, [])
+                    unwritten, fate = self._unwritten()
                     self._idle.notify_all()
                     break
             try:
@@ -220,11 +244,14 @@ class Writer:
                 error = e
         told = error if error is None or isinstance(error, StoreError) else _as_store_error(error)
         if told is not None:
+            told.unwritten = unwritten  # it may be one that others are told as well: each reads it as of now
             logger.log(
                 logging.ERROR if self._last_try else logging.WARNING,
-                "session_id=<%s>, pending=<%d> | not stored, %s: %s",
+                "session_id=<%s>, pending=<%d>, messages=<%s> | %s, %s: %s",
                 self.space.id,
                 pending,
+                _named(unwritten),
+                fate,
                 "refused" if self._refused else "and lost" if self._last_try else "kept for the next attempt",
                 str(told),  # the error itself leads to the agent, and logs may be kept for long
             )
@@ -235,6 +262,20 @@ class Writer:
                 future.set_exception(told)
         if error is not None and not isinstance(error, Exception):
             raise error
+
+    def _unwritten(self) -> tuple[tuple[str, ...], str]:
+        """The messages that are not acknowledged, and what is known of them; the caller holds the lock.
+
+        An attempt that is kept is one whose answer did not come, or has not come yet.
+        """
+        found = dict.fromkeys(name for queued in self._queue for name in queued.ids)
+        taken = {id(queued) for queued in self._under_way[0]} if self._under_way is not None else set[int]()
+        doubtful = [queued for queued in self._queue if id(queued) in taken]
+        first = len({name for queued in doubtful for name in queued.ids})
+        if doubtful and first == len(found):
+            return tuple(found), "may be stored"
+        fate = f"the first {first} may be stored, the others are not" if first else "not stored"
+        return tuple(found), fate
 
     def _step(self) -> None:
         """One commit."""
@@ -257,7 +298,7 @@ class Writer:
         self._under_way = None
 
     def _book(self, taken: list[_Queued]) -> None:
-        problem = next((queued.problem for queued in taken if queued.problem is not None), None)
+        problems = [queued.problem for queued in taken if queued.problem is not None]
         with self._lock:
             # by what they are, not by how many: Ctrl-C may come anywhere in here, or behind it in a logger, and has the
             # attempt repeated that was booked already
@@ -267,13 +308,15 @@ class Writer:
             last = taken[-1].number
             ready = [future for number, future in self._waiting if number <= last]
             self._waiting = [(number, future) for number, future in self._waiting if number > last]
-        if problem is not None:
-            logger.warning("session_id=<%s> | %s", self.space.id, problem)
+        unwritten = tuple(dict.fromkeys(name for problem in problems for name in problem.unwritten))
+        for problem in problems:
+            logger.warning("session_id=<%s>, messages=<%s> | %s", self.space.id, _named(problem.unwritten), problem)
+            problem.unwritten = unwritten
         for future in ready:
-            if problem is None:
-                future.set_result(None)
+            if problems:
+                future.set_exception(problems[0])
             else:
-                future.set_exception(problem)
+                future.set_result(None)
 
     def _take(self) -> list[_Queued]:
         """The jobs at the head of the queue that fit into one commit, encoded."""
@@ -299,8 +342,9 @@ class Writer:
                     return taken
                 if len(parts := split(queued.changes)) > 1:
                     # one job too large for one commit: its appends go first, each a prefix of the truth
-                    # only the last has the job's own number: who waits for the job waits for all of it
-                    pieces = [_Queued(queued.number - 1, None, part) for part in parts]
+                    # only the last has the job's own number: who waits for the job waits for all of it, and none of its
+                    # messages counts as written before
+                    pieces = [_Queued(queued.number - 1, None, weight(part)[0], queued.ids, part) for part in parts]
                     pieces[-1].number, pieces[-1].problem = queued.number, queued.problem
                     with self._lock:
                         self._queue.popleft()
@@ -308,6 +352,11 @@ class Writer:
                     return pieces[:1]
             size, count, at = size + more, count + many, at + 1
             taken.append(queued)
+
+
+def _named(ids: tuple[str, ...]) -> str:
+    more = f" and {len(ids) - LOGGED_IDS} more" if len(ids) > LOGGED_IDS else ""
+    return " ".join(ids[:LOGGED_IDS]) + more
 
 
 def _as_store_error(error: BaseException) -> StoreError:

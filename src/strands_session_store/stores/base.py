@@ -294,6 +294,8 @@ class Query:
     """1 to 1,000 rows a page."""
     cursor: str | None = None
     """`Page.cursor` of the page before; opaque."""
+    prune: bool = True
+    """False: rows of spaces that are gone stay where they are: the listing changes nothing. For who may not write."""
 
 
 @dataclass(frozen=True, slots=True)

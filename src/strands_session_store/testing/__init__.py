@@ -2,8 +2,11 @@
 
 StoreContract    what `stores.base` promises, as pytest tests for an engine (needs pytest)
 StoreMachine     random commits beside a model of the contract (needs hypothesis)
-FaultyStore      an engine that fails, hangs and is slow when it is told to
+FaultyStore      an engine that fails, hangs, is slow, loses answers and stops when it is told to
+Stopped          what it raises from then on, as if its process had been killed
+Schedule         several workers on one engine, in an order that a seed draws
 ScriptedModel    a Strands model that says what it is told to
+ToolCall         what it says when it is to ask for a tool
 OfflineModel     a Strands model that needs no network
 """
 
@@ -15,19 +18,34 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .contract import StoreContract as StoreContract
     from .faults import FaultyStore as FaultyStore
+    from .faults import Stopped as Stopped
     from .machine import StoreMachine as StoreMachine
     from .models import OfflineModel as OfflineModel
     from .models import ScriptedModel as ScriptedModel
+    from .models import ToolCall as ToolCall
+    from .schedule import Schedule as Schedule
 
 _HOMES = {
     "StoreContract": "contract",
     "StoreMachine": "machine",
     "FaultyStore": "faults",
+    "Stopped": "faults",
+    "Schedule": "schedule",
     "ScriptedModel": "models",
+    "ToolCall": "models",
     "OfflineModel": "models",
 }
 
-__all__ = ["FaultyStore", "OfflineModel", "ScriptedModel", "StoreContract", "StoreMachine"]
+__all__ = [
+    "FaultyStore",
+    "OfflineModel",
+    "Schedule",
+    "ScriptedModel",
+    "Stopped",
+    "StoreContract",
+    "StoreMachine",
+    "ToolCall",
+]
 
 
 def __getattr__(name: str) -> Any:

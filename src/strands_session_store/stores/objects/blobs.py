@@ -111,6 +111,9 @@ class Blobs(ABC):
         self.delete([key])
         return True
 
+    def tidy(self) -> None:  # noqa: B027
+        """Remove what a put that was killed left, and no listing shows. Here: nothing is left of it."""
+
     @abstractmethod
     def now(self) -> float:
         """Unix time in seconds by the clock of the place, as well as it is known."""

@@ -130,6 +130,14 @@ class DirectoryBlobs(Blobs):
         self._prune(where.parent)
         return True
 
+    def tidy(self) -> None:
+        for hidden in list(self.path.rglob(f"{_HIDDEN}*")):
+            with suppress(OSError):
+                # the time of its last change, by the system's clock
+                if time.time() - hidden.stat().st_ctime > _LEFT_OVER:
+                    hidden.unlink()
+                    self._prune(hidden.parent)
+
     def now(self) -> float:
         return self._clock()
 
@@ -177,17 +185,9 @@ class DirectoryBlobs(Blobs):
         found = []
         with suppress(FileNotFoundError), _translated(folder, "list"), os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith(_HIDDEN):
-                    self._expire(entry)
-                elif not entry.name.startswith("."):
+                if not entry.name.startswith("."):
                     found.append((entry.name + "/" if entry.is_dir(follow_symlinks=False) else entry.name, entry))
         return iter(sorted(found, key=lambda item: item[0]))
-
-    def _expire(self, entry: os.DirEntry[str]) -> None:
-        # the time of its last change, by the system's clock
-        with suppress(OSError):
-            if time.time() - entry.stat().st_ctime > _LEFT_OVER:
-                os.unlink(entry.path)
 
 
 def _tag(data: bytes) -> Tag:

@@ -55,6 +55,8 @@ def collect(blobs: Blobs, drop: Drop, dry_run: bool) -> Collected:
         owners = {*blobs.folders(f"{kind}s/"), *blobs.folders(f"index/{kind}s/")}
         for owner in sorted(owners):
             sweep.owner(kind, owner)
+    if not dry_run:
+        blobs.tidy()
     return sweep.collected
 
 

@@ -306,7 +306,7 @@ class RedisStore(Store):
                 pass
 
     def _page(self, query: Query, rows: Sequence[Row], more: Found | None, absent: Sequence[Found]) -> Page:
-        if absent:
+        if absent and query.prune:
             keys = ask_page(self._prefix, query, None, 1).keys
             # each goes only if it is an hour old: a younger one may be of a creation that is under way
             self._ask([Ask(INDEX, keys, (b"remove", row.name, b"")) for row in absent[:_PRUNED]])

@@ -49,6 +49,8 @@ def code_of(error: Exception) -> str:
     text = str(error)
     if "WRONGTYPE" in text:
         return "WRONGTYPE"
+    if "user executing the script can't" in text:  # of a command in a script, which Redis 7 tells without a code
+        return "NOPERM"
     words = _CODE.findall(text[:40]) or re.findall(r" -([A-Z]{4,}|OOM) ", text)
     if text.startswith("OOM") or "-OOM" in text:
         return "OOM"
@@ -73,7 +75,8 @@ def translate(error: Exception, key: bytes, *, doubt: bool) -> StoreError:
     if code == "NOPERM":
         return StoreError(
             "Redis does not allow this user to do that; it needs EVAL, EVALSHA and the commands of our scripts "
-            "(+@read +@write +@scripting +@connection) on the keys of the store's prefix"
+            "(+@read +@write +@scripting +@connection; to read only: +@read +@connection +eval +evalsha +time) on the "
+            "keys of the store's prefix"
         )
     if code == "WRONGTYPE":
         return Corrupt(key.decode("ascii", "replace"), "another kind of value is kept under this key")

@@ -3,6 +3,8 @@
 A call borrows a connection and gives it back, so there are as many as calls at the same time, not as threads. Writers
 of one process queue on a lock; processes wait for each other by trying again at random moments, because SQLite's own
 busy wait starves some of them. Before a fork every connection is closed: SQLite's locks do not survive one.
+
+Who only reads needs no right to write, makes no file that is not there, and changes none.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
+from urllib.parse import quote
 
 from ...errors import Corrupt, InDoubt, StoreError, Unavailable
-from .schema import check_format, prepare
+from .schema import check_format, is_empty, prepare, tune
 
 T = TypeVar("T")
 
@@ -48,10 +51,16 @@ class Connections:
         _all.add(self)
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """One state of the database, whatever others write meanwhile."""
-        with self._translated(), self._borrowed() as db, self._transaction(db, "BEGIN"):
-            yield db
+    def reading(self) -> Iterator[sqlite3.Connection | None]:
+        """One state of the database, whatever others write meanwhile; None where nothing was written yet."""
+        with self._translated():
+            try:
+                with self._borrowed(self._open_to_read) as db, self._transaction(db, "BEGIN"):
+                    yield db
+                    if isinstance(db, _Still) and db.state != self._state():
+                        raise Unavailable(f"{self.path!r} was written while it was read; try again")
+            except _Nothing:
+                yield None
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -59,7 +68,7 @@ class Connections:
         if not self._writer.acquire(timeout=self._timeout):
             raise Unavailable(f"{self.path!r}: other threads kept writing for {self._timeout:g} s; nothing was written")
         try:
-            with self._translated(), self._borrowed() as db, self._transaction(db, "BEGIN IMMEDIATE"):
+            with self._translated(), self._borrowed(self._open) as db, self._transaction(db, "BEGIN IMMEDIATE"):
                 yield db
         finally:
             self._writer.release()
@@ -98,8 +107,8 @@ class Connections:
             raise
 
     @contextmanager
-    def _borrowed(self) -> Iterator[sqlite3.Connection]:
-        db = self._take()
+    def _borrowed(self, fresh: Callable[[], sqlite3.Connection]) -> Iterator[sqlite3.Connection]:
+        db = self._take(fresh)
         sound = True
         try:
             yield db
@@ -109,7 +118,7 @@ class Connections:
         finally:
             self._give_back(db, sound)
 
-    def _take(self) -> sqlite3.Connection:
+    def _take(self, fresh: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
         with self._gate:
             self._gate.wait_for(lambda: not self._forking)
             if self._closed:
@@ -118,7 +127,7 @@ class Connections:
             if self._idle:
                 return self._idle.pop()
         try:
-            return self._patiently(self._open)
+            return self._patiently(fresh)
         except BaseException:
             self._give_back(None, False)
             raise
@@ -126,6 +135,7 @@ class Connections:
     def _give_back(self, db: sqlite3.Connection | None, sound: bool) -> None:
         with self._gate:
             self._busy -= 1
+            sound = sound and not isinstance(db, _Still)
             if db is not None and sound and not self._closed and len(self._idle) < _MOST_IDLE:
                 self._idle.append(db)
             elif db is not None:
@@ -133,15 +143,60 @@ class Connections:
             self._gate.notify_all()
 
     def _open(self) -> sqlite3.Connection:
-        # no waiting of SQLite's own; a connection is used by many threads, by one at a time
-        db = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
+        return self._connect("rwc", lambda db: prepare(db, self.path))
+
+    def _open_to_read(self) -> sqlite3.Connection:
+        """Raises: _Nothing"""
+        state = self._state()
+        if state is None and os.path.isdir(os.path.dirname(self.path)):
+            raise _Nothing
         try:
-            prepare(db, self.path)
+            return self._connect("rw", self._check)
+        except sqlite3.OperationalError as error:
+            # SQLite wants to make a WAL also in order to read. Where it can't, and there is none, nobody has the file
+            # open, and it is all there is: it may be read as it lies there, until somebody opens it
+            if _is_busy(error) or state is None or state[-1]:
+                raise
+        still = self._connect("ro&immutable=1", self._check, _Still)
+        assert isinstance(still, _Still)
+        still.state = state
+        return still
+
+    def _check(self, db: sqlite3.Connection) -> None:
+        if is_empty(db, self.path):
+            raise _Nothing
+        tune(db)  # it is lent to writers too
+
+    def _connect(
+        self,
+        mode: str,
+        ready: Callable[[sqlite3.Connection], None],
+        kind: type[sqlite3.Connection] = sqlite3.Connection,
+    ) -> sqlite3.Connection:
+        # no waiting of SQLite's own; a connection is used by many threads, by one at a time
+        db = sqlite3.connect(
+            f"file:{quote(self.path)}?mode={mode}",
+            uri=True,
+            timeout=0,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=kind,
+        )
+        try:
+            ready(db)
         except BaseException:
             _roll_back(db)
             db.close()
             raise
         return db
+
+    def _state(self) -> tuple[int, int, int, bool] | None:
+        """What changes when somebody writes: of the file, and whether there is a WAL; None where there is no file."""
+        try:
+            told = os.stat(self.path)
+        except OSError:
+            return None
+        return told.st_ino, told.st_size, told.st_mtime_ns, os.path.exists(f"{self.path}-wal")
 
     def _patiently(self, attempt: Callable[[], T]) -> T:
         """What ``attempt`` returns, tried again while other processes are in the way. It must have no effect then."""
@@ -205,6 +260,20 @@ class Connections:
         self._writer = threading.Lock()
         self._gate = threading.Condition()
         self._busy, self._forking = 0, False
+
+
+class _Nothing(Exception):
+    """There is no database yet."""
+
+
+class _Still(sqlite3.Connection):
+    """To a file as it lies there; for one transaction.
+
+    Attributes:
+        state: Of the file, before.
+    """
+
+    state: tuple[int, int, int, bool]
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

@@ -78,21 +78,26 @@ def prepare(db: sqlite3.Connection, path: str) -> None:
         StoreError: A newer format, another program's database, or a file system that WAL does not work on.
         sqlite3.Error
     """
-    if _is_empty(db, path):
+    if is_empty(db, path):
         db.execute(f"PRAGMA page_size={PAGE_SIZE}")
     (mode,) = db.execute("PRAGMA journal_mode=WAL").fetchone()
     if mode != "wal":
         raise StoreError(f"{path!r}: SQLite can not use its WAL here (it stayed at {mode}); choose a local disk")
-    for pragma in PRAGMAS:
-        db.execute(pragma)
-    if _is_empty(db, path):
+    tune(db)
+    if is_empty(db, path):
         db.execute("BEGIN IMMEDIATE")
-        if _is_empty(db, path):  # another process may have been first
+        if is_empty(db, path):  # another process may have been first
             for table in TABLES:
                 db.execute(table)
             db.execute(f"PRAGMA application_id={APPLICATION}")
             db.execute(f"PRAGMA user_version={FORMAT}")
         db.execute("COMMIT")
+
+
+def tune(db: sqlite3.Connection) -> None:
+    """What is told to each connection, and kept by none."""
+    for pragma in PRAGMAS:
+        db.execute(pragma)
 
 
 def check_format(db: sqlite3.Connection, path: str) -> None:
@@ -105,7 +110,7 @@ def check_format(db: sqlite3.Connection, path: str) -> None:
         )
 
 
-def _is_empty(db: sqlite3.Connection, path: str) -> bool:
+def is_empty(db: sqlite3.Connection, path: str) -> bool:
     """Whether no table was made yet. Refuses what is not ours."""
     (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables == 0:

@@ -58,7 +58,8 @@ _FORGET: Final = "DELETE FROM cells WHERE space = ? AND name >= 'x' AND name < '
 class SQLiteStore(Store):
     """Spaces in one SQLite file (WAL mode), which processes of one machine may share.
 
-    Nothing is opened before the first verb. A missing file is made then, a missing directory is an error.
+    Nothing is opened before the first verb. The first commit makes a missing file; a missing directory is an error.
+    Reading takes no right to write, neither to the file nor beside it.
 
     Args:
         path: Of the database. Two more files stand beside it while it is in use: ``-wal`` and ``-shm``.
@@ -85,8 +86,8 @@ class SQLiteStore(Store):
 
     def read(self, space: Space, *wants: Want) -> Look:
         with self._connections.reading() as db:
-            row = db.execute(_FIND_LIVE, (*space.key, self._clock())).fetchone()
-            return look(db, wants, *row) if row else Look(None)
+            row = db and db.execute(_FIND_LIVE, (*space.key, self._clock())).fetchone()
+            return look(db, wants, *row) if db and row else Look(None)
 
     def commit(
         self,
@@ -139,7 +140,7 @@ class SQLiteStore(Store):
         check_query(query)
         sql, values = listing(query, self._clock())
         with self._connections.reading() as db:
-            found = db.execute(sql, values).fetchall()
+            found = db.execute(sql, values).fetchall() if db else []
         page = [
             Row(
                 Space(query.kind, None if owner == ids.NO_OWNER else ids.unescape(owner), ids.unescape(id)),

@@ -1,0 +1,77 @@
+"""What a session manager's options may be: each is looked at before anything is opened."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import get_args
+
+from ..stores.base import MAX_TTL
+from .session import Durability, OnConflict, OnStale
+from .taking import OnBusy
+
+DEFAULT_TIMEOUT = 30.0
+"""Seconds. A model call takes about as long: a store that is slower than that is down."""
+MAX_LEASE = 3600
+"""Seconds. Whoever waits an hour for a dead process is not waiting any more."""
+
+
+def check(
+    *,
+    durability: str,
+    ttl: float | None,
+    exclusive: bool,
+    on_busy: str,
+    lease_timeout: float,
+    lease_expiry: float,
+    on_stale: str,
+    on_conflict: str,
+    read_only: bool,
+) -> None:
+    """Refuse what can not be meant.
+
+    Raises:
+        ValueError: Names the option, its value, and what would do.
+    """
+    for name, value, choices in (
+        ("durability", durability, get_args(Durability)),
+        ("on_busy", on_busy, get_args(OnBusy)),
+        ("on_stale", on_stale, get_args(OnStale)),
+        ("on_conflict", on_conflict, get_args(OnConflict)),
+    ):
+        if value not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+    for name, number in ("lease_timeout", lease_timeout), ("lease_expiry", lease_expiry):
+        if not 0 < number <= MAX_LEASE:
+            raise ValueError(f"{name} must be a number of seconds above 0, at most {MAX_LEASE:,}; got {number!r}")
+    if ttl is not None and not 0 < ttl < MAX_TTL:
+        raise ValueError(
+            f"ttl must be a number of seconds above 0 and below {MAX_TTL:,}, or None for no expiry; got {ttl!r}"
+        )
+    if on_conflict == "rebase" and durability != "turn":
+        raise ValueError(
+            f"on_conflict='rebase' needs durability='turn'; got {durability!r}: a turn can be put behind another's "
+            "only while nothing of it is stored"
+        )
+    if read_only and (exclusive or on_conflict == "rebase"):
+        option = "exclusive=True" if exclusive else "on_conflict='rebase'"
+        raise ValueError(
+            f"{option} is for who writes, and read_only=True (or a ReadOnlyStore) never does; leave one out"
+        )
+
+
+def seconds(timeout: float | None) -> float:
+    """The time-out that holds: the argument, else the environment's, else the default."""
+    name = "timeout"
+    if timeout is None and (text := os.environ.get("STRANDS_SESSION_TIMEOUT")):
+        name = "STRANDS_SESSION_TIMEOUT"
+        try:
+            timeout = float(text)
+        except ValueError:
+            raise ValueError(f"{name} must be a number of seconds; got {text!r}") from None
+    timeout = DEFAULT_TIMEOUT if timeout is None else timeout
+    if not 0 < timeout <= threading.TIMEOUT_MAX:
+        raise ValueError(
+            f"{name} must be a number of seconds above 0, and not past {threading.TIMEOUT_MAX:.0f}; got {timeout!r}"
+        )
+    return timeout
