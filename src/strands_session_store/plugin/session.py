@@ -250,6 +250,11 @@ class LiveSession:
             logger.warning("session_id=<%s> | it can not be seen whether another wrote it: %s", self.session_id, error)
             return True
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether invocations take a lease."""
+        return self._lease is not None
+
     def conflicted(self, fence: str) -> bool:
         """Whether what this process has of an agent or orchestrator can not go on: the next invocation reloads it."""
         return self._writers[fence].conflicted
