@@ -270,6 +270,11 @@ class LiveSession:
         if (tenure := self._tenure) is not None:
             self._sure[fence] = tenure
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether invocations take a lease."""
+        return self._lease is not None
+
     def conflicted(self, fence: str) -> bool:
         """Whether what this process has of an agent or orchestrator can not go on: the next invocation reloads it."""
         return self._writers[fence].conflicted
