@@ -60,8 +60,8 @@ class Prompt(BaseModel):
 
 @app.post("/messages")
 async def say(prompt: Prompt, user: User) -> dict[str, Any]:
-    # "turn": a prompt, its answer and the state are one commit, so nothing is ever half said. The lease: of two requests
-    # at once the second one waits, and sees what the first has said, also when both are the same (a double click)
+    # "turn": a prompt, its answer and the state are one commit, so nothing is ever half said. The lease: of two
+    # requests at once the second one waits, and sees what the first has said; also when they are one (a double click)
     async with (
         await StoreSessionManager.open(
             SESSION, app.state.store, user_id=user, durability="turn", ttl=WEEK, exclusive=True, lease_timeout=20

@@ -11,7 +11,6 @@ from strands import Agent
 from strands_session_store import ConflictError, StoreSessionManager, Unavailable, open_store
 from strands_session_store.stores.base import Store
 from strands_session_store.testing.faults import FaultyStore
-from strands_session_store.testing.models import ScriptedModel
 
 from .children import build, unpaired, with_tools
 

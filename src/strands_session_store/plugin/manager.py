@@ -195,8 +195,8 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         await self._agents.reload(agent)
 
     def lease(self) -> AbstractAsyncContextManager[None]:
-        """Have the session to oneself for a block, ``async with manager.lease():``, where one invocation is not all that
-        has to be: to look at the agent first, or to invoke it several times. Agents that are built in the block are as
+        """Have the session to oneself for a block, ``async with manager.lease():``, where one invocation is not all
+        there is: to look at the agent first, or to invoke it several times. Agents that are built in the block are as
         they are stored then, also when they were read ahead; for others, see ``on_stale``. What is invoked in the block
         shares the lease.
 

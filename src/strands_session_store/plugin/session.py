@@ -321,9 +321,7 @@ class LiveSession:
         try:
             try:
                 as_read = await self._enter(hold, self._presence.incarnation, ())
-            except (
-                ConflictError
-            ):  # the session was deleted, or made anew; whom that concerns is told when it is invoked
+            except ConflictError:  # it was deleted, or made anew: whom that concerns is told when it is invoked
                 as_read = await self._enter(hold, None, ())
             if (ahead := self._ahead) is not None and not as_read:
                 self._ahead = await self.reread(list(ahead.agents), list(ahead.multi_agents))
