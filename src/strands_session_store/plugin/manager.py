@@ -20,9 +20,10 @@ from ..stores.read_only import ReadOnlyStore
 from . import options
 from .agent_hooks import AgentHooks
 from .encoding import BeforeStore
+from .live import LiveSession, OnConflict, OnStale
 from .multi_agent_hooks import MultiAgentHooks
 from .restoring import RestoredAgents, RestoredMultiAgents
-from .session import FINAL, Durability, LiveSession, OnConflict, OnStale
+from .session import FINAL, Durability
 from .taking import OnBusy, Terms
 
 if TYPE_CHECKING:
