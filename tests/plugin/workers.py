@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, TypeVar
 
+from strands import tool
 from strands.hooks import BeforeInvocationEvent
 from strands.types.exceptions import EventLoopException
 
-from strands_session_store import StoreError
-from strands_session_store.testing.models import Reply, ScriptedModel
+from strands_session_store import StoreError, codec, layout, open_store
+from strands_session_store.records import Lease
+from strands_session_store.stores.base import Append, Change, PutDoc
+from strands_session_store.testing.models import Reply, ScriptedModel, ToolCall
+from strands_session_store.testing.wrapping import Call, Wrapped
 
 from .children import build, with_tools
+
+T = TypeVar("T")
 
 
 def slowly(seconds: float) -> Any:
@@ -59,3 +66,69 @@ def _told(error: BaseException) -> tuple[str, str]:
     """Type and text of what the store said."""
     cause = error.__cause__ if isinstance(error, EventLoopException) and error.__cause__ is not None else error
     return type(cause).__name__, str(cause)
+
+
+class Stopping(Wrapped):
+    """Calls ``stop`` before a commit that is looked for, once."""
+
+    def __init__(self, url: str, stop: Callable[[], None]) -> None:
+        super().__init__(open_store(url))
+        self._stop = stop
+        self.before: Callable[[Any], bool] = lambda changes: False
+
+    def _ask(self, call: Call, engine: Callable[[], T]) -> T:
+        if call.verb == "commit" and self.before(call.args):
+            self.before = lambda changes: False
+            self._stop()
+        return engine()
+
+
+def says(changes: Sequence[Change]) -> bool:
+    """Whether a commit stores a message."""
+    return any(isinstance(change, Append) and change.log == layout.history("default") for change in changes)
+
+
+def lets_go(changes: Sequence[Change]) -> bool:
+    """Whether a commit gives the lease back."""
+    return any(
+        isinstance(change, PutDoc) and change.path == layout.LEASE and codec.load(Lease, change.data, "").holder is None
+        for change in changes
+    )
+
+
+def be_stopped(said: Connection, url: str, session: str, where: str, **options: Any) -> None:
+    """For each prompt it is told, have a turn, and say its messages, or (error, text). In the turn of the prompt
+    "stop" it says ("there",) at ``where`` (tool, model, first commit, last commit) and waits for a word."""
+    armed = False
+
+    def stop() -> None:
+        nonlocal armed
+        if armed:
+            armed = False
+            said.send(("there",))
+            said.recv()
+
+    @tool
+    def wait_there() -> str:
+        """Waits."""
+        if where == "tool":
+            stop()
+        return "waited"
+
+    def script(messages: Any) -> Any:
+        if where == "model":
+            stop()
+        answers = any("toolResult" in block for block in messages[-1]["content"])
+        return "That is done." if answers else ToolCall("wait_there")
+
+    store = Stopping(url, stop)
+    agent, _ = build(store, session, script, tools=[wait_there], exclusive=True, **options)
+    said.send(("ready",))
+    while (prompt := said.recv()) is not None:
+        if prompt == "stop":
+            armed, store.before = True, {"first commit": says, "last commit": lets_go}.get(where, store.before)
+        try:
+            agent(prompt)
+            said.send(agent.messages)
+        except (StoreError, EventLoopException) as error:
+            said.send(_told(error))

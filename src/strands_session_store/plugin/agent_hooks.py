@@ -37,10 +37,10 @@ from . import recorder
 from .holding import holding, letting_go
 from .jobs import Job
 from .leases import Hold
+from .live import LiveSession
 from .loading import LoadedAgent, originals
 from .rebase import TRIES, Turn, merged
 from .repair import answered
-from .session import LiveSession
 from .stash import lost_stash, refill
 from .taking import LONGEST_PAUSE
 from .tracked import TrackedAgent, state_of
@@ -157,10 +157,12 @@ class AgentHooks:
                 await self._session.recall(tracked)
 
     async def _before_invocation(self, event: BeforeInvocationEvent) -> None:
-        agent, prompt = event.agent, event.messages or ()
-        tracked = self._tracked(agent)
+        agent: Any = event.agent
+        prompt, tracked = event.messages or (), self._tracked(agent)
         async with holding(self._session, tracked, Hold(agent, event.invocation_state)) as hold:
-            tracked = await self._current(agent, tracked, hold, prompt)
+            tracked = await self._current(agent, tracked, hold)
+            if prompt and (message := answered(agent.messages)) is not None:
+                agent.messages.append(message)  # Agent does it too, but did so before the agent was reloaded
             await self._session.room(tracked.fence)
             sure = await self._sure(agent, prompt=prompt)
             with self._session.lock:
@@ -179,7 +181,7 @@ class AgentHooks:
             if edited:
                 await self._session.during(tracked.fence)
 
-    async def _current(self, agent: Any, tracked: TrackedAgent, hold: Hold, prompt: Any) -> TrackedAgent:
+    async def _current(self, agent: Any, tracked: TrackedAgent, hold: Hold) -> TrackedAgent:
         """Have the lease, and the agent be what is stored."""
         session, fence = self._session, tracked.fence
         if await session.begin(fence, hold):
@@ -205,42 +207,49 @@ class AgentHooks:
                 f"session {session.session_id!r}: another process went on with agent {tracked.agent_id!r}, and {now}; "
                 "nothing was written. The agent was reloaded; invoke it again as its messages and interrupts ask for.",
             )
-        if prompt and (message := answered(agent.messages)) is not None:
-            agent.messages.append(message)
         return tracked
 
     async def _message_added(self, event: MessageAddedEvent[LocalAgent] | MessageUpdatedEvent[LocalAgent]) -> None:
         agent, message = event.agent, event.message
         tracked = self._tracked(agent)
-        if tracked.run is None:
-            if (found := await self._outside(agent, tracked, message)) is None:
-                return
-            tracked = found
+        if tracked.run is None and isinstance(agent, Agent):
+            await self._outside(agent, tracked, message)
+            return
+        if tracked.run is None and (tracked.hold is None or tracked.hold.lease is None):
+            # a BidiAgent's, whose model has heard the restored messages: another past is a conflict
+            async with holding(self._session, tracked, Hold(agent, None)) as hold:
+                await self._session.have_lease(tracked.fence, hold)
+        await self._added(agent, tracked, message)
+
+    async def _outside(self, agent: Agent, tracked: TrackedAgent, message: Any) -> None:
+        """A message outside an invocation, which has the lease by itself: a tool was called directly, or Agent answers
+        tool uses that were left without results, which it does before it is invoked."""
+        session, fence = self._session, tracked.fence
+        async with holding(session, tracked, Hold(agent, None)) as hold:
+            # without leases a conflict is met when it comes: there is no look before each message
+            current = await session.begin(fence, hold) if session.exclusive else not session.conflicted(fence)
+            if not current:
+                if (conflict := session.stale(fence)) is not None:
+                    raise conflict
+                tracked = await self.reload(agent)
+                uses = {b["toolUse"]["toolUseId"] for m in agent.messages[-1:] for b in m["content"] if "toolUse" in b}
+                results = {b["toolResult"]["toolUseId"] for b in message["content"] if "toolResult" in b}
+                current = results <= uses  # else it answers what is not there any more
+                if current:
+                    agent.messages.append(message)
+        async with letting_go(session, tracked) as its:
+            if current:
+                await self._added(agent, tracked, message, its)
+                await session.let_go()
+
+    async def _added(self, agent: Any, tracked: TrackedAgent, message: Any, hold: Hold | None = None) -> None:
+        """Store a message; ``hold``: of what ends with it."""
         sure = await self._sure(agent, announced=message)
         with self._session.lock:
             if sure:
-                self._session.put(tracked.sync(message))  # type: ignore[arg-type]
+                self._session.put(tracked.sync(message))
+        self._session.leave(tracked.fence, hold)
         await self._session.during(tracked.fence, outside=tracked.run is None)
-
-    async def _outside(self, agent: Any, tracked: TrackedAgent, message: Any) -> TrackedAgent | None:
-        """Before a message outside an invocation is stored: a tool was called directly, Agent answers tool uses that
-        were left without results, or it is a BidiAgent's. None where it belongs to what is given up."""
-        session, fence = self._session, tracked.fence
-        if not isinstance(agent, Agent):
-            if tracked.hold is None or tracked.hold.lease is None:
-                async with holding(session, tracked, Hold(agent, None)) as hold:
-                    await session.have_lease(fence, hold)
-            return tracked  # its model has heard the restored messages: another past is a conflict
-        if session.conflicted(fence):
-            if (conflict := session.stale(fence)) is not None:
-                raise conflict
-            tracked = await self.reload(agent)
-            uses = {b["toolUse"]["toolUseId"] for m in agent.messages[-1:] for b in m["content"] if "toolUse" in b}
-            results = {b["toolResult"]["toolUseId"] for b in message["content"] if "toolResult" in b}
-            if not results <= uses:  # it answers what is not there any more
-                return None
-            agent.messages.append(message)
-        return tracked
 
     def _after_tool_call(self, event: AfterToolCallEvent[LocalAgent]) -> None:
         with self._session.lock:

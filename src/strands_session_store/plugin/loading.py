@@ -133,8 +133,8 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
             if layout.is_state_of(id, path)
         }
         paths = [layout.node_state(id, path) for path in states]
-        base = _base(look, layout.multi_agent_writer(id), paths, {})
         own = [run for run in runs if run.multi_agent_id == id]
+        base = _base(look, layout.multi_agent_writer(id), paths, {}, own)
         loaded.multi_agents[id] = LoadedMultiAgent(id, states, base, own)
     return loaded
 
@@ -209,7 +209,7 @@ def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
         id,
         _record(look, layout.agent(id), records.Agent),
         stored.conversation_manager,
-        _base(look, layout.writer(id), (layout.agent(id), layout.context(id)), logs),
+        _base(look, layout.writer(id), (layout.agent(id), layout.context(id)), logs, open_runs),
         Context(history.length, variants.length, history.start),
         _messages(history, layout.history(id)),
         _variants(variants, layout.variants(id)),
@@ -221,7 +221,11 @@ def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
     )
 
 
-def _base(look: Look, fence: str, paths: Iterable[str], logs: Mapping[str, LogView]) -> Base:
+def _base(
+    look: Look, fence: str, paths: Iterable[str], logs: Mapping[str, LogView], runs: Iterable[records.Run]
+) -> Base:
+    # runs that are open: whoever takes over ends them, and their own process may have done so meanwhile
+    paths = [*paths, *(layout.open_run(run.run_id) for run in runs)]
     versions = {path: look.docs[path].version for path in paths if path in look.docs}
     return Base(fence, look.docs.get(fence), versions, {log: view.length for log, view in logs.items() if view.length})
 
