@@ -169,7 +169,7 @@ class Commits:
         if self._mine:
             lost = found != self._writer and (found is None or found == base.writer or self._misses(look))
         else:
-            lost = any(look.logs[log].length < length for log, length in base.lengths.items() if log in look.logs)
+            lost = look.revision < base.revision
         if lost:
             self._lost()
             return True
