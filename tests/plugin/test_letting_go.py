@@ -126,7 +126,7 @@ def test_by_a_store_that_fails_as_soon_as_it_can_be_reached(store: FaultyStore, 
     monkeypatch.setattr(leases, "BEATS", LONG / 0.05)
     agent, manager = leased(store, with_tools)
     store.plan("commit", at=3, before=Unavailable("down"), times=None)
-    with pytest.raises(EventLoopException):
+    with pytest.raises(Unavailable):
         agent("go")
     with pytest.raises(SessionBusyError):
         is_free(store.store)
@@ -228,11 +228,11 @@ def test_by_close_in_the_midst(store: FaultyStore) -> None:
 
         async def close(event: Any) -> None:
             await manager.aclose()
+            assert await asyncio.to_thread(is_free, store)
 
         agent.hooks.add_callback(BeforeModelCallEvent, close)
         with pytest.raises((ConflictError, EventLoopException)):  # it has no lease any more
             await agent.invoke_async("go")
-        assert await asyncio.to_thread(is_free, store)
 
     asyncio.run(both())
 
@@ -280,7 +280,7 @@ def _gets_it(store: Store) -> bool:
 
 def test_who_waits_in_vain_is_told_who_has_it(store: FaultyStore) -> None:
     def inside(messages: Any) -> str:
-        agent, _ = in_another_context(leased, store, lease_timeout=0.2)
+        agent, _ = in_another_context(leased, store, lease_timeout=0.2, agent_id="another")
         with pytest.raises(SessionBusyError, match=rf"pid {os.getpid()} .* after 0.2 s of waiting \(lease_timeout\)"):
             in_another_context(agent, "hello")
         assert agent.messages == []

@@ -197,7 +197,7 @@ class Commits:
                 short = str(error)
                 break
             except ConflictError as conflict:
-                if not conflict.path and attempt.on is ABSENT:
+                if (not conflict.path and attempt.on is ABSENT) or conflict.path == layout.SESSION:
                     unknown = True
                 elif self._tells_of_loss(conflict):
                     self._lost()

@@ -289,7 +289,7 @@ class Lease:
                 self._released(committed.version)
 
     def abandon(self) -> None:
-        """As `release`, whoever uses it: what they write from now on is refused."""
+        """As `release`, whoever uses it: what they write is refused as soon as another has it."""
         with self._lock:
             self._holds.clear()
         self.release()
