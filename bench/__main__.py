@@ -10,10 +10,10 @@ import platform
 import sys
 from typing import Any
 
-from bench import block, pace, redis_server, scenarios
+from bench import block, lease, pace, redis_server, scenarios, stalls
 
 SUBJECTS = ("ours-sqlite-turn", "ours-sqlite", "raw-file", "raw-sqlite", "strands-own-file", "strands-own-snapshot")
-QUESTIONS = ("flat", "resume", "amplification", "stalls", "pace", "block")
+QUESTIONS = ("flat", "resume", "amplification", "stalls", "lease", "pace", "block")
 STALL_SUBJECTS = ("without", "ours-sqlite", "ours-sqlite-turn", "ours-file", "strands-own-file", "strands-own-snapshot")
 ON_REDIS = ("ours-redis", "ours-redis-turn")
 
@@ -51,8 +51,18 @@ def main(argv: list[str] | None = None) -> None:
     if "stalls" in only:
         head = ["subject", "worst stall, resuming (ms)", "worst stall, turns (ms)", "wall of turns (ms)"]
         stalled = (*STALL_SUBJECTS, *(ON_REDIS if redis_server.possible() else ()))
-        rows = asyncio.run(scenarios.stalls(stalled, 20 if args.quick else 50, 1 if args.quick else 5))
+        rows = asyncio.run(stalls.stalls(stalled, 20 if args.quick else 50, 1 if args.quick else 5))
         _table("50 agents on one event loop, 3 turns each, model answers in 50 ms", head, rows, "Median of the rounds.")
+        rows = asyncio.run(stalls.beside(20 if args.quick else 50, 1 if args.quick else 5))
+        engines = ("sqlite", "redis", "file") if redis_server.possible() else ("sqlite", "file")
+        head = ["what the agents do", "without", *engines]
+        note = "Worst stall (ms), median of the rounds; without: agents without a session that do as much."
+        _table("Other processes, and background writing", head, rows, note)
+    if "lease" in only:
+        head = ["engine", "durability", "invocations", "commits", "reads", "round trips", "bytes up", "down", "more"]
+        rows = lease.lease()
+        note = "Medians of an invocation with a tool call. More: round trips (SQLite: calls) beside the first line."
+        _table("Seeing that an agent is what is stored, and the lease", head, rows, note)
     if not redis_server.possible() and only & {"pace", "block"}:
         print("\npace and block are left out: there is no redis-server in PATH")
         only -= {"pace", "block"}

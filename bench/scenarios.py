@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import itertools
 import statistics
 import tempfile
-import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from strands.agent.conversation_manager import SlidingWindowConversationManager
 
-from bench import redis_server, work
+from bench import work
 from bench.counting import Counted, Meter
 from bench.subjects.base import REGISTRY, Env
 from strands_session_store import StoreSessionManager, open_store
 
 SIZE = 2000
-PREFILL = 20
-"""Messages that an agent has when stalls are measured."""
 Row = list[Any]
 
 
@@ -112,79 +107,12 @@ async def amplification(names: tuple[str, ...]) -> list[Row]:
                     written += meter.read().written / 4
                     port += (counted.up if counted is not None else 0) / 4
             await subject.close(opened)
-            _close(env)
+            close(env)
         rows.append([name, port / (2 * SIZE) if port else None, written / (2 * SIZE), subject.notes])
     return rows
 
 
-async def stalls(names: tuple[str, ...], agents: int, rounds: int) -> list[Row]:
-    """How long the event loop stands still while ``agents`` agents resume, then take turns.
-
-    The subjects take turns within each round, so that all of them meet the machine in the same moods.
-    """
-    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
-    with redis_server.server() if redis_server.possible() else nullcontext() as port:
-        for round, name in itertools.product(range(rounds), names):
-            with tempfile.TemporaryDirectory() as folder:
-                env = Env(folder, SIZE, redis_url=f"redis://127.0.0.1:{port}/0?prefix={name}{round}")
-                found[name].append(await _crowd(REGISTRY[name], env, agents))
-    return [[name, *map(statistics.median, zip(*rows))] for name, rows in found.items()]
-
-
-async def _crowd(subject: Any, env: Env, agents: int) -> tuple[float, float, float]:
-    """Worst stall while resuming, worst stall of the turns, wall time of the turns; milliseconds."""
-    for i in range(agents if subject.name != "without" else 0):
-        opened = await subject.open(env, f"s{i}", keep_all=True)
-        for turn in range(PREFILL // 2):
-            await subject.turn(env, opened, work.text(SIZE, turn))
-        await subject.close(opened)
-    env.think_ms = 50.0
-    prompts = [work.text(SIZE, turn) for turn in range(3)]
-
-    async def talk(opened: Any) -> None:
-        for prompt in prompts:
-            await subject.turn(env, opened, prompt)
-
-    every = [subject.open(env, f"s{i}", keep_all=True) for i in range(agents)]
-    opened_all, resuming, _ = await _ticked(lambda: asyncio.gather(*every))
-    if subject.name == "without":
-        # Strands copies and traces the context in every turn: a fair beginning is one of the same length
-        for _, agent in opened_all:
-            agent.messages.extend(work.conversation(PREFILL, SIZE))
-    _, turns, wall = await _ticked(lambda: asyncio.gather(*map(talk, opened_all)))
-    for opened in opened_all:
-        await subject.close(opened)
-    _close(env)
-    return resuming, turns, wall
-
-
-async def _ticked(work_: Callable[[], Awaitable[Any]]) -> tuple[Any, float, float]:
-    """What the work returns, by how many milliseconds a 1 ms timer was late at worst, and the wall time in ms."""
-    worst, on = 0.0, True
-
-    async def tick() -> None:
-        nonlocal worst
-        while on:
-            began = time.perf_counter()
-            await asyncio.sleep(0.001)
-            worst = max(worst, time.perf_counter() - began - 0.001)
-
-    gc.collect()
-    gc.disable()  # its pauses are the interpreter's, and fall on whoever is measured
-    ticker = asyncio.create_task(tick())
-    await asyncio.sleep(0.01)
-    worst, began = 0.0, time.perf_counter()
-    try:
-        result = await work_()
-        wall = time.perf_counter() - began
-    finally:
-        on = False
-        await ticker
-        gc.enable()
-    return result, 1000 * worst, 1000 * wall
-
-
-def _close(env: Env) -> None:
+def close(env: Env) -> None:
     for made in env.shared.values():
         made.close()
 

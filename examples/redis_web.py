@@ -19,7 +19,13 @@ from strands import Agent
 
 from strands_session_store import StoreSessionManager, open_store
 from strands_session_store.async_sessions import AsyncSessions
-from strands_session_store.errors import ConflictError, InvalidIdError, SessionNotFoundError, Unavailable
+from strands_session_store.errors import (
+    ConflictError,
+    InvalidIdError,
+    SessionBusyError,
+    SessionNotFoundError,
+    Unavailable,
+)
 from strands_session_store.testing import OfflineModel
 
 STORE = os.environ.get("STRANDS_SESSION_STORE", "redis://localhost:6379/0")
@@ -54,10 +60,14 @@ class Prompt(BaseModel):
 
 @app.post("/messages")
 async def say(prompt: Prompt, user: User) -> dict[str, Any]:
-    # "turn": a prompt, its answer and the state are one commit, so nothing is ever half said
-    async with await StoreSessionManager.open(
-        SESSION, app.state.store, user_id=user, durability="turn", ttl=WEEK
-    ) as session:
+    # "turn": a prompt, its answer and the state are one commit, so nothing is ever half said. The lease: of two
+    # requests at once the second one waits, and sees what the first has said; also when they are one (a double click)
+    async with (
+        await StoreSessionManager.open(
+            SESSION, app.state.store, user_id=user, durability="turn", ttl=WEEK, exclusive=True, lease_timeout=20
+        ) as session,
+        session.lease(),
+    ):
         agent = Agent(model=MODEL, session_manager=session, callback_handler=None)
         if agent.state.get("prompt") != prompt.id:
             agent.state.set("prompt", prompt.id)
@@ -88,11 +98,12 @@ async def wrong(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": str(error)}, 400 if isinstance(error, InvalidIdError) else 404)
 
 
+@app.exception_handler(SessionBusyError)
 @app.exception_handler(ConflictError)
 @app.exception_handler(Unavailable)
 async def again(request: Request, error: Exception) -> JSONResponse:
     """Sent again with its id, a prompt is said once, also if this one was stored after all."""
     logging.getLogger("uvicorn.error").warning("%s", error)  # it names hosts: not for the public
-    if isinstance(error, ConflictError):
-        return JSONResponse({"error": "another prompt of yours was faster; send it again"}, 409, {"Retry-After": "1"})
+    if isinstance(error, SessionBusyError | ConflictError):
+        return JSONResponse({"error": "another prompt of yours takes long; send it again"}, 409, {"Retry-After": "5"})
     return JSONResponse({"error": "the store does not answer; send it again"}, 503, {"Retry-After": "5"})

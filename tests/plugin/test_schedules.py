@@ -95,6 +95,8 @@ class Writer:
     turns: list[Turn] = field(default_factory=list)
     restored: list[list[Any]] = field(default_factory=list)
     """What each of its agents began with."""
+    asked: list[list[Any]] = field(default_factory=list)
+    """What its model was asked with half a tool pair, which providers refuse."""
 
     def work(self, store: Store) -> None:
         begun = None
@@ -122,7 +124,7 @@ class Writer:
                 yield f"{prompt} ({again})", flush
 
     def _begin(self, store: Store) -> tuple[Agent, StoreSessionManager]:
-        agent, manager = build(store, "s", with_tools, tools=[echo], durability=self.durability)
+        agent, manager = build(store, "s", self._replies, tools=[echo], durability=self.durability)
         self.restored.append(list(agent.messages))
         agent.hooks.add_callback(
             MessageAddedEvent, lambda event: self.turns[-1].messages.append(event.message), order=HookOrder.SDK_FIRST
@@ -130,12 +132,23 @@ class Writer:
         if self.counts:
             agent.hooks.add_callback(AfterInvocationEvent, lambda event: count(event.agent))
         if self.durability == "message":
-            agent.hooks.add_callback(
-                MessageAddedEvent,
-                lambda event: self.turns[-1].acknowledged.append(event.message),
-                order=HookOrder.SDK_LAST,
-            )
+            agent.hooks.add_callback(MessageAddedEvent, self._acknowledged, order=HookOrder.SDK_LAST)
         return agent, manager
+
+    def _replies(self, messages: Any) -> Any:
+        if unpaired(messages):
+            self.asked.append(messages)
+        return with_tools(messages)
+
+    def _acknowledged(self, event: MessageAddedEvent[Any]) -> None:
+        *before, turn = self.turns
+        # of an agent that was refused, Strands repairs the list before it is reloaded: what is to be dropped anyway
+        if (
+            turn.prompt in texts(event.message)
+            or turn.acknowledged
+            or not (self.keeps and before and before[-1].refused)
+        ):
+            turn.acknowledged.append(event.message)
 
 
 @dataclass
@@ -196,6 +209,7 @@ def is_one_line(outcome: Outcome) -> None:
         assert not lost, f"of {turn.prompt!r} was acknowledged and is missing: {lost}"
         at = [ids.index(id) for id in turn.own if id in ids]
         assert at == sorted(at), f"{turn.prompt!r} is out of order: {at}"
+    assert not any(writer.asked for writer in outcome.writers), "a model was asked with half a tool pair"
     for messages in (
         outcome.resumed.messages,
         *(messages for writer in outcome.writers for messages in writer.restored),

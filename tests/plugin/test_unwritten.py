@@ -88,7 +88,7 @@ def test_a_flush_names_the_messages_of_every_agent(store: FaultyStore) -> None:
 
 @pytest.mark.parametrize("durability", ["message", "background", "turn"])
 def test_a_conflict_names_what_is_lost(store: FaultyStore, durability: Any, caplog: pytest.LogCaptureFixture) -> None:
-    stale, manager = build(store, "s", durability=durability)
+    stale, manager = build(store, "s", durability=durability, on_stale="conflict")
     stale("one")
     build(store, "s")[0]("two")
     with pytest.raises((ConflictError, EventLoopException)) as caught:

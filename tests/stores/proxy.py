@@ -15,6 +15,7 @@ class CuttingProxy:
         mark: An answer with this in it is an occasion, and is swallowed.
         upward: Another is a request that is past so many bytes of its connection.
         downward: Another is an answer that is.
+        spare: How many occasions it lets pass first.
         always: Whether `cut` stays set.
         port: Where it listens.
         cuts: How many connections it ended.
@@ -25,6 +26,7 @@ class CuttingProxy:
         self.upward: int | None = None
         self.downward: int | None = None
         self.cut = threading.Event()
+        self.spare = 0
         self.always = False
         self.cuts = 0
         self._sockets: list[socket.socket] = []
@@ -64,6 +66,9 @@ class CuttingProxy:
 
     def _cuts(self, occasion: bool) -> bool:
         if not occasion or not self.cut.is_set():
+            return False
+        if self.spare:
+            self.spare -= 1
             return False
         if not self.always:
             self.cut.clear()

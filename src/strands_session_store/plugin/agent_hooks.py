@@ -37,10 +37,10 @@ from . import recorder
 from .holding import holding, letting_go
 from .jobs import Job
 from .leases import Hold
+from .live import LiveSession
 from .loading import LoadedAgent, originals
 from .rebase import TRIES, Turn, merged
 from .repair import answered
-from .session import LiveSession
 from .stash import lost_stash, refill
 from .taking import LONGEST_PAUSE
 from .tracked import TrackedAgent, state_of
@@ -157,10 +157,12 @@ class AgentHooks:
                 await self._session.recall(tracked)
 
     async def _before_invocation(self, event: BeforeInvocationEvent) -> None:
-        agent, prompt = event.agent, event.messages or ()
-        tracked = self._tracked(agent)
+        agent: Any = event.agent
+        prompt, tracked = event.messages or (), self._tracked(agent)
         async with holding(self._session, tracked, Hold(agent, event.invocation_state)) as hold:
-            tracked = await self._current(agent, tracked, hold, prompt)
+            tracked = await self._current(agent, tracked, hold)
+            if prompt and (message := answered(agent.messages)) is not None:
+                agent.messages.append(message)  # Agent does it too, but did so before the agent was reloaded
             await self._session.room(tracked.fence)
             sure = await self._sure(agent, prompt=prompt)
             with self._session.lock:
@@ -179,7 +181,7 @@ class AgentHooks:
             if edited:
                 await self._session.during(tracked.fence)
 
-    async def _current(self, agent: Any, tracked: TrackedAgent, hold: Hold, prompt: Any) -> TrackedAgent:
+    async def _current(self, agent: Any, tracked: TrackedAgent, hold: Hold) -> TrackedAgent:
         """Have the lease, and the agent be what is stored."""
         session, fence = self._session, tracked.fence
         if await session.begin(fence, hold):
@@ -205,8 +207,6 @@ class AgentHooks:
                 f"session {session.session_id!r}: another process went on with agent {tracked.agent_id!r}, and {now}; "
                 "nothing was written. The agent was reloaded; invoke it again as its messages and interrupts ask for.",
             )
-        if prompt and (message := answered(agent.messages)) is not None:
-            agent.messages.append(message)
         return tracked
 
     async def _message_added(self, event: MessageAddedEvent[LocalAgent] | MessageUpdatedEvent[LocalAgent]) -> None:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -42,6 +42,7 @@ from ..stores.base import (
     Replace,
     Space,
     Store,
+    Version,
     new_commit_id,
 )
 from .jobs import LAST, merge
@@ -135,9 +136,16 @@ class Commits:
             attempt.lease = None
             lease.not_made(guard)
 
-    def expectation(self) -> Expect:
+    def expectation(self) -> list[Change]:
         """What tells whether the agent is as this writer knows it."""
-        return Expect(self._base.fence, ABSENT if self._writer is None else self._writer.version)
+        fence = Expect(self._base.fence, ABSENT if self._writer is None else self._writer.version)
+        return [fence] if self._mine else [fence, *self._as_found()]
+
+    def _as_found(self, besides: Collection[str] = ()) -> Iterator[Change]:
+        """That all of the agent is as it was found, but for logs whose length is expected anyway. Who wrote it before
+        goes on without a change of the writer document."""
+        yield from (Expect(path, version) for path, version in self._base.versions.items())
+        yield from (Append(log, [], length) for log, length in self._base.lengths.items() if log not in besides)
 
     def is_current(self) -> bool:
         """Whether the agent is stored as this writer knows it. Also where something was lost: then a commit has to
@@ -147,22 +155,27 @@ class Commits:
             ConflictError: The session is another, or is gone.
             StoreError: As the engine says.
         """
+        base, known = self._base, self._presence.incarnation
+        paths: Mapping[str, Version] = {} if self._mine else base.versions
+        logs: Mapping[str, int] = {} if self._mine else base.lengths
         try:
-            look, known = self._store.read(self._space, Doc(self._base.fence)), self._presence.incarnation
+            look = self._store.read(self._space, *map(Doc, (base.fence, *paths)), *map(Log, logs))
         except Regressed:  # it is raised once
             self._lost()
             return True
         if known is not None and look.incarnation != known:
             raise ConflictError("", known, look.incarnation)
-        found = look.docs.get(self._base.fence)
-        if found == self._writer:
-            return True
-        if not self._mine:
-            return False
-        if found is None or found == self._base.writer or self._misses(look):
+        found = look.docs.get(base.fence)
+        if self._mine:
+            lost = found != self._writer and (found is None or found == base.writer or self._misses(look))
+        else:
+            lost = any(look.logs[log].length < length for log, length in base.lengths.items() if log in look.logs)
+        if lost:
             self._lost()
             return True
-        return False
+        versions = {path: doc.version for path, doc in look.docs.items() if path in paths}
+        lengths = {log: view.length for log, view in look.logs.items()}
+        return found == self._writer and versions == paths and lengths == logs
 
     def _misses(self, look: Look) -> bool:
         try:
@@ -241,9 +254,7 @@ class Commits:
             yield Expect(base.fence, version)
         else:
             yield PutDoc(base.fence, self._signature, expect=version)
-            yield from (Expect(path, version) for path, version in base.versions.items())
-            appended = {change.log for change in content if isinstance(change, Append)}
-            yield from (Append(log, [], length) for log, length in base.lengths.items() if log not in appended)
+            yield from self._as_found(besides={change.log for change in content if isinstance(change, Append)})
         if self._presence.session is not None:
             yield PutDoc(layout.SESSION, self._presence.session, expect=ABSENT)
 

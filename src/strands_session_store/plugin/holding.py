@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from .leases import Hold
-from .session import LiveSession
+from .live import LiveSession
 
 
 class Invoked(Protocol):

@@ -124,6 +124,11 @@ class Lease:
         self._begin()
 
     @property
+    def tenure(self) -> Held | None:
+        """Another one each time it is taken; None when it is not held."""
+        return self._version if self._held else None
+
+    @property
     def unused(self) -> bool:
         """Whether it is held, and nobody uses it."""
         return self._held and not self._holds

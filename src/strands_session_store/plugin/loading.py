@@ -5,6 +5,7 @@ context reaches further back (a pinned first message), a third only for original
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,11 +15,15 @@ from ..context import Context, Message, Span, Spans, ids, variant_ids
 from ..errors import Corrupt
 from ..stores.base import Counters, Doc, Docs, Document, Log, LogView, Look, Space, Store, Version, Want
 from ..stores.reading import read_whole
+from .repair import repaired
 
 STASH_PAGE = 500
 STASH_PAGES = 20
 """How far back originals are looked for: 10,000 entries."""
 RECALL_PAGE = 1_000
+BREATH, PAUSE = 200, 0.00005
+"""After so many messages (1 ms) a thread that decodes lets others run, for so many seconds. Else the interpreter has an
+event loop wait for it for 5 ms at a time."""
 _REFS = re.compile(r"\[refs?: ([^\]]+)\]")
 """How Strands' context manager marks what it moved to its stash."""
 _NO_LOG = LogView(0, 0, {})
@@ -57,7 +62,9 @@ class LoadedAgent:
     """Whose end was never stored: their process was killed."""
     spans: Spans
     messages: list[Message] = field(default_factory=list)
-    """The live list, restored; the agent's to keep."""
+    """The live list, restored and repaired; the agent's to keep."""
+    repaired: bool = False
+    """Whether it had tool uses without results, or results without uses."""
 
 
 @dataclass(slots=True)
@@ -110,18 +117,15 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
     session = _record(look, layout.SESSION, records.Session)
     loaded = Loaded(look.incarnation, session, look.docs.get(layout.LEASE))
     runs = [codec.load(records.Run, d.data, path) for path, d in look.docs.items() if path.startswith(layout.OPEN_RUNS)]
-    for id in agent_ids:
-        loaded.agents[id] = _agent(look, id, [run for run in runs if run.agent_id == id])
+    with store.offload.computing:
+        for id in agent_ids:
+            loaded.agents[id] = _agent(look, id, [run for run in runs if run.agent_id == id])
     if session is not None and any(agent.agent is None for agent in loaded.agents.values()):
         loaded.others = agents_in(store, space)
     _further(store, space, loaded.agents.values())
-    for agent in loaded.agents.values():
-        # here and not where the agent is built: `open` does it off the event loop
-        try:
-            agent.messages = agent.context.restore(agent.spans, agent.history, agent.variants)
-        except (KeyError, TypeError, AssertionError) as error:
-            path = layout.context(agent.agent_id)
-            raise Corrupt(path, f"it names entries that are not there ({error})") from error
+    with store.offload.computing:
+        for agent in loaded.agents.values():
+            _restore(agent)  # here and not where the agent is built: `open` and a reload do it off the event loop
     for id in multi_agent_ids:
         states = {
             layout.nodes_in(path): codec.load(records.MultiAgent, doc.data, path)
@@ -129,8 +133,8 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
             if layout.is_state_of(id, path)
         }
         paths = [layout.node_state(id, path) for path in states]
-        base = _base(look, layout.multi_agent_writer(id), paths, {})
         own = [run for run in runs if run.multi_agent_id == id]
+        base = _base(look, layout.multi_agent_writer(id), paths, {}, own)
         loaded.multi_agents[id] = LoadedMultiAgent(id, states, base, own)
     return loaded
 
@@ -205,7 +209,7 @@ def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
         id,
         _record(look, layout.agent(id), records.Agent),
         stored.conversation_manager,
-        _base(look, layout.writer(id), (layout.agent(id), layout.context(id)), logs),
+        _base(look, layout.writer(id), (layout.agent(id), layout.context(id)), logs, open_runs),
         Context(history.length, variants.length, history.start),
         _messages(history, layout.history(id)),
         _variants(variants, layout.variants(id)),
@@ -217,7 +221,11 @@ def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
     )
 
 
-def _base(look: Look, fence: str, paths: Iterable[str], logs: Mapping[str, LogView]) -> Base:
+def _base(
+    look: Look, fence: str, paths: Iterable[str], logs: Mapping[str, LogView], runs: Iterable[records.Run]
+) -> Base:
+    # runs that are open: whoever takes over ends them, and their own process may have done so meanwhile
+    paths = [*paths, *(layout.open_run(run.run_id) for run in runs)]
     versions = {path: look.docs[path].version for path in paths if path in look.docs}
     return Base(fence, look.docs.get(fence), versions, {log: view.length for log, view in logs.items() if view.length})
 
@@ -237,13 +245,28 @@ def _further(store: Store, space: Space, agents: Iterable[LoadedAgent]) -> None:
             loaded.history.update(_messages(look.logs.get(log, _NO_LOG), log))
 
 
+def _restore(agent: LoadedAgent) -> None:
+    try:
+        messages = agent.context.restore(agent.spans, agent.history, agent.variants)
+    except (KeyError, TypeError, AssertionError) as error:
+        path = layout.context(agent.agent_id)
+        raise Corrupt(path, f"it names entries that are not there ({error})") from error
+    agent.messages = repaired(messages)
+    agent.repaired = agent.messages is not messages
+
+
 def _record(look: Look, path: str, kind: type[codec.R]) -> codec.R | None:
     doc = look.docs.get(path)
     return codec.load(kind, doc.data, path) if doc is not None else None
 
 
 def _messages(view: LogView, log: str) -> dict[int, Message]:
-    return {i: _message(codec.load_message(data, f"{log}[{i}]"), f"{log}[{i}]") for i, data in view.entries.items()}
+    out: dict[int, Message] = {}
+    for i, data in view.entries.items():
+        out[i] = _message(codec.load_message(data, f"{log}[{i}]"), f"{log}[{i}]")
+        if len(out) % BREATH == 0:
+            time.sleep(PAUSE)
+    return out
 
 
 def _variants(view: LogView, log: str) -> dict[int, tuple[int | None, Message | None]]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,9 +20,10 @@ from ..stores.read_only import ReadOnlyStore
 from . import options
 from .agent_hooks import AgentHooks
 from .encoding import BeforeStore
+from .live import LiveSession, OnConflict, OnStale
 from .multi_agent_hooks import MultiAgentHooks
 from .restoring import RestoredAgents, RestoredMultiAgents
-from .session import FINAL, Durability, LiveSession, OnConflict, OnStale
+from .session import FINAL, Durability
 from .taking import OnBusy, Terms
 
 if TYPE_CHECKING:
@@ -113,7 +115,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             store = open_store(store or os.environ.get("STRANDS_SESSION_STORE") or DEFAULT, timeout=timeout)
         if read_only and not isinstance(store, ReadOnlyStore):
             store = ReadOnlyStore(store)
-        self.store = store
+        self.store, self._exclusive = store, exclusive
         self._session = LiveSession(
             store,
             self.session_id,
@@ -192,6 +194,21 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
     async def areload(self, agent: LocalAgent) -> None:
         """As `reload`, without blocking the event loop."""
         await self._agents.reload(agent)
+
+    def lease(self) -> AbstractAsyncContextManager[None]:
+        """Have the session to oneself for a block, ``async with manager.lease():``, where one invocation is not all
+        there is: to look at the agent first, or to invoke it several times. Agents that are built in the block are as
+        they are stored then, also when they were read ahead; for others, see ``on_stale``. What is invoked in the block
+        shares the lease.
+
+        Raises:
+            ValueError: The manager has no ``exclusive=True``.
+            SessionBusyError: Another process runs the session.
+            StoreError: As the engine says.
+        """
+        if not self._exclusive:
+            raise ValueError("lease() needs a session manager with exclusive=True")
+        return self._session.lease(self)
 
     def close(self) -> None:
         """`flush`, then release the store if this manager opened it. Repeatable.

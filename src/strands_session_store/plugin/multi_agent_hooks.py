@@ -36,8 +36,8 @@ from . import recorder
 from .holding import holding, letting_go
 from .jobs import Job
 from .leases import Hold
+from .live import LiveSession
 from .orchestrators import NodePath, TrackedMultiAgent, agents_in, orchestrators_in
-from .session import LiveSession
 
 if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase

@@ -7,7 +7,8 @@ import threading
 from typing import get_args
 
 from ..stores.base import MAX_TTL
-from .session import Durability, OnConflict, OnStale
+from .live import OnConflict, OnStale
+from .session import Durability
 from .taking import OnBusy
 
 DEFAULT_TIMEOUT = 30.0

@@ -16,10 +16,10 @@ from ..errors import StoreError
 from ..stores.base import Space, Store
 
 if TYPE_CHECKING:
-    from .session import LiveSession
+    from .session import BareSession
     from .writer import Writer
 
-live: weakref.WeakSet[LiveSession] = weakref.WeakSet()
+live: weakref.WeakSet[BareSession] = weakref.WeakSet()
 _left: deque[Writer] = deque()
 """Of session managers that were dropped. Whoever stores next in this process tries them once, its end once more."""
 _tried: list[Writer] = []
@@ -59,7 +59,7 @@ def store_what_is_left_of(space: Space, timeout: float) -> None:
                 writer.drain_here(timeout)
 
 
-def _alive(store: Store, space: Space) -> list[LiveSession]:
+def _alive(store: Store, space: Space) -> list[BareSession]:
     while True:
         with contextlib.suppress(RuntimeError):  # another thread made a session while we looked
             return [session for session in list(live) if session.store is store and session.space == space]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 import weakref
@@ -20,9 +19,7 @@ from . import process
 from .commits import Presence
 from .encoding import BeforeStore
 from .jobs import Job
-from .leases import Hold, Lease
 from .loading import Base, Loaded, LoadedAgent, LoadedMultiAgent, ids_in, load
-from .taking import Terms
 from .tracked import TrackedAgent
 from .waiting import settle
 from .writer import Writer
@@ -37,16 +34,6 @@ The last two keep what could not be stored and try it again, and no hook raises,
 16 MiB are pending of an agent. From there on a hook waits until they are stored, and raises if that fails; the first of
 an invocation before that adds anything. So the commit of a larger ``turn`` begins before its end."""
 
-OnStale = Literal["reload", "raise", "conflict"]
-"""When another process went on with an agent that is kept in memory. ``reload``: before an invocation one read tells,
-and the agent is made what is stored. ``raise``: one read tells, and a ConflictError is raised. ``conflict``: nothing is
-read; the first commit finds out, and its hook raises a ConflictError."""
-
-OnConflict = Literal["raise", "rebase"]
-"""When another process wrote an agent while it was invoked here. ``raise``: a ConflictError; the next invocation goes
-on from what is stored. ``rebase`` (durability "turn"): the turn is stored behind the other's, whole; the agent has then
-the other's messages with its own behind them. Where that can't be, as for a Graph or Swarm, a ConflictError too."""
-
 FINAL: Final = (ConflictError, Regressed)
 """Errors that will not pass by themselves: what is pending can never be stored."""
 
@@ -58,8 +45,8 @@ CANCELLED_SECONDS = 1.0
 not to hold up a cancellation."""
 
 
-class LiveSession:
-    """One session of one session manager."""
+class BareSession:
+    """One session of one session manager, as if nobody else ran it."""
 
     def __init__(
         self,
@@ -72,10 +59,7 @@ class LiveSession:
         ttl: float | None,
         timeout: float,
         before_store: BeforeStore | None,
-        on_stale: OnStale,
-        lease: Terms | None,
     ) -> None:
-        """``lease``: None where invocations take none."""
         self.store, self.session_id, self.user_id = store, session_id, user_id
         self.space = layout.session_space(session_id, user_id)
         self.timeout = timeout
@@ -84,15 +68,10 @@ class LiveSession:
         self._make_writer = partial(Writer, store, self.space, self._presence, ttl=ttl, before_store=before_store)
         # one for each agent and orchestrator: when one of them is refused, the others go on
         self._writers: dict[str, Writer] = {}
-        self._ends: dict[str, weakref.finalize[..., LiveSession]] = {}
-        self._lease: Lease | None = None
-        if lease is not None:
-            self._lease = Lease(store, self.space, lease, ttl, partial(_pending, self._writers))
-            self._presence.lease = self._lease
+        self._ends: dict[str, weakref.finalize[..., BareSession]] = {}
         # one lock for all of a session: looking and enqueueing are one step, or two hooks could swap places
         self.lock = threading.RLock()
         self.durability = durability
-        self._on_stale: OnStale = on_stale
         self._read_only = isinstance(store, ReadOnlyStore)
         self.whole_turns = False
         """Whether nothing of a turn may be stored before its end, however large it is."""
@@ -103,9 +82,6 @@ class LiveSession:
     def forked(self) -> None:
         """In a forked child: another thread may have held the lock."""
         self.lock = threading.RLock()
-        if self._lease is not None:
-            self._presence.lease = self._lease
-            self._lease.forked()
         for writer in self.writers:
             writer.forked()
 
@@ -153,8 +129,6 @@ class LiveSession:
             raise SessionNotFoundError(f"there is no session {self.session_id!r}{owner}; {remedy}")
         self._presence.incarnation = loaded.incarnation
         self._presence.session = self._document if loaded.session is None else None
-        if self._lease is not None:
-            self._lease.found(loaded.lease)
         return loaded
 
     def _look(self, look: Callable[[], T]) -> T:
@@ -224,102 +198,6 @@ class LiveSession:
         text = f"session {self.session_id!r}: the store has not answered within {self.timeout:g} s"
         return await settle(future, self.timeout + longer, lambda: Unavailable(text))
 
-    # ----------------------------------------------------------------------------------------------- before and after
-
-    async def begin(self, fence: str, hold: Hold) -> bool:
-        """Before an invocation: have the lease, and see whether what is stored of its agent or orchestrator is what is
-        known of it here.
-
-        Raises:
-            SessionBusyError: Another process runs the session.
-            ConflictError: The session was deleted, or made anew; or the agent is another, and that is to be raised.
-            StoreError: As the engine says.
-        """
-        writer = self._writers[fence]
-        if await self.have_lease(fence, hold):
-            return True
-        if writer.conflicted:
-            return False
-        if self._on_stale == "conflict" and self._lease is None:
-            return True
-        try:
-            return await self.ask(writer.is_current)
-        except StoreError as error:
-            if self.durability == "message" or self._lease is not None or isinstance(error, FINAL):
-                raise
-            logger.warning("session_id=<%s> | it can not be seen whether another wrote it: %s", self.session_id, error)
-            return True
-
-    @property
-    def exclusive(self) -> bool:
-        """Whether invocations take a lease."""
-        return self._lease is not None
-
-    def conflicted(self, fence: str) -> bool:
-        """Whether what this process has of an agent or orchestrator can not go on: the next invocation reloads it."""
-        return self._writers[fence].conflicted
-
-    async def refuse(self, fence: str) -> None:
-        """Have it raised that what is queued meets a conflict."""
-        await self._settled(self._writers[fence], self.timeout)
-
-    async def have_lease(self, fence: str, hold: Hold) -> bool:
-        """Have the lease, if invocations take one. Whether that told that the agent is as it is known here.
-
-        Raises:
-            SessionBusyError: Another process runs the session.
-            ConflictError: The session was deleted, or made anew.
-            StoreError: As the engine says.
-        """
-        if (lease := self._lease) is None:
-            return False
-        while (releasing := lease.releasing) is not None:
-            await self.settled()  # a commit whose fate is unknown is repeated
-            await self._waiting(releasing, 0)
-        writer = self._writers[fence]
-        # which session it is does not matter any more when the agent will be reloaded
-        known, expects = (None, []) if writer.conflicted else (self._presence.incarnation, writer.expectation())
-        try:
-            incarnation, verified = await lease.enter(hold, known, expects, self._waiting)
-        except ConflictError as conflict:
-            raise writer.met(conflict) from conflict
-        self._presence.incarnation, self._presence.lease = incarnation, hold.lease
-        return verified and bool(expects)
-
-    def stale(self, fence: str) -> ConflictError | None:
-        """What to raise where an agent is not what is stored; None where it is to be reloaded."""
-        if self._on_stale != "raise":
-            return None
-        name = f"session {self.session_id!r}"
-        return ConflictError(
-            fence,
-            "what this process knows",
-            "another's",
-            f"{name} was written by another process since it was loaded; nothing was written. `reload` the agent to "
-            "go on from what is stored, or build it anew.",
-        )
-
-    def leave(self, fence: str, hold: Hold | None) -> None:
-        """The end of an invocation is queued: the commit that stores it lets go of the lease if nobody else uses it."""
-        if hold is not None and hold.lease is not None:
-            others = any(not writer.idle for of, writer in self._writers.items() if of != fence)
-            hold.lease.leave(hold, ending=not others)
-
-    async def let_go(self) -> None:
-        """Let go of the lease if nobody uses it, and the last commit has not."""
-        lease = self._lease
-        if lease is not None and lease.unused and lease.releasing is None:
-            try:
-                await self.ask(lease.release)
-            except StoreError as error:  # what was said is stored: at worst another waits for the expiry
-                logger.warning("session_id=<%s> | the lease could not be let go of: %s", self.session_id, error)
-
-    def let_go_here(self) -> None:
-        """As `let_go`, blocking, whoever uses it: the manager is closed, or the interpreter is ending."""
-        if self._lease is not None:
-            with contextlib.suppress(StoreError):
-                self._lease.abandon()
-
     # ------------------------------------------------------------------------------------------------------- storing
 
     def put(self, job: Job) -> None:
@@ -337,6 +215,17 @@ class LiveSession:
         writer = self._writers[fence]
         if self.durability != "turn" or self._presses(writer):
             writer.start()
+
+    def let_go_here(self) -> None:
+        """The manager is closed, or the interpreter is ending."""
+
+    def conflicted(self, fence: str) -> bool:
+        """Whether what this process has of an agent or orchestrator can not go on: the next invocation reloads it."""
+        return self._writers[fence].conflicted
+
+    async def refuse(self, fence: str) -> None:
+        """Have it raised that what is queued meets a conflict."""
+        await self._settled(self._writers[fence], self.timeout)
 
     async def room(self, fence: str) -> None:
         """The beginning of the first hook of an invocation: none begins as long as too much is pending.
@@ -363,7 +252,7 @@ class LiveSession:
                 await self._settled(self._writers[fence], self.timeout)
             await asyncio.sleep(0)  # when many agents were answered at once, the loop looks after others in between
 
-    async def at_end(self, fence: str, *, hold: Hold | None = None, cancelled: bool = False) -> None:
+    async def at_end(self, fence: str, *, cancelled: bool = False) -> None:
         """The end of the last hook of an invocation: all is stored, or it raises if the durability asks for that.
 
         In the modes that do not wait, the application asked not to depend on the store: what is pending is kept, the
@@ -372,23 +261,16 @@ class LiveSession:
 
         Args:
             fence: Whose hook.
-            hold: The invocation's part in the lease.
             cancelled: The task is being cancelled. That comes first: no error of a store takes its place.
         """
         writer = self._writers[fence]
-        self.leave(fence, hold)
         try:
             seconds = min(self.timeout, CANCELLED_SECONDS) if cancelled else self.timeout
             await self._settled(writer, seconds)
         except StoreError as error:
-            if isinstance(error, FINAL) and not cancelled:
-                await self.let_go()
             too_much = writer.full or process.much_is_left()
             if not cancelled and (self.durability == "message" or isinstance(error, FINAL) or too_much):
                 raise
-        else:
-            if not cancelled:  # then its next beat does
-                await self.let_go()
 
     async def settled(self) -> None:
         """Wait until all that is queued now is stored.
@@ -433,7 +315,3 @@ def _raise_first(failed: list[tuple[StoreError, tuple[str, ...]]]) -> None:
         error = failed[0][0]
         error.unwritten = tuple(name for _, unwritten in failed for name in unwritten)
         raise error
-
-
-def _pending(writers: dict[str, Writer]) -> bool:
-    return any(not writer.over for writer in list(writers.values()))

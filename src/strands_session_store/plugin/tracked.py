@@ -27,7 +27,6 @@ from .jobs import Job
 from .leases import Hold
 from .loading import LoadedAgent
 from .rebase import Turn
-from .repair import repaired
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
@@ -124,12 +123,11 @@ class TrackedAgent:
             # the model's server has the conversation; the history goes on, the context starts afresh as it did live
             self.context.slots = []
             return
-        messages = repaired(loaded.messages)
         if again:
-            agent.messages[:] = messages  # type: ignore[assignment]
+            agent.messages[:] = loaded.messages  # type: ignore[assignment]
         else:  # the list may be the caller's own
-            agent.messages = messages  # type: ignore[assignment]
-        if messages is not loaded.messages:
+            agent.messages = loaded.messages  # type: ignore[assignment]
+        if loaded.repaired:
             logger.warning(
                 "agent_id=<%s>, session_id=<%s> | tool uses without results (or results without uses) were repaired",
                 self.agent_id,

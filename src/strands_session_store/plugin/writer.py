@@ -188,7 +188,7 @@ class Writer:
 
     def expectation(self) -> list[Change]:
         """What tells whether the agent is as it is known here; nothing while that is about to change."""
-        return [self._commits.expectation()] if self.idle else []
+        return self._commits.expectation() if self.idle else []
 
     def is_current(self) -> bool:
         """See `Commits.is_current`. What is pending will find out by itself."""

@@ -24,6 +24,9 @@ class Offload:
     def __init__(self, workers: int) -> None:
         self._workers = workers
         self._lock = ForkSafeLock()
+        self.computing = ForkSafeLock()
+        """Held by what computes for long on the pool: several at once would be no faster, and an event loop would wait
+        for the interpreter behind all of them."""
         self._pool: ThreadPoolExecutor | None = None
         self._ticking: Ticking | None = None
         self._pid = 0

@@ -188,7 +188,8 @@ class ObjectStore(Store, Collecting):
         documents: dict[str, bytes] = {}
         while True:
             try:
-                return look(head, folder, wants, pages, documents)
+                with self.offload.computing:
+                    return look(head, folder, wants, pages, documents)
             except Missing as missing:
                 more = self._sealed.load(missing.pages, missing.documents)
                 pages |= more[0]
