@@ -268,6 +268,26 @@ def test_who_is_killed_is_succeeded_after_the_expiry(processes: Parent, url_of: 
         wait_for(lambda: store.read(SPACE, Doc(layout.LEASE)) and _gets_it(store))
 
 
+def test_who_lives_is_not_succeeded_however_long_its_turn_is(processes: Parent, url_of: Any) -> None:
+    url, options = url_of("sqlite"), {"session": SESSION, "lease_expiry": 0.9}
+    living = processes.start("be_stopped", url=url, where="tool", **options)
+    waiting = processes.start("be_stopped", url=url, where="tool", **options)
+    assert (living.hear(), waiting.hear()) == (("ready",), ("ready",))
+    assert living.ask("stop") == ("there",)
+    waiting.tell("hello")
+    beats = set()
+    with open_store(url) as store:
+
+        def many() -> bool:
+            beats.add(store.read(SPACE, Doc(layout.LEASE_BEAT)).docs.get(layout.LEASE_BEAT))
+            return len(beats) > 7
+
+        wait_for(many, "signs of life for two expiries")
+        assert lease_of(store.read(SPACE, Doc(layout.LEASE)).docs[layout.LEASE]).pid == living.pid
+    said = living.ask("go on")
+    assert len(said) == 4 and waiting.hear()[:4] == said
+
+
 def _gets_it(store: Store) -> bool:
     try:
         return is_free(store)
