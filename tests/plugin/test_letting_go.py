@@ -8,6 +8,7 @@ import contextvars
 import gc
 import os
 import signal
+import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -315,6 +316,25 @@ def in_another_context(call: Any, *args: Any, **kwargs: Any) -> Any:
     """On a thread of its own, which nobody's invocation has called."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(contextvars.Context().run, call, *args, **kwargs).result()
+
+
+def test_agents_of_one_manager_wait_together(store: FaultyStore) -> None:
+    """Each for its own time: not one after the other."""
+    holder, _ = leased(store, agent_id="holder")
+    first, manager = leased(store, agent_id="waiter 0", lease_timeout=0.5)
+    waiters = [first, *(another_of(manager, f"waiter {n}") for n in range(1, 8))]
+
+    async def inside(event: Any) -> None:
+        tasks = [contextvars.Context().run(asyncio.create_task, w.invoke_async("go")) for w in waiters]
+        began = time.monotonic()
+        assert [type(e) for e in await asyncio.gather(*tasks, return_exceptions=True)] == [SessionBusyError] * 8
+        assert time.monotonic() - began < 2.5
+
+    holder.hooks.add_callback(BeforeModelCallEvent, inside)
+    holder("go")
+    for waiter in waiters:
+        waiter("go")
+    assert is_free(store)
 
 
 def test_a_waiter_that_is_cancelled_holds_up_nobody(store: FaultyStore) -> None:
