@@ -337,6 +337,10 @@ def test_agents_of_one_manager_wait_together(store: FaultyStore) -> None:
     assert is_free(store)
 
 
+def waiting(store: FaultyStore) -> Any:
+    return queue_of(store.store.read(SPACE, Doc(layout.LEASE_WANTED)).docs.get(layout.LEASE_WANTED))
+
+
 def test_a_waiter_that_is_cancelled_holds_up_nobody(store: FaultyStore) -> None:
     async def run() -> None:
         going = asyncio.Event()
@@ -349,11 +353,11 @@ def test_a_waiter_that_is_cancelled_holds_up_nobody(store: FaultyStore) -> None:
 
         first.hooks.add_callback(BeforeModelCallEvent, hold)
         tasks = [asyncio.create_task(agent.invoke_async("go")) for agent in (first, second, third)]
-        while len(queue_of(store.store.read(SPACE, Doc(layout.LEASE_WANTED)).docs.get(layout.LEASE_WANTED))) < 2:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(wait_for, lambda: len(waiting(store)) == 2)
         tasks[1].cancel()
         with pytest.raises(asyncio.CancelledError):
             await tasks[1]
+        await asyncio.to_thread(wait_for, lambda: len(waiting(store)) == 1)
         going.set()
         await tasks[0]
         await tasks[2]
