@@ -53,11 +53,10 @@ def main(argv: list[str] | None = None) -> None:
         stalled = (*STALL_SUBJECTS, *(ON_REDIS if redis_server.possible() else ()))
         rows = asyncio.run(stalls.stalls(stalled, 20 if args.quick else 50, 1 if args.quick else 5))
         _table("50 agents on one event loop, 3 turns each, model answers in 50 ms", head, rows, "Median of the rounds.")
-        rows = asyncio.run(stalls.beside(20 if args.quick else 50, 1 if args.quick else 5))
-        engines = ("sqlite", "redis", "file") if redis_server.possible() else ("sqlite", "file")
-        head = ["what the agents do", "without", *engines]
+        rows = asyncio.run(stalls.beside(20, 1 if args.quick else 5))
+        head = ["what the agents do", *stalls.ENGINES]
         note = "Worst stall (ms), median of the rounds; without: agents without a session that do as much."
-        _table("Other processes, and background writing", head, rows, note)
+        _table("20 agents on one event loop: other processes, and background writing", head, rows, note)
     if "lease" in only:
         head = ["engine", "durability", "invocations", "commits", "reads", "round trips", "bytes up", "down", "more"]
         rows = lease.lease()

@@ -18,7 +18,7 @@ from bench import redis_server, work
 from bench.other import go_on, heard, opened, other
 from bench.scenarios import SIZE, Row, close
 from bench.subjects.base import REGISTRY, Env
-from strands_session_store import StoreSessionManager, open_store
+from strands_session_store import StoreSessionManager, Unavailable, open_store
 from strands_session_store.stores.base import Store
 from strands_session_store.testing.faults import FaultyStore
 
@@ -28,6 +28,7 @@ SMALL = 300
 """Characters of a message, where a context has 1,000 of them."""
 HELD = 1000.0
 """Milliseconds that another process holds each lease."""
+ENGINES = ("without", "sqlite", "redis", "file") if redis_server.possible() else ("without", "sqlite", "file")
 SLOW = 0.05
 """Seconds that each call of a slow store takes longer."""
 
@@ -106,19 +107,20 @@ async def beside(agents: int, rounds: int) -> list[Row]:
     """Worst stalls of agents that wait for leases, are reloaded, or are written in the background, and of agents
     without a session that do as much: the same turns behind contexts of the same length."""
     found: dict[tuple[str, str], list[float]] = {}
-    engines = ("sqlite", "redis", "file") if redis_server.possible() else ("sqlite", "file")
     works = {
         "waiting for leases": lambda url: _waiting(url, agents),
         "reloading 40 messages": lambda url: _reloading(url, agents, 40),
+        "reloading 40 messages, and a turn": lambda url: _reloading(url, agents, 40, turn=True),
         "reloading 1,000 messages": lambda url: _reloading(url, agents, 1000),
+        "reloading 1,000 messages, and a turn": lambda url: _reloading(url, agents, 1000, turn=True),
         "background writing": lambda url: _writing(url, agents, 0.0),
         "background writing, slow store": lambda url: _writing(url, agents, SLOW),
+        "back-pressure of 17 MiB each": lambda url: _pressed(url, agents // 4),
     }
-    for _, (what, measure) in itertools.product(range(rounds), works.items()):
-        for engine in ("without", *engines):
-            with _place(engine) as url:
-                found.setdefault((what, engine), []).append(await measure(url))
-    return [[what, *(statistics.median(found[what, engine]) for engine in ("without", *engines))] for what in works]
+    for _, (what, measure), engine in itertools.product(range(rounds), works.items(), ENGINES):
+        with _place(engine) as url:
+            found.setdefault((what, engine), []).append(await measure(url))
+    return [[what, *(statistics.median(found[what, engine]) for engine in ENGINES)] for what in works]
 
 
 @contextmanager
@@ -176,9 +178,9 @@ async def _waiting(url: str | None, agents: int) -> float:
     return worst
 
 
-async def _reloading(url: str | None, agents: int, messages: int) -> float:
+async def _reloading(url: str | None, agents: int, messages: int, *, turn: bool = False) -> float:
     if url is None:
-        return await _turn(_plain(agents, messages, 50.0))
+        return await _turn(_plain(agents, messages, 50.0)) if turn else (await _ticked(lambda: asyncio.sleep(0.2)))[1]
     with open_store(url) as store:
         await _fill(store, agents, messages)
         made = await opened(store, agents, SMALL, 50.0)
@@ -186,8 +188,11 @@ async def _reloading(url: str | None, agents: int, messages: int) -> float:
             go_on(process)
             await heard(process, "begun")
             await heard(process, "done")
-        worst = await _turn([agent for _, agent in made])
-        assert all(len(agent.messages) == messages + 4 for _, agent in made)
+        if turn:
+            worst = await _turn([agent for _, agent in made])
+        else:
+            _, worst, _ = await _ticked(lambda: asyncio.gather(*(manager.areload(agent) for manager, agent in made)))
+        assert all(len(agent.messages) == messages + (4 if turn else 2) for _, agent in made)
         for manager, _ in made:
             await manager.aclose()
     return worst
@@ -195,8 +200,7 @@ async def _reloading(url: str | None, agents: int, messages: int) -> float:
 
 async def _writing(url: str | None, agents: int, latency: float) -> float:
     async def talk(talking: list[Any]) -> float:
-        worst = [await _turn(talking) for _ in range(3)]
-        return max(worst)
+        return max([await _turn(talking) for _ in range(3)])
 
     if url is None:
         return await talk(_plain(agents, 0, 50.0))
@@ -205,4 +209,29 @@ async def _writing(url: str | None, agents: int, latency: float) -> float:
         worst = await talk([agent for _, agent in made])
         for manager, _ in made:
             await manager.aclose()
+    return worst
+
+
+async def _pressed(url: str | None, agents: int) -> float:
+    """The turn that has to wait for what was pending, since the store was down."""
+    large = work.text(1 << 20, "large")
+
+    async def talk(talking: list[Any]) -> None:
+        for _ in range(17):
+            # once too much is pending, an invocation is refused
+            await asyncio.gather(*(agent.invoke_async(large) for agent in talking), return_exceptions=True)
+
+    if url is None:
+        plain = _plain(agents, 0, 0.0)
+        await talk(plain)
+        return await _turn(plain)
+    with FaultyStore(open_store(url)) as store:
+        made = await opened(store, agents, SMALL, 0.0, durability="background")
+        store.plan("commit", before=Unavailable("down"), times=None)
+        talking = [agent for _, agent in made]
+        await talk(talking)
+        assert all(manager.pending for manager, _ in made)
+        store.heal()
+        worst = await _turn(talking)
+        assert not any(manager.pending for manager, _ in made)
     return worst

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,6 +13,7 @@ from strands.models.model import Model
 from strands.types.content import Message
 
 
+@functools.cache
 def text(size: int, seed: object) -> str:
     """``size`` characters of made-up words, the same for the same seed."""
     rng = random.Random(f"{size}/{seed}")
