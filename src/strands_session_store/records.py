@@ -84,7 +84,7 @@ class Lease(Record):
     """Seconds without a sign of life after which another may take it."""
 
     def __str__(self) -> str:
-        return f"{self.host} pid {self.pid} ({self.holder})"
+        return f"{self.host} pid {self.pid}" + (f" ({self.holder})" if self.holder is not None else "")
 
 
 class LeaseBeat(Record):

@@ -68,6 +68,31 @@ def test_a_paused_holder_writes_nothing(
     _paused(processes, url_of(engine), where, durability)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_paused_holder_writes_nothing_where_another_agent_went_on(
+    processes: Parent, url_of: Callable[[str], str], engine: str
+) -> None:
+    """What keeps it from writing is the lease alone: its own agent is as it knows it."""
+    url = url_of(engine)
+    options: dict[str, Any] = {"url": url, "session": SESSION, "lease_expiry": EXPIRY}
+    paused = processes.start("be_stopped", where="model", **options)
+    other = processes.start("be_stopped", where="model", agent_id="other", **options)
+    assert (paused.hear(), other.hear()) == (("ready",), ("ready",))
+    assert paused.ask("stop") == ("there",)
+    _stop(paused.pid)
+    assert len(other.ask("meanwhile")) == 4
+    with open_store(url) as store:
+        revision = store.read(SPACE).revision
+        os.kill(paused.pid, signal.SIGCONT)
+        paused.tell("go on")
+        kind, text = paused.hear()
+        assert kind == "ConflictError" and f"pid {other.pid} " in text and "nothing was written" in text
+        assert store.read(SPACE).revision == revision
+        after = paused.ask("after")
+        assert [texts(m) for m in after if m["role"] == "user"][:2] == [["stop"], ["after"]]
+        assert after == build(store, SESSION)[0].messages
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("durability", ["message", "background", "turn"])
 @pytest.mark.parametrize("where", PLACES)

@@ -219,10 +219,12 @@ def is_one_line(outcome: Outcome) -> None:
         assert not unpaired(messages[:-1] if running else messages), messages
     assert [message["tracking_id"] for message in outcome.resumed.messages] == ids
     assert outcome.counters["messages"] == len(ids)
+    assert outcome.counters["runs"] >= outcome.runs, "a run is recorded twice"
 
 
 def every_conflict_was_raised(outcome: Outcome) -> None:
     """Where nothing but the two writers went wrong: each turn is there whole, or was refused."""
+    assert outcome.counters["runs"] == outcome.runs
     ids = [message["tracking_id"] for message in outcome.history]
     said = [text for message in outcome.history for text in texts(message)]
     answered = sum(turn.error is None for writer in outcome.writers for turn in writer.turns if writer.counts)
@@ -299,9 +301,6 @@ def test_an_order_comes_again_by_its_seed() -> None:
     assert seen > 5
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="a refused agent is refused for ever, until it is reloaded"
-)
 def test_who_was_refused_goes_on_from_what_is_stored_with_the_same_agent() -> None:
     for seed in range(50):
         outcome = check(seed, keeps=True)

@@ -256,7 +256,6 @@ def test_what_the_first_changed_while_the_second_was_built_is_not_written_over(e
         assert build(store, "shared")[0].state.get("whose") == "the first's"
 
 
-@pytest.mark.xfail(strict=True, reason="its document is not among what the takeover expects to be as it was found")
 def test_a_run_that_ends_between_anothers_look_and_its_takeover_is_recorded_once() -> None:
     with MemoryStore() as store:
         first, _ = build(store, "shared")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
@@ -132,3 +133,21 @@ def be_stopped(said: Connection, url: str, session: str, where: str, **options: 
             said.send(agent.messages)
         except (StoreError, EventLoopException) as error:
             said.send(_told(error))
+
+
+def end_in_a_turn(said: Connection, url: str, session: str, how: str, durability: str, **options: Any) -> None:
+    """Say ("there",) in the midst of a turn, and when told to, end the process: with the turn under way on another
+    thread, or by it."""
+
+    def script(messages: Any) -> str:
+        said.send(("there",))
+        said.recv()
+        if how == "exit":
+            sys.exit(3)
+        if how == "error":
+            raise RuntimeError("unhandled, as it was meant to be")
+        return "fine"
+
+    # a global, as in a script: it lives until the interpreter ends
+    globals()["kept"] = agent, _ = build(url, session, script, exclusive=True, durability=durability, **options)
+    agent("go")

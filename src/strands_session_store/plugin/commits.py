@@ -169,7 +169,7 @@ class Commits:
         if self._mine:
             lost = found != self._writer and (found is None or found == base.writer or self._misses(look))
         else:
-            lost = any(look.logs[log].length < length for log, length in base.lengths.items() if log in look.logs)
+            lost = look.revision < base.revision
         if lost:
             self._lost()
             return True
@@ -210,7 +210,7 @@ class Commits:
                 short = str(error)
                 break
             except ConflictError as conflict:
-                if not conflict.path and attempt.on is ABSENT:
+                if (not conflict.path and attempt.on is ABSENT) or conflict.path == layout.SESSION:
                     unknown = True
                 elif self._tells_of_loss(conflict):
                     self._lost()
@@ -307,21 +307,22 @@ class Commits:
             conflict.path,
             conflict.expected,
             conflict.found,
-            f"{name} {what}{self._other()} since it was loaded by {self.identity}: {conflict.path!r} expected "
-            f"{conflict.expected}, found {conflict.found}; nothing was written. {AGAIN}",
+            f"{name} {what}{self._other(conflict.path)} since it was loaded by {self.identity}: {conflict.path!r} "
+            f"expected {conflict.expected}, found {conflict.found}; nothing was written. {AGAIN}",
         )
 
-    def _other(self) -> str:
+    def _other(self, path: str) -> str:
         """Who caused a conflict, where that can be told."""
         fence = self._base.fence
         try:
             docs = self._store.read(self._space, Doc(fence), Doc(layout.LEASE)).docs
-            if (found := docs.get(fence)) is not None:
+            lease, found = lease_of(docs.get(layout.LEASE)), docs.get(fence)
+            if path != layout.LEASE and found is not None:
                 other = codec.load(records.Writer, found.data, fence)
                 if other.writer_id != self.identity.writer_id:
                     return f" by {other}"
-            lease = lease_of(docs.get(layout.LEASE))
-            return f" by {lease}" if lease.holder is not None else ""
+            # who has it, or had it last
+            return f" by {lease}" if lease.host and (path == layout.LEASE or lease.holder is not None) else ""
         except StoreError:  # the conflict matters more than who caused it
             return ""
 

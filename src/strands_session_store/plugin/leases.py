@@ -235,6 +235,7 @@ class Lease:
             ConflictError: The space is another than the one that is known, or is gone.
             StoreError: As the engine says.
         """
+        began = self._me.clock()
         while True:
             with self._lock:
                 ending, other = self._releasing, self._taking
@@ -248,7 +249,7 @@ class Lease:
                 await waiting(ending or other, self._me.terms.timeout)  # type: ignore[arg-type]
                 continue
             try:
-                taken, lease = await self._take(incarnation, expects, waiting)
+                taken, lease = await self._take(incarnation, expects, self._me.clock() - began, waiting)
             finally:
                 with self._lock:
                     self._taking = None
@@ -294,7 +295,7 @@ class Lease:
                 self._released(committed.version)
 
     def abandon(self) -> None:
-        """As `release`, whoever uses it: what they write from now on is refused."""
+        """As `release`, whoever uses it: what they write is refused as soon as another has it."""
         with self._lock:
             self._holds.clear()
         self.release()
@@ -306,10 +307,12 @@ class Lease:
         self._ending, hold.lease = False, self
         _calling.set((*(lease for lease in _calling.get() if lease is not self), self))
 
-    async def _take(self, incarnation: str | None, expects: Sequence[Change], waiting: Waiting) -> tuple[Taken, Lease]:
+    async def _take(
+        self, incarnation: str | None, expects: Sequence[Change], waited: float, waiting: Waiting
+    ) -> tuple[Taken, Lease]:
         family = {lease._me.name: lease for lease in _calling.get() if lease._held and lease._space == self._space}
         try:
-            taken = await self._drive(taking(self._me, incarnation, expects, family.keys()), waiting)
+            taken = await self._drive(taking(self._me, incarnation, expects, family.keys(), waited), waiting)
         finally:
             if self._me.queued:
                 self._me.queued = False

@@ -41,6 +41,8 @@ class Base:
     """Of its other documents, as far as there were any."""
     lengths: Mapping[str, int] = field(default_factory=dict)
     """Of its logs, as far as there was something in them."""
+    revision: int = 0
+    """Of the space."""
 
 
 @dataclass(slots=True)
@@ -227,7 +229,8 @@ def _base(
     # runs that are open: whoever takes over ends them, and their own process may have done so meanwhile
     paths = [*paths, *(layout.open_run(run.run_id) for run in runs)]
     versions = {path: look.docs[path].version for path in paths if path in look.docs}
-    return Base(fence, look.docs.get(fence), versions, {log: view.length for log, view in logs.items() if view.length})
+    lengths = {log: view.length for log, view in logs.items() if view.length}
+    return Base(fence, look.docs.get(fence), versions, lengths, look.revision)
 
 
 def _further(store: Store, space: Space, agents: Iterable[LoadedAgent]) -> None:

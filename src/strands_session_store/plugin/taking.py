@@ -149,7 +149,11 @@ class Contender:
 
 
 def taking(
-    me: Contender, incarnation: Incarnation | None, expects: Sequence[Change], family: Collection[str]
+    me: Contender,
+    incarnation: Incarnation | None,
+    expects: Sequence[Change],
+    family: Collection[str],
+    waited: float = 0,
 ) -> Generator[Step, Answer, Taken]:
     """Take the lease, step by step.
 
@@ -158,6 +162,7 @@ def taking(
         incarnation: Of the space as it is known; None: not known to exist.
         expects: What else is expected by the first try; when that fails, it is taken all the same.
         family: Names of the holders that called us.
+        waited: Seconds that were waited already, for others of this process to take it.
 
     Raises:
         SessionBusyError: Another has it.
@@ -171,7 +176,7 @@ def taking(
         answer = yield blind
         if isinstance(answer, Committed):
             return Taken(answer.version, epoch + 1, answer.incarnation, verified=True)
-    deadline, pause, seen = me.clock() + me.terms.timeout, FIRST_PAUSE, None
+    deadline, pause, seen = me.clock() + me.terms.timeout - waited, FIRST_PAUSE, None
     while True:
         look = yield Ask()
         assert isinstance(look, Look)
