@@ -36,7 +36,7 @@ from ..errors import ConflictError, StoreError
 from . import recorder
 from .holding import holding, letting_go
 from .jobs import Job
-from .leases import Hold
+from .leases import Hold, token_in
 from .live import LiveSession
 from .loading import LoadedAgent, originals
 from .rebase import TRIES, Turn, merged
@@ -159,7 +159,9 @@ class AgentHooks:
     async def _before_invocation(self, event: BeforeInvocationEvent) -> None:
         agent: Any = event.agent
         prompt, tracked = event.messages or (), self._tracked(agent)
-        async with holding(self._session, tracked, Hold(agent, event.invocation_state)) as hold:
+        # the state that `structured_output` tells of is gone with the event, and it has no messages
+        task = asyncio.current_task() if event.messages is None else None
+        async with holding(self._session, tracked, Hold(agent, task or token_in(event.invocation_state))) as hold:
             tracked = await self._current(agent, tracked, hold)
             if prompt and (message := answered(agent.messages)) is not None:
                 agent.messages.append(message)  # Agent does it too, but did so before the agent was reloaded
@@ -217,7 +219,7 @@ class AgentHooks:
             return
         if tracked.run is None and (tracked.hold is None or tracked.hold.lease is None):
             # a BidiAgent's, whose model has heard the restored messages: another past is a conflict
-            async with holding(self._session, tracked, Hold(agent, None)) as hold:
+            async with holding(self._session, tracked, Hold(agent, agent)) as hold:
                 await self._session.have_lease(tracked.fence, hold)
         await self._added(agent, tracked, message)
 
@@ -225,7 +227,7 @@ class AgentHooks:
         """A message outside an invocation, which has the lease by itself: a tool was called directly, or Agent answers
         tool uses that were left without results, which it does before it is invoked."""
         session, fence = self._session, tracked.fence
-        async with holding(session, tracked, Hold(agent, None)) as hold:
+        async with holding(session, tracked, Hold(agent, agent)) as hold:
             # without leases a conflict is met when it comes: there is no look before each message
             current = await session.begin(fence, hold) if session.exclusive else not session.conflicted(fence)
             if not current:

@@ -64,24 +64,26 @@ class Waiting(Protocol):
     async def __call__(self, future: Future[T], longer: float, /) -> T: ...
 
 
-_calling: ContextVar[tuple[Lease, ...]] = ContextVar("strands_session_store_leases", default=())
-"""Leases held by the invocations that this code runs in."""
+_calling: ContextVar[tuple[Hold, ...]] = ContextVar("strands_session_store_holds", default=())
+"""Parts in leases, of the invocations that this code runs in. Some may have ended since: whoever was started by them and
+outlives them is not called by them any more."""
 
 
 class _Token:
     """Lives as long as the state of an invocation."""
 
 
+def token_in(state: dict[str, Any]) -> object:
+    """What lives as long as the state. All that are given one state have the same: it is kept until none needs it."""
+    return state.setdefault(TOKEN, _Token())
+
+
 class Hold:
     """One invocation's part in a lease."""
 
-    def __init__(self, owner: object, state: dict[str, Any] | None) -> None:
-        """``owner``: the agent or orchestrator; ``state``: of the invocation."""
-        self._owner = weakref.ref(owner)
-        token = _Token()
-        self._token = weakref.ref(token if state is not None else owner)
-        if state is not None:
-            state[TOKEN] = token
+    def __init__(self, owner: object, while_there: object) -> None:
+        """``owner``: the agent or orchestrator; ``while_there``: the invocation is over when this is gone, too."""
+        self._owner, self._token = weakref.ref(owner), weakref.ref(while_there)
         self.lease: Lease | None = None
         """Whose it is; None: nobody's (any more)."""
 
@@ -89,6 +91,10 @@ class Hold:
     def alive(self) -> bool:
         """Whether the invocation can still end."""
         return self._owner() is not None and self._token() is not None
+
+
+def _callers() -> list[Hold]:
+    return [hold for hold in _calling.get() if hold.lease is not None and hold.alive]
 
 
 class Lease:
@@ -270,7 +276,7 @@ class Lease:
         with self._lock:
             self._holds.discard(hold)
             self._ending, self._left = ending and not self._holds, self._me.clock()
-        _calling.set(tuple(lease for lease in _calling.get() if lease is not self))
+        _calling.set(tuple(_callers()))
 
     def release(self) -> None:
         """Let go of it if nobody uses it. Blocks.
@@ -305,12 +311,13 @@ class Lease:
     def _join(self, hold: Hold) -> None:
         self._holds.add(hold)
         self._ending, hold.lease = False, self
-        _calling.set((*(lease for lease in _calling.get() if lease is not self), self))
+        _calling.set((*_callers(), hold))
 
     async def _take(
         self, incarnation: str | None, expects: Sequence[Change], waited: float, waiting: Waiting
     ) -> tuple[Taken, Lease]:
-        family = {lease._me.name: lease for lease in _calling.get() if lease._held and lease._space == self._space}
+        leases = [hold.lease for hold in _callers() if hold.lease is not None]
+        family = {lease._me.name: lease for lease in leases if lease._held and lease._space == self._space}
         try:
             taken = await self._drive(taking(self._me, incarnation, expects, family.keys(), waited), waiting)
         finally:

@@ -142,7 +142,7 @@ class LiveSession(BareSession):
         Raises:
             As `have_lease`.
         """
-        hold = Hold(owner, None)
+        hold = Hold(owner, owner)
         try:
             try:
                 as_read = await self._enter(hold, self._presence.incarnation, ())
@@ -171,13 +171,14 @@ class LiveSession(BareSession):
     def leave(self, fence: str, hold: Hold | None) -> None:
         """The end of an invocation is queued: the commit that stores it lets go of the lease if nobody else uses it."""
         if hold is not None and hold.lease is not None:
-            others = any(not writer.idle for of, writer in self._writers.items() if of != fence)
-            hold.lease.leave(hold, ending=not others)
+            others = {of: writer for of, writer in self._writers.items() if of != fence}
+            hold.lease.leave(hold, ending=not _pending(others))
 
     async def let_go(self) -> None:
-        """Let go of the lease if nobody uses it, and the last commit has not."""
+        """Let go of the lease if nobody uses it, and the last commit has not. Nor while another agent's last commit is
+        on its way, which would be refused; whoever ends last does it, or the next beat."""
         lease = self._lease
-        if lease is not None and lease.unused and lease.releasing is None:
+        if lease is not None and lease.unused and lease.releasing is None and not _pending(self._writers):
             try:
                 await self.ask(lease.release)
             except StoreError as error:  # what was said is stored: at worst another waits for the expiry
@@ -197,7 +198,7 @@ class LiveSession(BareSession):
         except FINAL:
             await self.let_go()
             raise
-        if not cancelled and self._writers[fence].idle:  # else the lease's next beat does
+        if not cancelled:  # else the lease's next beat does
             await self.let_go()
 
 
