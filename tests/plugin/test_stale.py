@@ -198,6 +198,49 @@ def test_a_session_that_was_deleted_is_told_once_then_begun_anew(store: FaultySt
     manager.close()
 
 
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_what_was_deleted_is_not_written_again_by_another_agent_into_what_was_begun_anew(
+    store: FaultyStore, exclusive: bool
+) -> None:
+    """It looks as if the engine had lost it."""
+    one, manager = build(store, "s", lambda messages: "fine", agent_id="one", exclusive=exclusive)
+    two = another_of(manager, "two")
+    one("one")
+    two("secret")
+    Sessions(store).delete("s")
+    with pytest.raises(ConflictError):
+        one("two")
+    one("three")
+    with pytest.raises(ConflictError, match="deleted"):
+        two("four")
+    assert build(store, "s", agent_id="two")[0].messages == []
+    two("five")
+    assert texts(two.messages) == ["five", "fine"]
+    assert two.messages == build(store, "s", agent_id="two")[0].messages
+
+
+def test_in_a_block_too_it_is_told_that_the_session_was_made_anew(store: FaultyStore) -> None:
+    agent, manager = build(store, "s", lambda messages: "fine", exclusive=True)
+    agent("secret")
+    Sessions(store).delete("s")
+    build(store, "s", agent_id="another")[0]("hello")
+
+    async def run() -> None:
+        async with manager.lease():
+            with pytest.raises(ConflictError, match="deleted and made anew"):
+                await agent.invoke_async("one")
+            await agent.invoke_async("two")
+
+    asyncio.run(run())
+    assert texts(agent.messages) == ["two", "fine"]
+    restored_is(store, agent)
+
+
+def another_of(manager: StoreSessionManager, agent_id: str) -> Agent:
+    model = ScriptedModel(lambda messages: "fine")
+    return Agent(model=model, agent_id=agent_id, session_manager=manager, callback_handler=None)
+
+
 def test_a_session_that_was_deleted_is_not_begun_anew_where_it_has_to_exist(store: FaultyStore) -> None:
     build(store, "s")[0]("one")
     agent, _ = build(store, "s", auto_create=False)

@@ -65,7 +65,7 @@ class Waiting(Protocol):
 
 
 _calling: ContextVar[tuple[Hold, ...]] = ContextVar("strands_session_store_holds", default=())
-"""Parts in leases, of the invocations that this code runs in. Some may have ended since: whoever was started by them and
+"""Parts in leases, of the invocations that this code runs in. Some may have ended since: who was started by them and
 outlives them is not called by them any more."""
 
 

@@ -120,7 +120,7 @@ class LiveSession(BareSession):
             return False
         writer = self._writers[fence]
         # which session it is does not matter any more when the agent will be reloaded
-        known, expects = (None, []) if writer.conflicted else (self._presence.incarnation, writer.expectation())
+        known, expects = (None, []) if writer.conflicted else (writer.incarnation, writer.expectation())
         try:
             return await self._enter(hold, known, expects) and bool(expects)
         except ConflictError as conflict:

@@ -186,6 +186,11 @@ class Writer:
         """Whether a conflict was met, and what is pending can never be stored."""
         return self._gone or (self._conflicted and not self.idle)
 
+    @property
+    def incarnation(self) -> str | None:
+        """Of the space that is written to; None: not known to exist."""
+        return self._commits.incarnation
+
     def expectation(self) -> list[Change]:
         """What tells whether the agent is as it is known here; nothing while that is about to change."""
         return self._commits.expectation() if self.idle else []
