@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import warnings
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from strands import Agent, ToolContext, tool
 from strands.hooks import BeforeModelCallEvent
 
 from strands_session_store import SessionBusyError, StoreSessionManager, layout, open_store
+from strands_session_store.errors import InDoubt
 from strands_session_store.plugin import leases
 from strands_session_store.plugin.taking import lease_of
 from strands_session_store.stores.base import Doc
@@ -201,3 +203,49 @@ def test_who_outlives_the_invocation_that_started_it_is_not_called_by_the_next_o
     asyncio.run(run())
     assert other.messages == []
     assert holder(store) is None
+
+
+def test_it_is_not_entered_again_when_it_may_have_been_let_go_of(
+    store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to its release was lost, and another has it since."""
+    monkeypatch.setattr(leases, "BEATS", 3)
+    agent, manager = leased(store, lease_timeout=0.2)
+    other, _ = leased(store.store)
+
+    async def run() -> None:
+        async with manager.lease():
+            await agent.invoke_async("one")
+            store.plan("commit", after=InDoubt("no answer"))
+        assert holder(store) is None
+
+        async def inside(event: Any) -> None:
+            with pytest.raises(SessionBusyError):
+                await contextvars.Context().run(asyncio.create_task, agent.invoke_async("two"))
+
+        other.hooks.add_callback(BeforeModelCallEvent, inside)
+        await other.invoke_async("theirs")
+
+    asyncio.run(run())
+    agent("three")
+    assert [message["content"] for message in agent.messages][::2] == [
+        [{"text": t}] for t in ("one", "theirs", "three")
+    ]
+    assert holder(store) is None
+
+
+def test_it_is_entered_again_when_it_was_not_let_go_of_after_all(
+    store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "BEATS", 3)
+    agent, manager = leased(store)
+
+    async def run() -> None:
+        async with manager.lease():
+            await agent.invoke_async("one")
+            store.plan("commit", before=InDoubt("no answer"))
+        assert holder(store) is not None
+        await agent.invoke_async("two")
+
+    asyncio.run(run())
+    assert len(agent.messages) == 4 and holder(store) is None

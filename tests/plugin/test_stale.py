@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from strands import Agent
 from strands.agent.conversation_manager import SlidingWindowConversationManager, SummarizingConversationManager
-from strands.hooks import BeforeInvocationEvent
+from strands.hooks import BeforeInvocationEvent, BeforeModelCallEvent
 from strands.types.exceptions import EventLoopException
 
 from strands_session_store import ConflictError, SessionNotFoundError, StoreSessionManager, open_store
@@ -234,6 +234,29 @@ def test_in_a_block_too_it_is_told_that_the_session_was_made_anew(store: FaultyS
     asyncio.run(run())
     assert texts(agent.messages) == ["two", "fine"]
     restored_is(store, agent)
+
+
+def test_what_was_read_ahead_of_a_lease_is_looked_at_again_under_it(store: FaultyStore) -> None:
+    """The agent is built in an invocation of another one, which has the lease."""
+    other, _ = build(store, "s", lambda messages: "fine", agent_id="two", exclusive=True)
+    other("zero")
+
+    async def run() -> Agent:
+        manager = await StoreSessionManager.open("s", store, agent_ids=["one", "two"], exclusive=True)
+        one, made = another_of(manager, "one"), list[Agent]()
+        other("one")
+
+        async def inside(event: Any) -> None:
+            made.append(another_of(manager, "two"))
+            await made[0].invoke_async("two")
+
+        one.hooks.add_callback(BeforeModelCallEvent, inside)
+        await one.invoke_async("go")
+        return made[0]
+
+    two = asyncio.run(run())
+    assert texts(two.messages)[::2] == ["zero", "one", "two"]
+    assert two.messages == build(store, "s", agent_id="two")[0].messages
 
 
 def another_of(manager: StoreSessionManager, agent_id: str) -> Agent:

@@ -170,7 +170,8 @@ class AgentHooks:
             with self._session.lock:
                 # alone: nothing else is to be stored with it. A stateful model has heard another conversation
                 alone = not self._session.waits(tracked.fence) and not getattr(agent.model, "stateful", False)
-                tracked.turn = Turn(tracked.stored_state) if self._rebase and alone else None
+                commits = self._session.commits(tracked.fence)
+                tracked.turn = Turn(tracked.stored_state, commits) if self._rebase and alone else None
                 # a new agent is stored with its first message
                 if sure and not tracked.untouched:
                     self._session.put(tracked.sync())
@@ -290,8 +291,9 @@ class AgentHooks:
         """
         session, after, interrupts = self._session, snapshot(agent.state._data), agent._interrupt_state
         for _ in range(TRIES):
+            commits = session.commits(layout.writer(agent.agent_id))
             loaded, lost = await session.ask(self._reread, agent)
-            if (why := turn.stays(loaded)) is not None:
+            if (why := turn.stays(loaded, commits)) is not None:
                 text = f"{conflict} The turn could not be put behind it: {why}."
                 raise ConflictError(conflict.path, conflict.expected, conflict.found, text) from conflict
             tracked = self._reloaded(agent, loaded, lost)

@@ -108,8 +108,8 @@ class Commits:
         self._writer: Document | None = self._base.writer
         """The writer document as it has to be: this writer's own, or as it was found."""
         self._life = self._base.incarnation
-        """Of the space that it was found in, or wrote to first. Another agent of the session may have gone on in a later
-        one already: what this one has said is not to be there."""
+        """Incarnation of the space that it was found in, or wrote to first. Another agent of the session may have gone
+        on in a later one already: what this one has said is not to be there."""
         self._redo = Redo()
         self._seen: object = None
         """The loss that was made good last."""

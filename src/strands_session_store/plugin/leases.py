@@ -112,7 +112,8 @@ class Lease:
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._held = self._ending = False
+        self._held = self._ending = self._doubtful = False
+        """`_doubtful`: it may have been let go of, by a commit whose answer was lost."""
         self._left = 0.0
         """When the last invocation left, by the contender's clock."""
         self._version: Held = UNKNOWN
@@ -245,7 +246,7 @@ class Lease:
         while True:
             with self._lock:
                 ending, other = self._releasing, self._taking
-                if self._held and ending is None:
+                if self._held and ending is None and not self._doubtful:
                     self._join(hold)
                     assert self._incarnation is not None
                     return self._incarnation, False
@@ -292,6 +293,7 @@ class Lease:
             committed = self._commit(incarnation, PutDoc(layout.LEASE, self._me.released(self._epoch), expect=version))
         except BaseException as error:
             with self._lock:
+                self._doubtful = True
                 self._no_release()
             if not isinstance(error, ConflictError):
                 raise
@@ -327,7 +329,7 @@ class Lease:
         if taken.shared is not None:
             return taken, family[taken.shared]
         with self._lock:
-            if not self._held:  # by a commit whose answer was lost
+            if not self._held or self._doubtful:  # by a commit whose answer was lost
                 self._hold(taken.version, taken.epoch, taken.incarnation)
         return taken, self
 
@@ -367,7 +369,7 @@ class Lease:
 
     def _hold(self, version: Version, epoch: int, incarnation: str) -> None:
         self._held, self._version, self._epoch, self._incarnation = True, version, epoch, incarnation
-        self._me.known = None
+        self._me.known, self._doubtful = None, False
         if self._tick is None:
             self._tick = self._store.offload.every(self._me.terms.expiry / BEATS, self._beat)
 
@@ -376,7 +378,7 @@ class Lease:
         self._version, self._me.known = version, (version, self._epoch)
 
     def _let_go(self) -> None:
-        self._held = self._ending = False
+        self._held = self._ending = self._doubtful = False
         self._no_release()
         if self._tick is not None:
             self._tick.cancel()

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from ..errors import ConflictError, StoreError
 from ..stores.base import Change
 from .leases import Hold, Lease
-from .loading import Base, Loaded
+from .loading import Loaded
 from .session import FINAL, BareSession
 from .taking import Terms
 from .writer import Writer
@@ -58,14 +58,14 @@ class LiveSession(BareSession):
             self._presence.lease = self._lease
             self._lease.forked()
 
-    def adopt(self, base: Base) -> None:
-        super().adopt(base)
-        self._seen_under_lease(base.fence)
-
     def read(self, agent_ids: Iterable[str] = (), multi_agent_ids: Iterable[str] = ()) -> Loaded:
+        tenure = self._tenure  # before: what is read ahead of a lease may be old when it is used under one
         loaded = super().read(agent_ids, multi_agent_ids)
         if self._lease is not None:
             self._lease.found(loaded.lease)
+        bases = [agent.base for agent in loaded.agents.values()]
+        for base in [*bases, *(source.base for source in loaded.multi_agents.values())]:
+            self._seen_under_lease(base.fence, tenure)
         return loaded
 
     async def begin(self, fence: str, hold: Hold) -> bool:
@@ -79,7 +79,7 @@ class LiveSession(BareSession):
         """
         writer = self._writers[fence]
         if await self.have_lease(fence, hold):
-            self._seen_under_lease(fence)
+            self._seen_under_lease(fence, self._tenure)
             return True
         if writer.conflicted:
             return False
@@ -96,7 +96,7 @@ class LiveSession(BareSession):
             logger.warning("session_id=<%s> | it can not be seen whether another wrote it: %s", self.session_id, error)
             return True
         if current:
-            self._seen_under_lease(fence)
+            self._seen_under_lease(fence, self._tenure)
         return current
 
     @property
@@ -104,8 +104,8 @@ class LiveSession(BareSession):
         lease = self._presence.lease
         return None if lease is None else lease.tenure
 
-    def _seen_under_lease(self, fence: str) -> None:
-        if (tenure := self._tenure) is not None:
+    def _seen_under_lease(self, fence: str, tenure: object) -> None:
+        if tenure is not None:
             self._sure[fence] = tenure
 
     async def have_lease(self, fence: str, hold: Hold) -> bool:

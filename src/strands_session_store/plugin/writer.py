@@ -75,6 +75,8 @@ class Writer:
         self._idle = threading.Condition(self._lock)
         self._queue: deque[_Queued] = deque()
         self._waiting: list[tuple[int, Future[None]]] = []
+        self.commits = 0
+        """How many were made."""
         self._draining = self._last_try = self._refused = self._conflicted = self._gone = False
         self._under_way: tuple[list[_Queued], Attempt] | None = None
 
@@ -310,6 +312,7 @@ class Writer:
             booked = {id(queued) for queued in taken}
             while self._queue and id(self._queue[0]) in booked:
                 self._queue.popleft()
+            self.commits += 1
             last = taken[-1].number
             ready = [future for number, future in self._waiting if number <= last]
             self._waiting = [(number, future) for number, future in self._waiting if number > last]
