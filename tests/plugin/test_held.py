@@ -7,15 +7,17 @@ import contextvars
 import gc
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 from strands import Agent, ToolContext, tool
 from strands.hooks import BeforeModelCallEvent
+from strands.types.exceptions import EventLoopException
 
-from strands_session_store import SessionBusyError, StoreSessionManager, layout, open_store
-from strands_session_store.errors import InDoubt
+from strands_session_store import ConflictError, SessionBusyError, StoreError, StoreSessionManager, layout, open_store
+from strands_session_store.errors import InDoubt, Unavailable
 from strands_session_store.plugin import leases
 from strands_session_store.plugin.taking import lease_of
 from strands_session_store.stores.base import Doc
@@ -249,3 +251,97 @@ def test_it_is_entered_again_when_it_was_not_let_go_of_after_all(
 
     asyncio.run(run())
     assert len(agent.messages) == 4 and holder(store) is None
+
+
+@pytest.mark.parametrize("answer", ["late", "lost"])
+def test_a_flush_beside_the_commit_that_lets_go_of_it(
+    store: FaultyStore, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """What another agent has to store expects the lease as it was."""
+    monkeypatch.setattr(leases, "BEATS", 3)
+    other, manager = leased(store, agent_id="other", durability="turn")
+    ends = another_of(manager, "ends")
+    other("hello")
+    ends("hello")
+    other.state.set("n", 1)
+    if answer == "lost":
+        store.plan("commit", at=2, after=InDoubt("no answer"))
+        ends("go")
+        monkeypatch.setattr(leases, "BOOKING_SECONDS", 0.01)
+        with pytest.raises(Unavailable, match="whether its lease was let go of"):
+            manager.flush()
+        manager.flush()
+    else:
+        held = store.plan("commit", at=2, hang="after")
+        refused = store.plan("commit", at=3)
+        with ThreadPoolExecutor(2) as pool:
+            ending = pool.submit(ends, "go")
+            assert held.reached.wait(10)
+            flushing = pool.submit(manager.flush)
+            assert refused.reached.wait(10)
+            held.release()
+            flushing.result(10), ending.result(10)
+    assert build(store, "s", agent_id="other")[0].state.get("n") == 1
+    assert holder(store) is None
+
+
+def test_another_agents_conflict_is_not_told_to_who_waits_for_an_answer_that_was_lost(
+    store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "BEATS", 3)
+    ends, manager = leased(store, agent_id="ends", durability="turn")
+    begins, lost = another_of(manager, "begins"), another_of(manager, "lost")
+    for agent in (ends, begins, lost):
+        agent("hello")
+    build(store, "s", fine, agent_id="lost")[0]("theirs")
+    lost.messages.append({"role": "user", "content": [{"text": "by hand"}]})
+    with pytest.raises(ConflictError):
+        manager.flush()
+    store.plan("commit", at=2, after=InDoubt("no answer"))
+    ends("go")
+    begins("go")
+    assert len(begins.messages) == 4 and holder(store) is None
+    lost("go on")
+    assert len(lost.messages) == 6
+
+
+def test_a_beat_before_the_loop_knows_that_it_was_taken_lets_go_of_it(store: FaultyStore) -> None:
+    """The loop is blocked, by whatever else it runs."""
+    agent, _ = leased(store)
+
+    async def run() -> None:
+        held = store.plan("commit", hang="before")
+        going = asyncio.create_task(agent.invoke_async("go"))
+        assert await asyncio.to_thread(held.reached.wait, 10)
+        held.release()
+        wait_for(lambda: holder(store))
+        wait_for(lambda: holder(store) is None)
+        await going
+
+    asyncio.run(run())
+    assert len(agent.messages) == 2 and holder(store) is None
+
+
+def test_beats_end_some_time_after_the_store_was_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "BEATS", 3)
+    store = open_store("memory://")
+    agent, manager = leased(store, lease_expiry=0.3, lease_timeout=0.2)
+    agent.hooks.add_callback(BeforeModelCallEvent, lambda event: store.close())
+    with pytest.raises((StoreError, EventLoopException)):
+        agent("go")
+    assert manager._session._lease is not None
+    wait_for(lambda: manager._session._lease._tick is None)  # type: ignore[union-attr]
+
+
+def test_that_the_session_was_deleted_is_not_told_as_if_another_had_it(
+    store: FaultyStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(leases, "BEATS", 3)
+    agent, manager = leased(store)
+    deletes = [manager.delete_session]
+    agent.hooks.add_callback(BeforeModelCallEvent, lambda event: deletes and deletes.pop()())
+    with pytest.raises((StoreError, EventLoopException)):
+        agent("go")
+    assert any("the session was deleted" in record.getMessage() for record in caplog.records)
+    agent("go on")
+    assert len(agent.messages) == 2

@@ -75,13 +75,13 @@ def test_that_somebody_did_costs_three(store: FaultyStore) -> None:
 def test_it_is_the_same_list_and_the_same_agent(store: FaultyStore) -> None:
     stale, _ = build(store, "s")
     stale("one")
-    kept = stale.messages
+    kept, state = stale.messages, stale.state
     other, _ = build(store, "s")
     other("two")
     other.state.set("n", 1)
     other("three")
     stale("four")
-    assert stale.messages is kept and stale.state.get() == {"n": 1}
+    assert stale.messages is kept and stale.state is state and state.get() == {"n": 1}
     restored_is(store, stale)
 
 

@@ -43,7 +43,7 @@ from .rebase import TRIES, Turn, merged
 from .repair import answered
 from .stash import lost_stash, refill
 from .taking import LONGEST_PAUSE
-from .tracked import TrackedAgent, state_of
+from .tracked import TrackedAgent, set_state
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
@@ -200,7 +200,7 @@ class AgentHooks:
         before, after = tracked.stored_state, snapshot(agent.state._data)
         tracked = await self.reload(agent)
         # what the application has set for this invocation holds
-        agent.state = state_of(merged(before, after, agent.state._data))
+        set_state(agent, merged(before, after, agent.state._data))
         if answering or _interrupted(agent):  # Agent has looked at its interrupts already, and at its last message
             now = "it waits for an interrupt's answer" if _interrupted(agent) else "the interrupt was answered there"
             raise ConflictError(
@@ -299,7 +299,7 @@ class AgentHooks:
             tracked = self._reloaded(agent, loaded, lost)
             with session.lock:
                 agent.messages.extend(turn.messages())
-                agent.state = state_of(turn.state(after, agent.state._data))
+                set_state(agent, turn.state(after, agent.state._data))
                 agent._interrupt_state = interrupts
                 tracked.run = run.model_copy(update={"first_message": None, "messages": 0, "usage": records.Usage()})
                 job = recorder.happened(tracked.sync(), *turn.events)

@@ -226,7 +226,9 @@ class Commits:
                 else:
                     if attempt.lease is not None and conflict.path == layout.LEASE:
                         lease, guard = attempt.lease
-                        lease.refused(guard)
+                        if lease.moved_on(guard):
+                            self._expect(attempt)
+                            continue
                     raise self.explained(conflict) from conflict
         raise Regressed(
             f"session {self._space.id!r}: the store has lost what it had acknowledged of {self._base.fence!r} (a "

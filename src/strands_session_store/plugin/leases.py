@@ -22,11 +22,12 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
 
 from .. import layout
-from ..errors import ConflictError, StoreError
+from ..errors import ConflictError, StoreError, Unavailable
 from ..stores.base import (
     ABSENT,
     Change,
@@ -54,6 +55,8 @@ BEATS = 3
 """Signs of life in one expiry: two may be late or lost."""
 TRIES = 5
 """How often the queue may change while one leaves it."""
+BOOKING_SECONDS = 1.0
+"""How long a commit that was refused waits for the answer to the one that has let go of the lease: it was made before."""
 TOKEN = "strands_session_store"
 """Key in an invocation's state of what goes when the invocation goes."""
 
@@ -166,17 +169,36 @@ class Lease:
             with self._lock:
                 self._no_release()
 
-    def refused(self, guard: Change) -> None:
-        """The commit with this guard was refused for it."""
+    def moved_on(self, guard: Change) -> bool:
+        """The commit with this guard was refused for it. Whether another guard will do: this manager itself has let go
+        of the lease meanwhile, with another agent's last commit. Else it has lost it.
+
+        Raises:
+            Unavailable: That is not known yet.
+        """
         assert isinstance(guard, Expect | PutDoc)
-        self._lost(guard.version if isinstance(guard, Expect) else guard.expect)
+        version = guard.version if isinstance(guard, Expect) else guard.expect
+        if isinstance(guard, Expect) and (releasing := self._releasing) is not None:
+            try:
+                releasing.result(BOOKING_SECONDS)
+            except FutureTimeout:
+                text = f"session {self._space.id!r}: whether its lease was let go of is not known yet"
+                raise Unavailable(text) from None
+        with self._lock:
+            if self._version not in (version, UNKNOWN):
+                return True
+        self._lost(version)
+        return False
 
     def _lost(self, version: object) -> None:
         with self._lock:
             if not self._held or self._version != version:
                 return
             self._let_go()
-        logger.warning("session_id=<%s> | the lease was taken over by another process", self._space.id)
+        logger.warning(
+            "session_id=<%s> | the lease is lost: another process has taken it over, or the session was deleted",
+            self._space.id,
+        )
 
     def again(self, document: Document | None, incarnation: str) -> bool:
         """The engine has lost something. Whether the lease, as it is there now, is as this manager left it; what it
@@ -329,7 +351,9 @@ class Lease:
         if taken.shared is not None:
             return taken, family[taken.shared]
         with self._lock:
-            if not self._held or self._doubtful:  # by a commit whose answer was lost
+            # when it was taken by a commit whose answer was lost; not when a beat has let go of it already
+            free = self._me.known is not None and self._me.known[1] == taken.epoch
+            if (not self._held or self._doubtful) and not free:
                 self._hold(taken.version, taken.epoch, taken.incarnation)
         return taken, self
 
@@ -392,9 +416,12 @@ class Lease:
     def _beat(self) -> None:
         """Show that the holder lives, as long as there is an invocation; let go of the lease when there is none."""
         with self._lock:
-            self._holds = {hold for hold in self._holds if hold.alive}
-            held, used, version, incarnation = self._held, bool(self._holds), self._version, self._incarnation
-            recently = self._me.clock() - self._left < self._me.terms.timeout
+            alive, now = {hold for hold in self._holds if hold.alive}, self._me.clock()
+            if self._holds and not alive:
+                self._left = now
+            self._holds = alive
+            held, used, version, incarnation = self._held, bool(alive), self._version, self._incarnation
+            recently = now - self._left < self._me.terms.timeout
         try:
             if used or (held and recently and self._pending()):  # what failed may be stored yet
                 self._commit(incarnation, PutDoc(layout.LEASE_BEAT, self._me.sign()), Expect(layout.LEASE, version))
@@ -404,6 +431,10 @@ class Lease:
             if self._releasing is None:
                 self._lost(version)
         except StoreError as error:
+            with self._lock:
+                # a store that was closed, or is down for long: whoever waits for the lease has it by now
+                if not used and not recently and now - self._left > self._me.terms.expiry and self.unused:
+                    self._let_go()
             logger.warning("session_id=<%s> | no sign of life could be given: %s", self._space.id, error)
 
     def _queue_no_more(self) -> None:

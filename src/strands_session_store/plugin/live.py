@@ -129,7 +129,8 @@ class LiveSession(BareSession):
     async def _enter(self, hold: Hold, known: str | None, expects: Sequence[Change]) -> bool:
         assert self._lease is not None
         while (releasing := self._lease.releasing) is not None:
-            await self.settled()  # a commit whose fate is unknown is repeated
+            with contextlib.suppress(*FINAL):  # another agent's: it is told when it is invoked
+                await self.settled()  # a commit whose fate is unknown is repeated
             await self._waiting(releasing, 0)
         incarnation, verified = await self._lease.enter(hold, known, expects, self._waiting)
         self._presence.incarnation, self._presence.lease = incarnation, hold.lease
