@@ -64,10 +64,6 @@ class Waiting(Protocol):
     async def __call__(self, future: Future[T], longer: float, /) -> T: ...
 
 
-_calling: ContextVar[tuple[Lease, ...]] = ContextVar("strands_session_store_leases", default=())
-"""Leases held by the invocations that this code runs in."""
-
-
 class _Token:
     """Lives as long as the state of an invocation."""
 
@@ -89,6 +85,10 @@ class Hold:
     def alive(self) -> bool:
         """Whether the invocation can still end."""
         return self._owner() is not None and self._token() is not None
+
+
+_calling: ContextVar[tuple[Hold, ...]] = ContextVar("strands_session_store_holds", default=())
+"""Parts of the invocations that this code runs in. One that has ended has no lease, in whatever context that was."""
 
 
 class Lease:
@@ -270,7 +270,6 @@ class Lease:
         with self._lock:
             self._holds.discard(hold)
             self._ending, self._left = ending and not self._holds, self._me.clock()
-        _calling.set(tuple(lease for lease in _calling.get() if lease is not self))
 
     def release(self) -> None:
         """Let go of it if nobody uses it. Blocks.
@@ -305,12 +304,13 @@ class Lease:
     def _join(self, hold: Hold) -> None:
         self._holds.add(hold)
         self._ending, hold.lease = False, self
-        _calling.set((*(lease for lease in _calling.get() if lease is not self), self))
+        _calling.set((*(other for other in _calling.get() if other.lease is not None and other.alive), hold))
 
     async def _take(
         self, incarnation: str | None, expects: Sequence[Change], waited: float, waiting: Waiting
     ) -> tuple[Taken, Lease]:
-        family = {lease._me.name: lease for lease in _calling.get() if lease._held and lease._space == self._space}
+        held = (hold.lease for hold in _calling.get() if hold.lease is not None and hold.alive)
+        family = {lease._me.name: lease for lease in held if lease._held and lease._space == self._space}
         try:
             taken = await self._drive(taking(self._me, incarnation, expects, family.keys(), waited), waiting)
         finally:
