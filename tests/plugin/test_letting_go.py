@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import gc
+import logging
 import os
 import signal
 import time
@@ -255,7 +256,9 @@ def test_by_the_end_of_its_process(processes: Parent, url_of: Any, how: str, dur
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_who_is_killed_is_succeeded_after_the_expiry(processes: Parent, url_of: Any, number: int) -> None:
+def test_who_is_killed_is_succeeded_after_the_expiry(
+    processes: Parent, url_of: Any, number: int, caplog: pytest.LogCaptureFixture
+) -> None:
     url = url_of("sqlite")
     killed = processes.start("be_stopped", url=url, session=SESSION, where="tool", lease_expiry=0.5)
     assert killed.hear() == ("ready",)
@@ -267,6 +270,8 @@ def test_who_is_killed_is_succeeded_after_the_expiry(processes: Parent, url_of: 
         assert killed.ended() == -number
         # one that does not wait sees whether the sign of life is old, or watches it: it takes over, or raises once more
         wait_for(lambda: store.read(SPACE, Doc(layout.LEASE)) and _gets_it(store))
+    told = [record.getMessage() for record in caplog.records if "taken over" in record.getMessage()]
+    assert len(told) == 1 and f"pid {killed.pid} " in told[0] and "no sign of life for 0.5 s" in told[0]
 
 
 def test_who_lives_is_not_succeeded_however_long_its_turn_is(processes: Parent, url_of: Any) -> None:
@@ -299,7 +304,9 @@ def _gets_it(store: Store) -> bool:
 # ------------------------------------------------------------------------------------------------------ who waits
 
 
-def test_who_waits_in_vain_is_told_who_has_it(store: FaultyStore) -> None:
+def test_who_waits_in_vain_is_told_who_has_it(store: FaultyStore, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "strands_session_store")
+
     def inside(messages: Any) -> str:
         agent, _ = in_another_context(leased, store, lease_timeout=0.2, agent_id="another")
         with pytest.raises(SessionBusyError, match=rf"pid {os.getpid()} .* after 0.2 s of waiting \(lease_timeout\)"):
@@ -309,6 +316,8 @@ def test_who_waits_in_vain_is_told_who_has_it(store: FaultyStore) -> None:
 
     agent, _ = leased(store, inside)
     agent("go")
+    (waited,) = (record for record in caplog.records if "waiting" in record.getMessage())
+    assert waited.levelno == logging.INFO and f"pid {os.getpid()} " in waited.getMessage()
     assert len(agent.messages) == 2 and agent.messages == build(store, SESSION)[0].messages
 
 
