@@ -10,10 +10,10 @@ import platform
 import sys
 from typing import Any
 
-from bench import block, lease, pace, redis_server, scenarios, stalls
+from bench import block, lease, pace, redis_server, scenarios, stalls, throughput
 
 SUBJECTS = ("ours-sqlite-turn", "ours-sqlite", "raw-file", "raw-sqlite", "strands-own-file", "strands-own-snapshot")
-QUESTIONS = ("flat", "resume", "amplification", "stalls", "lease", "pace", "block")
+QUESTIONS = ("flat", "resume", "amplification", "stalls", "lease", "throughput", "pace", "block")
 STALL_SUBJECTS = ("without", "ours-sqlite", "ours-sqlite-turn", "ours-file", "strands-own-file", "strands-own-snapshot")
 ON_REDIS = ("ours-redis", "ours-redis-turn")
 
@@ -62,6 +62,11 @@ def main(argv: list[str] | None = None) -> None:
         rows = lease.lease()
         note = "Medians of an invocation with a tool call. More: round trips (SQLite: calls) beside the first line."
         _table("Seeing that an agent is what is stored, and the lease", head, rows, note)
+    if "throughput" in only:
+        head = ["engine", "8 sessions", "the same, exclusive", "1 session, exclusive", "ratio", "ratio"]
+        rows = throughput.throughput(5 if args.quick else 25, 1 if args.quick else 5)
+        note = "Turns a second, median of the rounds; ratios to the first."
+        _table("Eight processes, the model answers at once", head, rows, note)
     if not redis_server.possible() and only & {"pace", "block"}:
         print("\npace and block are left out: there is no redis-server in PATH")
         only -= {"pace", "block"}

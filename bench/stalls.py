@@ -118,13 +118,13 @@ async def beside(agents: int, rounds: int) -> list[Row]:
         "back-pressure of 17 MiB each": lambda url: _pressed(url, agents // 4),
     }
     for _, (what, measure), engine in itertools.product(range(rounds), works.items(), ENGINES):
-        with _place(engine) as url:
+        with place(engine) as url:
             found.setdefault((what, engine), []).append(await measure(url))
     return [[what, *(statistics.median(found[what, engine]) for engine in ENGINES)] for what in works]
 
 
 @contextmanager
-def _place(engine: str) -> Iterator[str | None]:
+def place(engine: str) -> Iterator[str | None]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         match engine:
             case "without":

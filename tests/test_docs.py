@@ -90,3 +90,15 @@ def test_the_readme_shows_the_first_steps_in_python_and_in_a_terminal() -> None:
 def test_files_that_are_linked_to_exist(path: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), target
+
+
+def test_tests_that_are_named_exist() -> None:
+    named = {
+        (path, name)
+        for file in FILES
+        for path, name in re.findall(r"`([\w/]+\.py)::(\w+)`", file.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 40
+    for path, name in named:
+        place = ROOT / ("src/strands_session_store/testing" if path.startswith("promises/") else "tests") / path
+        assert re.search(rf"^ *(async )?def {name}\(", place.read_text(encoding="utf-8"), re.M), f"{path}::{name}"

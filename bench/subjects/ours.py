@@ -8,6 +8,11 @@ class Ours(StrandsSubject):
 
     package = "strands-session-store"
     durability = "message"
+    exclusive = False
+
+    @property
+    def options(self):
+        return {"durability": self.durability, "exclusive": self.exclusive}
 
     def url(self, env):
         raise NotImplementedError
@@ -24,12 +29,12 @@ class Ours(StrandsSubject):
     def manager(self, env, sid):
         from strands_session_store import StoreSessionManager
 
-        return StoreSessionManager(sid, self.store(env), durability=self.durability)
+        return StoreSessionManager(sid, self.store(env), **self.options)
 
     async def open(self, env, sid, *, keep_all=False):
         from strands_session_store import StoreSessionManager
 
-        manager = await StoreSessionManager.open(sid, self.store(env), agent_ids=("bench",), durability=self.durability)
+        manager = await StoreSessionManager.open(sid, self.store(env), agent_ids=("bench",), **self.options)
         return manager, self.agent(env, manager, keep_all=keep_all)
 
 
@@ -83,6 +88,13 @@ class OursRedisTurn(OursRedis):
     name = "ours-redis-turn"
     notes = 'Redis, durability="turn": one commit an invocation'
     durability = "turn"
+
+
+@register
+class OursRedisExclusive(OursRedis):
+    name = "ours-redis-exclusive"
+    notes = 'Redis, durability="message", each invocation under the lease'
+    exclusive = True
 
 
 @register

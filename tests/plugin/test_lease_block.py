@@ -14,7 +14,7 @@ from strands_session_store import SessionBusyError, StoreSessionManager, open_st
 from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import ScriptedModel, ToolCall
 
-from .test_letting_go import SESSION, another_of, is_free, leased
+from .leasing import SESSION, another_of, is_free, leased
 
 
 @pytest.fixture

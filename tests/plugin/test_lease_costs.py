@@ -101,3 +101,7 @@ def test_a_look_is_one_round_trip_and_so_is_the_lease_however_much_is_said(
         found.append(least)
     assert found[1] - found[0] == 3 * messages  # a tool use and its result; the lease's part is none of it
     assert found[0] == (5 if messages else 1)
+
+
+def test_a_lease_that_goes_from_hand_to_hand_adds_two_round_trips_to_the_reload(place: Place) -> None:
+    assert place.costs(hands=2, exclusive=True) == place.costs(hands=2) + 2

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from strands_session_store import open_store
+from strands_session_store import ConflictError, Unavailable, layout, open_store
+from strands_session_store.stores.base import Expect, new_commit_id
 
 from .children import Parent, build, unpaired, wait_for
 from .test_many_processes import ENGINES, SESSION, SPACE, history, texts
@@ -20,11 +21,21 @@ PLACES = ["tool", "model", "first commit", "last commit"]
 EXPIRY = 0.5
 
 
-def _stop(pid: int) -> None:
-    """SIGSTOP, and all its threads stand still when this returns."""
-    os.kill(pid, signal.SIGSTOP)
+def _stop(pid: int, url: str) -> None:
+    """SIGSTOP, and all its threads stand still when this returns; none of them in the midst of a commit that holds a
+    lock of the file system: that locks out everybody, as long as it stands still, whatever a lease says."""
     ask = ["ps", "-o", "stat=", "-p", str(pid)]
-    wait_for(lambda: subprocess.run(ask, capture_output=True, text=True).stdout.startswith("T"), "the stop")
+    with open_store(url, timeout=3) as store:
+        for _ in range(5):
+            os.kill(pid, signal.SIGSTOP)
+            wait_for(lambda: subprocess.run(ask, capture_output=True, text=True).stdout.startswith("T"), "the stop")
+            try:
+                store.commit(SPACE, Expect(layout.LEASE, "no version"), commit_id=new_commit_id())
+            except ConflictError:
+                return
+            except Unavailable:
+                os.kill(pid, signal.SIGCONT)
+    raise AssertionError("it always stands in the midst of a commit")
 
 
 def _paused(processes: Parent, url: str, where: str, durability: str) -> None:
@@ -33,7 +44,7 @@ def _paused(processes: Parent, url: str, where: str, durability: str) -> None:
     assert paused.hear() == ("ready",)
     assert len(paused.ask("before")) == 4
     assert paused.ask("stop") == ("there",)
-    _stop(paused.pid)
+    _stop(paused.pid, url)
     other = processes.start("be_stopped", where="nowhere", **options)
     assert other.hear() == ("ready",)
     meanwhile = other.ask("meanwhile")
@@ -79,7 +90,7 @@ def test_a_paused_holder_writes_nothing_where_another_agent_went_on(
     other = processes.start("be_stopped", where="model", agent_id="other", **options)
     assert (paused.hear(), other.hear()) == (("ready",), ("ready",))
     assert paused.ask("stop") == ("there",)
-    _stop(paused.pid)
+    _stop(paused.pid, url)
     assert len(other.ask("meanwhile")) == 4
     with open_store(url) as store:
         revision = store.read(SPACE).revision

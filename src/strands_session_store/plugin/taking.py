@@ -4,7 +4,7 @@ Law: a lease changes hands by one commit that expects it as it was seen. Nobody'
 take it: a holder is given up when its beat was watched standing still for one expiry, on the watcher's own clock.
 
 Rule 1. First it is taken unseen, as it was last known here: one round trip, which also tells whether what is stored of
-        the agent is what is known of it.
+        the agent is what is known of it. But who found the last time that another had had it meanwhile looks first.
 Rule 2. Who has to wait queues up (`lease-wanted`), and the lease goes to the first of the queue: so nobody waits for
         more turns than there are processes. Who does not come for it within `GRACE` seconds loses its place.
 Rule 3. on_busy="raise" raises at once when the holder seems to be alive: its last sign, by its own clock, is younger
@@ -135,6 +135,8 @@ class Contender:
     """The lease, and the sign of life of who has it."""
     queued: bool = False
     """Whether it may be in the queue."""
+    shared: bool = False
+    """Whether another was found to have had the lease since this one had it."""
 
     def lease(self, epoch: int) -> bytes:
         mine = records.Lease(
@@ -173,8 +175,9 @@ def taking(
         ConflictError: The space is another, or is gone.
     """
     on: Expected = incarnation or ABSENT
-    if me.known is not None:
-        version, epoch = me.known
+    known = me.known
+    if known is not None and not me.shared:
+        version, epoch = known
         blind = Try([_put(me, version, epoch + 1), Expect(layout.LEASE_WANTED, ABSENT), *expects], on, epoch + 1)
         answer = yield blind
         if isinstance(answer, Committed):
@@ -196,6 +199,7 @@ def taking(
         # a free lease has no expiry: it is over as soon as it is seen
         over = me.watched.seconds(found.state, me.clock()) - found.lease.expiry
         if over >= GRACE * min(place, MOST_GRACES):
+            me.shared = known is not None and known[1] != found.lease.epoch
             answer = yield Try(list(found.take(me, place)), look.incarnation or ABSENT, found.lease.epoch + 1)
             if isinstance(answer, Committed):
                 return Taken(
