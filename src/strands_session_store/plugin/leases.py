@@ -64,6 +64,11 @@ class Waiting(Protocol):
     async def __call__(self, future: Future[T], longer: float, /) -> T: ...
 
 
+_calling: ContextVar[tuple[Hold, ...]] = ContextVar("strands_session_store_holds", default=())
+"""Parts in leases, of the invocations that this code runs in. Some may have ended since: who was started by them and
+outlives them is not called by them any more."""
+
+
 class _Token:
     """Lives as long as the state of an invocation."""
 
@@ -87,8 +92,8 @@ class Hold:
         return self._owner() is not None and self._token() is not None
 
 
-_calling: ContextVar[tuple[Hold, ...]] = ContextVar("strands_session_store_holds", default=())
-"""Parts of the invocations that this code runs in. One that has ended has no lease, in whatever context that was."""
+def _callers() -> list[Hold]:
+    return [hold for hold in _calling.get() if hold.lease is not None and hold.alive]
 
 
 class Lease:
@@ -270,6 +275,7 @@ class Lease:
         with self._lock:
             self._holds.discard(hold)
             self._ending, self._left = ending and not self._holds, self._me.clock()
+        _calling.set(tuple(_callers()))
 
     def release(self) -> None:
         """Let go of it if nobody uses it. Blocks.
@@ -304,13 +310,13 @@ class Lease:
     def _join(self, hold: Hold) -> None:
         self._holds.add(hold)
         self._ending, hold.lease = False, self
-        _calling.set((*(other for other in _calling.get() if other.lease is not None and other.alive), hold))
+        _calling.set((*_callers(), hold))
 
     async def _take(
         self, incarnation: str | None, expects: Sequence[Change], waited: float, waiting: Waiting
     ) -> tuple[Taken, Lease]:
-        held = (hold.lease for hold in _calling.get() if hold.lease is not None and hold.alive)
-        family = {lease._me.name: lease for lease in held if lease._held and lease._space == self._space}
+        leases = [hold.lease for hold in _callers() if hold.lease is not None]
+        family = {lease._me.name: lease for lease in leases if lease._held and lease._space == self._space}
         try:
             taken = await self._drive(taking(self._me, incarnation, expects, family.keys(), waited), waiting)
         finally:
