@@ -215,6 +215,38 @@ def test_show_as_json_is_one_document(here: Path) -> None:
     assert data["runs"][0]["usage"]["input_tokens"] > 0
 
 
+def test_show_names_who_has_the_lease_dead_or_alive(here: Path) -> None:
+    program = """
+import os, subprocess, sys
+from strands import Agent
+from strands_session_store import SQLiteSessionManager
+from strands_session_store.testing import ScriptedModel
+
+def shown(messages):
+    if len(messages) == 1:
+        subprocess.run([sys.executable, "-m", "strands_session_store.cli", "show", "c"], check=True)
+        return "fine"
+    os.kill(os.getpid(), 9)
+
+manager = SQLiteSessionManager("c", exclusive=True, lease_expiry=float(sys.argv[1]))
+agent = Agent(model=ScriptedModel(shown), session_manager=manager, callback_handler=None)
+agent("hello")
+print("free", flush=True)
+agent("die")
+"""
+    done = subprocess.Popen([sys.executable, "-c", program, "600"], stdout=subprocess.PIPE, text=True)
+    alive, _ = done.communicate(timeout=120)
+    assert re.search(rf"lease  \S+ pid {done.pid}, for \d+ s, last sign of life \d+ s ago\n", alive)
+    holder = json.loads(run("show", "c", "--json").stdout)["holder"]
+    assert holder["pid"] == done.pid and holder["since"] <= holder["seen"] and holder["expiry"] == 600
+    run("delete", "c", "--yes")
+    subprocess.run([sys.executable, "-c", program, "0.1"], stdout=subprocess.PIPE, check=False)
+    assert "it seems to be gone: whoever comes next takes the lease, after 0.1 s\n" in run("show", "c").stdout
+    chat("free", "hello")
+    assert "lease" not in run("show", "free").stdout
+    assert json.loads(run("show", "free", "--json").stdout)["holder"] is None
+
+
 def test_delete_asks_and_erases(here: Path) -> None:
     chat("c", "hello")
     run("delete", "c", typed="n\n", status=1)

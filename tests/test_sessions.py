@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
+import os
+import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +18,19 @@ from strands import Agent, tool
 from strands.agent.conversation_manager import SlidingWindowConversationManager
 from strands.multiagent import GraphBuilder
 
-from strands_session_store import InvalidIdError, SessionNotFoundError, StoreSessionManager, open_store
+from strands_session_store import (
+    InvalidIdError,
+    SessionBusyError,
+    SessionNotFoundError,
+    StoreSessionManager,
+    open_store,
+)
 from strands_session_store.async_sessions import AsyncSessions
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores.base import PutDoc, Space, Store, new_commit_id
 from strands_session_store.testing.models import ScriptedModel, ToolCall
+
+from .plugin.children import wait_for
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -51,6 +64,38 @@ def test_overview_names_agents_and_counts(store: Store) -> None:
     assert found.agents == ("a", "b")
     assert (found.counters["messages"], found.counters["runs"]) == (10, 3)
     assert found.open_runs == 0
+
+
+def test_overview_names_who_has_the_lease(store: Store) -> None:
+    service, seen = Sessions(store), []
+
+    def look(messages: Any) -> str:
+        seen.append(service.get("s").holder)
+        if len(seen) == 1:
+            with ThreadPoolExecutor(1) as pool:
+                waits = pool.submit(
+                    contextvars.Context().run, lambda: agent_of(lambda messages: "fine", "b", 0.5)("hi")
+                )
+                wait_for(lambda: waits.done() or getattr(service.get("s").holder, "waiting", 0), "one that waits")
+                seen.append(service.get("s").holder)
+                assert isinstance(waits.exception(), SessionBusyError)
+            first = seen[0].seen
+            wait_for(lambda: getattr(service.get("s").holder, "seen", 0) > first, "a sign of life")
+        return "fine"
+
+    def agent_of(script: Any, agent_id: str, timeout: float) -> Agent:
+        manager = StoreSessionManager("s", store, exclusive=True, lease_expiry=0.9, lease_timeout=timeout)
+        return Agent(model=ScriptedModel(script), agent_id=agent_id, session_manager=manager, callback_handler=None)
+
+    began = round(time.time(), 3)
+    agent_of(look, "a", 5)("hello")
+    alone, wanted = seen
+    assert (alone.host, alone.pid, alone.expiry) == (socket.gethostname(), os.getpid(), 0.9)
+    assert (alone.waiting, wanted.waiting) == (0, 1)
+    assert began <= alone.since <= alone.seen <= time.time()
+    assert service.get("s").holder is None
+    converse(store, "without")
+    assert service.get("without").holder is None
 
 
 def test_agents_tell_state_history_and_context(store: Store) -> None:

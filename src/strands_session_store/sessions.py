@@ -24,6 +24,21 @@ MAX_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that has a session's lease (``exclusive=True``). Times are Unix times by its own clock."""
+
+    host: str
+    pid: int
+    since: float
+    seen: float
+    """Its last sign of life, at most a third of ``expiry`` ago while it lives."""
+    expiry: float
+    """Seconds without one after which another that waits may take the lease."""
+    waiting: int
+    """How many wait for it. One that was killed while it waited may be counted."""
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """One session, without its content."""
 
@@ -36,12 +51,14 @@ class Overview:
     multi_agents: tuple[str, ...] = ()
     open_runs: int = 0
     """Invocations that have begun and not ended: under way, or their process was killed."""
+    holder: Holder | None = None
+    """Who has the lease; None: nobody. A process that was killed has it until another one comes."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionPage:
     sessions: tuple[Overview, ...]
-    """Without agents, multi_agents and open_runs."""
+    """Without agents, multi_agents, open_runs and holder."""
     cursor: str | None
     """Asks for the next page; None when there is none."""
 
@@ -117,9 +134,10 @@ class Sessions:
         return SessionPage(tuple(found), page.cursor)
 
     def get(self, session_id: str, user_id: str | None = None) -> Overview:
-        """What there is in a session."""
+        """What there is in a session, and who has its lease."""
+        lease = (Doc(path) for path in (layout.LEASE, layout.LEASE_BEAT, layout.LEASE_WANTED))
         wants = (Counters(layout.COUNTERS), Docs(layout.AGENTS), Docs(layout.MULTI_AGENTS), Docs(layout.OPEN_RUNS))
-        look = self._read(session_id, user_id, *wants)
+        look = self._read(session_id, user_id, *wants, *lease)
         return Overview(
             _load(look, layout.SESSION, records.Session),
             None,
@@ -127,6 +145,7 @@ class Sessions:
             tuple(_ids_of(look, layout.AGENTS)),
             tuple(_ids_of(look, layout.MULTI_AGENTS)),
             sum(path.startswith(layout.OPEN_RUNS) for path in look.docs),
+            _holder(look),
         )
 
     def agents(self, session_id: str, user_id: str | None = None) -> tuple[AgentOverview, ...]:
@@ -237,6 +256,20 @@ def _space(session_id: str, user_id: str | None) -> Space:
 
 def _load(look: Look, path: str, kind: type[R]) -> R:
     return codec.load(kind, look.docs[path].data, path)
+
+
+def _holder(look: Look) -> Holder | None:
+    if layout.LEASE not in look.docs:
+        return None
+    lease = _load(look, layout.LEASE, records.Lease)
+    if lease.holder is None:
+        return None
+    seen, waiting = lease.at, 0
+    if layout.LEASE_BEAT in look.docs:  # it may be the one before's
+        seen = max(seen, _load(look, layout.LEASE_BEAT, records.LeaseBeat).at)
+    if layout.LEASE_WANTED in look.docs:
+        waiting = len(_load(look, layout.LEASE_WANTED, records.LeaseWanted).by)
+    return Holder(lease.host, lease.pid, lease.at, seen, lease.expiry, waiting)
 
 
 def _ids_of(look: Look, prefix: str) -> list[str]:

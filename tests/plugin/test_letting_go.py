@@ -232,7 +232,9 @@ def test_by_the_end_of_its_process(processes: Parent, url_of: Any, how: str, dur
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_who_is_killed_is_succeeded_after_the_expiry(processes: Parent, url_of: Any, number: int) -> None:
+def test_who_is_killed_is_succeeded_after_the_expiry(
+    processes: Parent, url_of: Any, number: int, caplog: pytest.LogCaptureFixture
+) -> None:
     url = url_of("sqlite")
     killed = processes.start("be_stopped", url=url, session=SESSION, where="tool", lease_expiry=0.5)
     assert killed.hear() == ("ready",)
@@ -244,6 +246,8 @@ def test_who_is_killed_is_succeeded_after_the_expiry(processes: Parent, url_of: 
         assert killed.ended() == -number
         # one that does not wait sees whether the sign of life is old, or watches it: it takes over, or raises once more
         wait_for(lambda: store.read(SPACE, Doc(layout.LEASE)) and _gets_it(store))
+    told = [record.getMessage() for record in caplog.records if "taken over" in record.getMessage()]
+    assert len(told) == 1 and f"pid {killed.pid} " in told[0] and "no sign of life for 0.5 s" in told[0]
 
 
 def test_who_lives_is_not_succeeded_however_long_its_turn_is(processes: Parent, url_of: Any) -> None:

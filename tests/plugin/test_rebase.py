@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +53,7 @@ def restored_is(store: Any, agent: Agent) -> None:
     assert unpaired(agent.messages) == []
 
 
-def test_a_turn_is_stored_behind_the_others_whole(store: FaultyStore) -> None:
+def test_a_turn_is_stored_behind_the_others_whole(store: FaultyStore, caplog: pytest.LogCaptureFixture) -> None:
     other, _ = build(store, "s", **REBASE)
     other("zero")
     mine, manager = build(store, "s", interrupted_by(lambda: other("theirs")), **REBASE)
@@ -71,6 +72,9 @@ def test_a_turn_is_stored_behind_the_others_whole(store: FaultyStore) -> None:
     assert {event.tool_use_id for event in events} == uses and len(events) == 6
     assert {event.run_id for event in events} == {run.run_id for run in runs}
     assert manager.pending == 0
+    said = [message["tracking_id"] for message in mine.messages]  # writers that other tests left may log too
+    warned = [record for record in caplog.records if record.levelno > logging.INFO]
+    assert not [record for record in warned if any(id in record.getMessage() for id in said)]  # it is all there
     mine("more")
     other("and more")
     assert texts(other.messages)[::2] == ["zero", "theirs", "mine", "more", "and more"]
@@ -141,7 +145,9 @@ def test_it_is_raised_when_others_are_always_faster(store: FaultyStore) -> None:
 
 
 @pytest.mark.parametrize("how", ["waits for an answer", "has not ended", "was deleted", "touches what was before"])
-def test_a_turn_that_can_not_be_put_there_is_raised_and_nothing_is_written(store: FaultyStore, how: str) -> None:
+def test_a_turn_that_can_not_be_put_there_is_raised_and_nothing_is_written(
+    store: FaultyStore, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
     other, others = build(store, "s", lambda messages: "fine")
     other("zero")
     asking, _ = build(store, "s", [ToolCall("ask")], tools=[ask])
@@ -172,6 +178,10 @@ def test_a_turn_that_can_not_be_put_there_is_raised_and_nothing_is_written(store
     with pytest.raises(ConflictError) as caught:
         mine(prompt)
     assert ("could not be put behind it" in str(caught.value)) == (how != "was deleted")
+    lost = caught.value.unwritten
+    assert lost == tuple(m["tracking_id"] for m in mine.messages[-len(lost) :]) != ()  # type: ignore[typeddict-item]
+    warned = [r.getMessage() for r in caplog.records if r.levelno > logging.INFO and lost[0] in r.getMessage()]
+    assert len(warned) == 1 and "not stored" in warned[0]
     stored, _ = build(store, "s")
     assert "mine" not in texts(stored.messages)
     if how != "waits for an answer":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,27 @@ def test_on_stale_raise_raises_until_it_is_told_to_reload(store: FaultyStore) ->
     assert len(stale.messages) == 8
     stale("four")
     restored_is(store, stale)
+
+
+def test_on_stale_raise_does_not_raise_twice_what_a_conflict_has_told(store: FaultyStore) -> None:
+    theirs = ["theirs"]
+
+    def meanwhile(messages: Any) -> str:
+        if theirs:
+            build(store, "s")[0](theirs.pop())
+        return "fine"
+
+    lost, manager = build(store, "s", meanwhile, on_stale="raise")
+    with pytest.raises((ConflictError, EventLoopException)):
+        lost("lost")
+    lost("found")
+    assert texts(lost.messages)[-2:] == ["found", "fine"] and "theirs" in texts(lost.messages)
+    manager.delete_session()
+    with pytest.raises(ConflictError, match="deleted"):
+        lost("gone")
+    lost("anew")
+    assert texts(lost.messages) == ["anew", "fine"]
+    restored_is(store, lost)
 
 
 def test_reload_off_the_loop(store: FaultyStore) -> None:
@@ -350,7 +372,9 @@ def test_a_turn_that_was_left_with_tool_uses_elsewhere_is_answered_before_the_pr
 
 @MODES
 @pytest.mark.parametrize("call", range(3))
-def test_a_turn_that_loses_is_raised_and_the_next_one_goes_on(store: FaultyStore, durability: Any, call: int) -> None:
+def test_a_turn_that_loses_is_raised_and_the_next_one_goes_on(
+    store: FaultyStore, durability: Any, call: int, caplog: pytest.LogCaptureFixture
+) -> None:
     """To one that was there before its first commit, or that came while its model answered."""
     other, _ = build(store, "s")
     other("zero")
@@ -367,6 +391,17 @@ def test_a_turn_that_loses_is_raised_and_the_next_one_goes_on(store: FaultyStore
     with pytest.raises((ConflictError, EventLoopException)) as caught:
         lost("lost")
     assert ConflictError in (type(caught.value), type(caught.value.__cause__))
+    mine = [message["tracking_id"] for message in lost.messages]  # writers that other tests left may log too
+    warned = [
+        record
+        for record in caplog.records
+        if record.levelno > logging.INFO
+        and "not stored" in record.getMessage()
+        and any(id in record.getMessage() for id in mine)
+    ]
+    # once, however many of its hooks meet it; in the background more may have been said meanwhile
+    assert len({record.args[2] for record in warned if record.args}) == len(warned) != 0  # type: ignore[index,call-overload]
+    assert len(warned) == 1 or durability == "background"
     lost("found")
     assert texts(lost.messages)[-4:] == ["meanwhile", "That is done.", "found", "That is done."]
     restored_is(store, lost)

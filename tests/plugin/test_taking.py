@@ -55,7 +55,7 @@ class World:
     def contender(self, name: str, *, on_busy: OnBusy = "wait", timeout: float = 60, ahead: float = 0) -> Contender:
         """``ahead``: by how much its wall clock is."""
         terms = Terms(timeout, EXPIRY, on_busy)
-        return Contender(name, "host", 1, terms, clock=lambda: self.now, wall=lambda: self.now + ahead)
+        return Contender(name, SPACE.id, "host", 1, terms, clock=lambda: self.now, wall=lambda: self.now + ahead)
 
     def do(self, step: Step) -> Answer:
         if isinstance(step, Ask):
@@ -160,7 +160,7 @@ def test_a_holder_that_is_gone_is_succeeded_after_its_expiry_on_the_watchers_clo
     world.beat(holder, held)
     taken, _ = world.take(me)
     assert EXPIRY <= world.now - 1000 <= EXPIRY + LONGEST_PAUSE
-    assert taken.epoch == 2
+    assert taken.epoch == 2 and taken.after is not None and taken.after.holder == "holder"
     with pytest.raises(ConflictError):  # it wakes up
         world.beat(holder, held)
     with pytest.raises(ConflictError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -34,7 +35,9 @@ def store() -> Iterator[FaultyStore]:
         opened.heal()
 
 
-def test_who_waits_in_vain_is_told_who_has_it(store: FaultyStore) -> None:
+def test_who_waits_in_vain_is_told_who_has_it(store: FaultyStore, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "strands_session_store")
+
     def inside(messages: Any) -> str:
         agent, _ = in_another_context(leased, store, lease_timeout=0.2, agent_id="another")
         with pytest.raises(SessionBusyError, match=rf"pid {os.getpid()} .* after 0.2 s of waiting \(lease_timeout\)"):
@@ -44,6 +47,8 @@ def test_who_waits_in_vain_is_told_who_has_it(store: FaultyStore) -> None:
 
     agent, _ = leased(store, inside)
     agent("go")
+    (waited,) = (record for record in caplog.records if "waiting" in record.getMessage())
+    assert waited.levelno == logging.INFO and f"pid {os.getpid()} " in waited.getMessage()
     assert len(agent.messages) == 2 and agent.messages == build(store, SESSION)[0].messages
 
 

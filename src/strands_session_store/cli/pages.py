@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -21,7 +22,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from .. import codec, layout, records
-from ..sessions import AgentOverview, Overview, SessionPage, Sessions, Slice, Stored
+from ..sessions import AgentOverview, Holder, Overview, SessionPage, Sessions, Slice, Stored
 from ..stores.collecting import Collected
 
 console = Console(highlight=False)
@@ -176,6 +177,8 @@ def show_session(whole: Whole) -> None:
     session = whole.overview.session
     owner = f", user {session.user_id}" if session.user_id is not None else ""
     console.print(Text(plain(f"session {session.session_id}{owner}, created {when(session.created)}"), "bold"))
+    if (holder := whole.overview.holder) is not None:
+        console.print(Text(plain(_held(holder, time.time()))))
     for agent in whole.agents:
         _show_agent(agent, whole.histories[agent.agent.agent_id])
     for orchestrator in whole.multi_agents:
@@ -195,6 +198,7 @@ def session_as_data(whole: Whole) -> dict[str, Any]:
     """For ``--json``: what JSON can't say (bytes, tuples ...) as `codec` writes it."""
     return {
         **_overview_as_data(whole.overview),
+        "holder": None if whole.overview.holder is None else asdict(whole.overview.holder),
         "agents": [
             {
                 **_as_data(agent.agent),
@@ -256,6 +260,16 @@ def _show_events(events: Iterable[records.Event]) -> None:
         texts = (Text(plain(text or "")) for text in (event.agent_id, event.type, event.name, event.status))
         table.add_row(when(event.at), *texts, ms, attempt)
     console.print(table)
+
+
+def _held(holder: Holder, now: float) -> str:
+    """Who has the lease. Ages are by two clocks, where the holder is on another machine."""
+    since, seen = max(0.0, now - holder.since), max(0.0, now - holder.seen)
+    out = f"lease  {holder.host} pid {holder.pid}, for {since:.0f} s, last sign of life {seen:.0f} s ago"
+    out += f"; {holder.waiting} waiting" if holder.waiting else ""
+    if seen > holder.expiry:
+        out += f"\n       it seems to be gone: whoever comes next takes the lease, after {holder.expiry:g} s"
+    return out
 
 
 def _heading(text: str) -> None:

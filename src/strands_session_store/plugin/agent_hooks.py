@@ -44,6 +44,7 @@ from .repair import answered
 from .stash import lost_stash, refill
 from .taking import LONGEST_PAUSE
 from .tracked import TrackedAgent, set_state
+from .writer import named
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
@@ -275,11 +276,23 @@ class AgentHooks:
                     recorder.closed(job, run, **ending)
                 self._session.put(job)
             try:
-                await self._session.at_end(tracked.fence, hold=hold, cancelled=cancelled)
+                await self._session.at_end(tracked.fence, hold=hold, cancelled=cancelled, moves=turn is not None)
             except ConflictError as conflict:
-                if turn is None or run is None or conflict.path in ("", layout.LEASE):
+                if turn is None or run is None:
                     raise
-                await self._put_behind(event.agent, turn, run, ending, conflict)
+                try:
+                    if conflict.path in ("", layout.LEASE):
+                        raise
+                    await self._put_behind(event.agent, turn, run, ending, conflict)
+                except ConflictError as final:
+                    logger.warning(
+                        "agent_id=<%s>, session_id=<%s>, messages=<%s> | not stored: %s",
+                        tracked.agent_id,
+                        self._session.session_id,
+                        named(final.unwritten),
+                        str(final),
+                    )
+                    raise
 
     async def _put_behind(
         self, agent: Any, turn: Turn, run: records.Run, ending: dict[str, Any], conflict: ConflictError
@@ -295,7 +308,9 @@ class AgentHooks:
             loaded, lost = await session.ask(self._reread, agent)
             if (why := turn.stays(loaded, commits)) is not None:
                 text = f"{conflict} The turn could not be put behind it: {why}."
-                raise ConflictError(conflict.path, conflict.expected, conflict.found, text) from conflict
+                stays = ConflictError(conflict.path, conflict.expected, conflict.found, text)
+                stays.unwritten = conflict.unwritten
+                raise stays from conflict
             tracked = self._reloaded(agent, loaded, lost)
             with session.lock:
                 agent.messages.extend(turn.messages())
@@ -307,7 +322,12 @@ class AgentHooks:
                 tracked.run = None
                 session.put(job)
             try:
-                await session.at_end(tracked.fence)
+                await session.at_end(tracked.fence, moves=True)
+                logger.info(
+                    "agent_id=<%s>, session_id=<%s> | the turn was stored behind the other's",
+                    tracked.agent_id,
+                    session.session_id,
+                )
                 return
             except ConflictError as again:
                 conflict = again

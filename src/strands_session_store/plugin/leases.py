@@ -56,7 +56,7 @@ BEATS = 3
 TRIES = 5
 """How often the queue may change while one leaves it."""
 BOOKING_SECONDS = 1.0
-"""How long a commit that was refused waits for the answer to the one that has let go of the lease: it was made before."""
+"""How long a commit that was refused waits for the answer to the one that has let go of the lease before it."""
 TOKEN = "strands_session_store"
 """Key in an invocation's state of what goes when the invocation goes."""
 
@@ -109,7 +109,7 @@ class Lease:
         """``pending``: whether anything of the session waits to be stored, that may be."""
         self._store, self._space, self._ttl, self._pending = store, space, ttl, pending
         self._me = Contender(
-            new_commit_id(), socket.gethostname(), os.getpid(), terms, clock=time.monotonic, wall=time.time
+            new_commit_id(), space.id, socket.gethostname(), os.getpid(), terms, clock=time.monotonic, wall=time.time
         )
         self._begin()
 
@@ -130,7 +130,7 @@ class Lease:
     def forked(self) -> None:
         """In a forked child: what its parent holds is not its own."""
         me = self._me
-        self._me = Contender(new_commit_id(), me.host, os.getpid(), me.terms, me.clock, me.wall)
+        self._me = Contender(new_commit_id(), me.session, me.host, os.getpid(), me.terms, me.clock, me.wall)
         self._begin()
 
     @property
@@ -348,6 +348,13 @@ class Lease:
             if self._me.queued:
                 self._me.queued = False
                 self._aside(self._queue_no_more)
+        if taken.after is not None:
+            logger.warning(
+                "session_id=<%s>, holder=<%s> | it gave no sign of life for %g s: the lease was taken over",
+                self._space.id,
+                taken.after,
+                taken.after.expiry,
+            )
         if taken.shared is not None:
             return taken, family[taken.shared]
         with self._lock:
@@ -359,6 +366,7 @@ class Lease:
 
     async def _drive(self, steps: Generator[Step, Answer, Taken], waiting: Waiting) -> Taken:
         answer: Answer = None
+        waits = False
         while True:
             try:
                 step = steps.send(answer)
@@ -366,6 +374,9 @@ class Lease:
                 taken: Taken = end.value
                 return taken
             if isinstance(step, Wait):
+                if not waits:
+                    logger.info("session_id=<%s>, holder=<%s> | waiting for the lease", self._space.id, step.behind)
+                waits = True
                 await asyncio.sleep(step.seconds)
                 answer = None
                 continue

@@ -24,8 +24,9 @@ logger = logging.getLogger(__name__)
 
 OnStale = Literal["reload", "raise", "conflict"]
 """When another process went on with an agent that is kept in memory. ``reload``: before an invocation one read tells,
-and the agent is made what is stored. ``raise``: one read tells, and a ConflictError is raised. ``conflict``: nothing is
-read; the first commit finds out, and its hook raises a ConflictError."""
+and the agent is made what is stored. ``raise``: one read tells, and a ConflictError is raised until the agent is
+reloaded by hand. ``conflict``: nothing is read; the first commit finds out, and its hook raises a ConflictError. An
+agent whose commit met a conflict is reloaded by its next invocation in each of them."""
 
 OnConflict = Literal["raise", "rebase"]
 """When another process wrote an agent while it was invoked here. ``raise``: a ConflictError; the next invocation goes
@@ -157,16 +158,17 @@ class LiveSession(BareSession):
             await self.let_go()
 
     def stale(self, fence: str) -> ConflictError | None:
-        """What to raise where an agent is not what is stored; None where it is to be reloaded."""
-        if self._on_stale != "raise":
+        """What to raise where an agent is not what is stored; None where it is to be reloaded, as the error of a
+        conflict has said already that it would be."""
+        if self._on_stale != "raise" or self.conflicted(fence):
             return None
         name = f"session {self.session_id!r}"
         return ConflictError(
             fence,
             "what this process knows",
             "another's",
-            f"{name} was written by another process since it was loaded; nothing was written. `reload` the agent to "
-            "go on from what is stored, or build it anew.",
+            f"{name} was written by another process since it was loaded; nothing was written. Call the session "
+            "manager's reload(agent) to go on from what is stored, or build it anew.",
         )
 
     def leave(self, fence: str, hold: Hold | None) -> None:
@@ -191,11 +193,13 @@ class LiveSession(BareSession):
             with contextlib.suppress(StoreError):
                 self._lease.abandon()
 
-    async def at_end(self, fence: str, *, cancelled: bool = False, hold: Hold | None = None) -> None:
+    async def at_end(
+        self, fence: str, *, cancelled: bool = False, moves: bool = False, hold: Hold | None = None
+    ) -> None:
         """As there; ``hold``: the invocation's part in the lease, which ends with it."""
         self.leave(fence, hold)
         try:
-            await super().at_end(fence, cancelled=cancelled)
+            await super().at_end(fence, cancelled=cancelled, moves=moves)
         except FINAL:
             await self.let_go()
             raise

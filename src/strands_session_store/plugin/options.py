@@ -42,13 +42,18 @@ def check(
     ):
         if value not in choices:
             raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+    for name, flag in ("exclusive", exclusive), ("read_only", read_only):
+        if not isinstance(flag, bool):  # the text "false" is true
+            raise ValueError(f"{name} must be True or False; got {flag!r}")
     for name, number in ("lease_timeout", lease_timeout), ("lease_expiry", lease_expiry):
-        if not 0 < number <= MAX_LEASE:
+        if not _is_number(number) or not 0 < number <= MAX_LEASE:
             raise ValueError(f"{name} must be a number of seconds above 0, at most {MAX_LEASE:,}; got {number!r}")
-    if ttl is not None and not 0 < ttl < MAX_TTL:
+    if ttl is not None and (not _is_number(ttl) or not 0 < ttl < MAX_TTL):
         raise ValueError(
             f"ttl must be a number of seconds above 0 and below {MAX_TTL:,}, or None for no expiry; got {ttl!r}"
         )
+    if on_busy == "raise" and not exclusive:
+        raise ValueError("on_busy='raise' is about the lease that exclusive=True takes; set that too, or leave it out")
     if on_conflict == "rebase" and durability != "turn":
         raise ValueError(
             f"on_conflict='rebase' needs durability='turn'; got {durability!r}: a turn can be put behind another's "
@@ -61,6 +66,11 @@ def check(
         )
 
 
+def _is_number(value: object) -> bool:
+    """Whether it can be compared with one; a text out of a configuration can't."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def seconds(timeout: float | None) -> float:
     """The time-out that holds: the argument, else the environment's, else the default."""
     name = "timeout"
@@ -71,7 +81,7 @@ def seconds(timeout: float | None) -> float:
         except ValueError:
             raise ValueError(f"{name} must be a number of seconds; got {text!r}") from None
     timeout = DEFAULT_TIMEOUT if timeout is None else timeout
-    if not 0 < timeout <= threading.TIMEOUT_MAX:
+    if not _is_number(timeout) or not 0 < timeout <= threading.TIMEOUT_MAX:
         raise ValueError(
             f"{name} must be a number of seconds above 0, and not past {threading.TIMEOUT_MAX:.0f}; got {timeout!r}"
         )

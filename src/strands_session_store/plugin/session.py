@@ -256,7 +256,7 @@ class BareSession:
                 await self._settled(self._writers[fence], self.timeout)
             await asyncio.sleep(0)  # when many agents were answered at once, the loop looks after others in between
 
-    async def at_end(self, fence: str, *, cancelled: bool = False) -> None:
+    async def at_end(self, fence: str, *, cancelled: bool = False, moves: bool = False) -> None:
         """The end of the last hook of an invocation: all is stored, or it raises if the durability asks for that.
 
         In the modes that do not wait, the application asked not to depend on the store: what is pending is kept, the
@@ -266,8 +266,10 @@ class BareSession:
         Args:
             fence: Whose hook.
             cancelled: The task is being cancelled. That comes first: no error of a store takes its place.
+            moves: What meets a conflict is put behind what it met; see `rebase`.
         """
         writer = self._writers[fence]
+        writer.moves = moves
         try:
             seconds = min(self.timeout, CANCELLED_SECONDS) if cancelled else self.timeout
             await self._settled(writer, seconds)
@@ -275,6 +277,8 @@ class BareSession:
             too_much = writer.full or process.much_is_left()
             if not cancelled and (self.durability == "message" or isinstance(error, FINAL) or too_much):
                 raise
+        finally:
+            writer.moves = False
 
     async def settled(self) -> None:
         """Wait until all that is queued now is stored.

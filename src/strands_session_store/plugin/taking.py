@@ -79,6 +79,8 @@ class Wait:
     """Let time pass."""
 
     seconds: float
+    behind: records.Lease
+    """As it was found."""
 
 
 Step: TypeAlias = Ask | Try | Wait
@@ -96,6 +98,8 @@ class Taken:
     """Whether all that was expected besides was as expected."""
     shared: str | None = None
     """The holder, when it is one of those who called us."""
+    after: records.Lease | None = None
+    """Of the holder that was given up; None: it was free."""
 
 
 @dataclass(slots=True)
@@ -116,6 +120,8 @@ class Contender:
     """One that wants the lease, and what it remembers from one time to the next."""
 
     name: str
+    session: str
+    """Its id."""
     host: str
     pid: int
     terms: Terms
@@ -196,23 +202,29 @@ def taking(
             me.shared = known is not None and known[1] != found.lease.epoch
             answer = yield Try(list(found.take(me, place)), look.incarnation or ABSENT, found.lease.epoch + 1)
             if isinstance(answer, Committed):
-                return Taken(answer.version, found.lease.epoch + 1, answer.incarnation, verified=False)
+                return Taken(
+                    answer.version,
+                    found.lease.epoch + 1,
+                    answer.incarnation,
+                    verified=False,
+                    after=found.lease if held else None,
+                )
             continue  # another was faster, or has queued up
         waits = me.terms.on_busy == "wait"
         moved = seen is not None and found.state != seen
         if held and not waits and (moved or found.seems_alive(me.wall())):
-            raise busy(found.lease, None)
+            raise busy(me, found.lease, None)
         # who asked not to wait still has to see whether the holder is dead
         left = deadline - me.clock() if waits else GRACE * (MOST_GRACES + 1) - over
         if left <= 0:
-            raise busy(found.lease, me.terms.timeout if waits else None)
+            raise busy(me, found.lease, me.terms.timeout if waits else None)
         if waits and place == len(found.queue) and look.incarnation is not None:
             me.queued = True
             yield Try([found.queue_up(me), Expect(layout.LEASE, found.version)], look.incarnation)
         if moved:
             pause = FIRST_PAUSE
         seen = found.state
-        yield Wait(min(pause * random.uniform(0.5, 1), left))
+        yield Wait(min(pause * random.uniform(0.5, 1), left), found.lease)
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
@@ -267,10 +279,10 @@ def lease_of(document: Document | None) -> records.Lease:
     return records.Lease() if document is None else codec.load(records.Lease, document.data, layout.LEASE)
 
 
-def busy(lease: records.Lease, waited: float | None) -> SessionBusyError:
+def busy(me: Contender, lease: records.Lease, waited: float | None) -> SessionBusyError:
     who = f"is being run by {lease}" if lease.holder is not None else "is about to be run by another"
     how = "" if waited is None else f", after {waited:g} s of waiting (lease_timeout)"
-    return SessionBusyError(f"the session {who}{how}; nothing was written. Try again later.")
+    return SessionBusyError(f"session {me.session!r} {who}{how}; nothing was written. Try again later.")
 
 
 def _put(me: Contender, version: Held, epoch: int) -> PutDoc:

@@ -68,6 +68,8 @@ class Writer:
         self._commits = Commits(store, space, presence, base, ttl)
         self._encoder = Encoder(space.id, before_store)
         self._numbers = self._wanted = 0
+        self.moves = False
+        """Whether what meets a conflict is then put behind what it met: until that fails too, it is no news."""
         self._begin()
 
     def _begin(self) -> None:
@@ -82,6 +84,8 @@ class Writer:
         """What the pool was asked to do, and may not have come to."""
         self._draining = self._last_try = self._refused = self._conflicted = self._gone = False
         self._under_way: tuple[list[_Queued], Attempt] | None = None
+        self._told: tuple[str, ...] | None = None
+        """Messages that the log has named as those of a conflict."""
 
     # ------------------------------------------------------------------------------------------------- for the hooks
 
@@ -162,7 +166,7 @@ class Writer:
             pending, (unwritten, fate) = len(self._queue), self._unwritten()
         logger.warning(
             "session_id=<%s>, pending=<%d>, messages=<%s> | %s: %s",
-            *(self.space.id, pending, _named(unwritten), fate, text),
+            *(self.space.id, pending, named(unwritten), fate, text),
         )
         error = InDoubt(f"session {self.space.id!r}: {text}; writes on the way: {pending}")
         error.unwritten = unwritten
@@ -261,11 +265,11 @@ class Writer:
         if told is not None:
             told.unwritten = unwritten  # it may be one that others are told as well: each reads it as of now
             logger.log(
-                logging.ERROR if self._last_try else logging.WARNING,
+                self._level(told),
                 "session_id=<%s>, pending=<%d>, messages=<%s> | %s, %s: %s",
                 self.space.id,
                 pending,
-                _named(unwritten),
+                named(unwritten),
                 fate,
                 "refused" if self._refused else "and lost" if self._last_try else "kept for the next attempt",
                 str(told),  # the error itself leads to the agent, and logs may be kept for long
@@ -277,6 +281,15 @@ class Writer:
                 future.set_exception(told)
         if error is not None and not isinstance(error, Exception):
             raise error
+
+    def _level(self, error: StoreError) -> int:
+        if self._last_try:
+            return logging.ERROR
+        if not isinstance(error, ConflictError):
+            return logging.WARNING
+        # each hook of a turn that is lost meets it again
+        again, self._told = self._told == error.unwritten, error.unwritten
+        return logging.DEBUG if again else logging.INFO if self.moves else logging.WARNING
 
     def _unwritten(self) -> tuple[tuple[str, ...], str]:
         """The messages that are not acknowledged, and what is known of them; the caller holds the lock.
@@ -326,7 +339,7 @@ class Writer:
             self._waiting = [(number, future) for number, future in self._waiting if number > last]
         unwritten = tuple(dict.fromkeys(name for problem in problems for name in problem.unwritten))
         for problem in problems:
-            logger.warning("session_id=<%s>, messages=<%s> | %s", self.space.id, _named(problem.unwritten), problem)
+            logger.warning("session_id=<%s>, messages=<%s> | %s", self.space.id, named(problem.unwritten), problem)
             problem.unwritten = unwritten
         for future in ready:
             if problems:
@@ -370,7 +383,8 @@ class Writer:
             taken.append(queued)
 
 
-def _named(ids: tuple[str, ...]) -> str:
+def named(ids: tuple[str, ...]) -> str:
+    """Messages, as a line of the log names them."""
     more = f" and {len(ids) - LOGGED_IDS} more" if len(ids) > LOGGED_IDS else ""
     return " ".join(ids[:LOGGED_IDS]) + more
 
