@@ -89,6 +89,8 @@ class LiveSession(BareSession):
                 return True
         elif (tenure := self._tenure) is not None and self._sure.get(fence) == tenure:
             return True  # whoever else writes takes the lease first
+        if not writer.idle:
+            return True  # what is pending finds out by itself
         try:
             current = await self.ask(writer.is_current)
         except StoreError as error:

@@ -210,9 +210,9 @@ class Writer:
         return self._commits.expectation() if self.idle else []
 
     def is_current(self) -> bool:
-        """See `Commits.is_current`. What is pending will find out by itself."""
+        """See `Commits.is_current`."""
         try:
-            return not self.idle or self._commits.is_current()
+            return self._commits.is_current()
         except ConflictError as conflict:
             raise self.met(conflict) from conflict
 
