@@ -6,8 +6,8 @@ holder that was stopped, frozen or cut off, and succeeded meanwhile, writes noth
 
 Rule 1. Invocations of one manager at the same time share its lease; the last one that ends lets go of it, when nothing
         of the others is on its way: that would be refused.
-Rule 2. A lease that nobody uses, as the end of an invocation was never seen (`holds`), is let go of at its next beat, when
-        nothing is left to store.
+Rule 2. A lease that nobody uses, as the end of an invocation was never seen (`holds`), is let go of at its next beat,
+        when nothing is left to store.
 Rule 3. What is noted of a commit is noted in the thread that made it, never behind an await.
 """
 
@@ -117,7 +117,7 @@ class Lease:
             last: Nothing is queued behind it: if nobody uses the lease any more, it lets go of it.
         """
         with self._lock:
-            if last and self._ending and self._held and not self._holds and self._releasing is None:
+            if last and self._ending and self._held and self._releasing is None:
                 self._releasing = Future()
                 return PutDoc(layout.LEASE, self._me.released(self._epoch), expect=self._version)
             return Expect(layout.LEASE, self._version)
