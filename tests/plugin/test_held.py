@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 from strands import Agent, ToolContext, tool
-from strands.hooks import BeforeModelCallEvent
+from strands.hooks import AfterInvocationEvent, BeforeModelCallEvent, HookOrder
 from strands.types.exceptions import EventLoopException
 
 from strands_session_store import ConflictError, SessionBusyError, StoreError, StoreSessionManager, layout, open_store
@@ -345,3 +345,91 @@ def test_that_the_session_was_deleted_is_not_told_as_if_another_had_it(
     assert any("the session was deleted" in record.getMessage() for record in caplog.records)
     agent("go on")
     assert len(agent.messages) == 2
+
+
+def test_who_begins_while_it_is_let_go_of_takes_it_anew(store: FaultyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next invocation of the manager comes when the commit that lets go of it is made, and not yet answered."""
+    monkeypatch.setattr(leases, "BEATS", 3)
+    held_by: list[str | None] = []
+    agent, manager = leased(store, lambda messages: held_by.append(holder(store)) or "fine")
+    agent("one")
+
+    async def both() -> None:
+        entered, leave = asyncio.Event(), asyncio.Event()
+
+        async def block() -> None:
+            async with manager.lease():
+                entered.set()
+                await leave.wait()
+
+        first = asyncio.create_task(block())
+        await entered.wait()
+        held = store.plan("commit", hang="after")
+        leave.set()
+        assert await asyncio.to_thread(held.reached.wait, 10)
+        second = asyncio.create_task(agent.invoke_async("two"))
+        for _ in range(100):  # it comes to the lease without waiting for anything
+            await asyncio.sleep(0)
+        held.release()
+        await asyncio.gather(first, second)
+
+    asyncio.run(both())
+    assert held_by[0] == held_by[1] is not None and holder(store) is None
+
+
+def test_an_invocation_whose_end_was_not_seen_holds_nothing_once_its_agent_is_invoked_again(
+    store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the state that it was called with is still there."""
+    monkeypatch.setattr(leases, "BEATS", 3)
+    agent, _ = leased(store)
+    state: dict[str, Any] = {}
+    agent.hooks.add_callback(AfterInvocationEvent, fails_once(), order=HookOrder.SDK_FIRST)
+    with pytest.raises(LookupError):
+        agent("go", invocation_state=state)
+    assert holder(store) is not None
+    agent("go on", invocation_state=state)
+    assert holder(store) is None
+
+
+def fails_once() -> Any:
+    """A hook; those behind it are not called then."""
+    errors = [LookupError]
+
+    def fail(event: Any) -> None:
+        if errors:
+            raise errors.pop()
+
+    return fail
+
+
+def test_an_invocation_that_does_not_begin_lets_go_of_it(store: FaultyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "BEATS", 3)
+    agent, manager = leased(store, on_stale="raise")
+    agent("one")
+    leased(store)[0]("two")
+    with pytest.raises(ConflictError, match="reload"):
+        agent("three")
+    assert holder(store) is None
+    manager.reload(agent)
+    store.plan("commit", at=2, before=Unavailable("down"))
+    agent.state.set("n", 1)
+    with pytest.raises(Unavailable):
+        agent("three")
+    agent("three")
+    assert holder(store) is None
+
+
+def test_an_invocation_whose_end_can_not_be_stored_lets_go_of_it(
+    store: FaultyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "BEATS", 3)
+
+    def script(messages: Any) -> str:
+        agent.state._data["odd"] = object()
+        return "fine"
+
+    agent, _ = leased(store, script)
+    with pytest.raises((StoreError, EventLoopException)):
+        agent("one")
+    wait_for(lambda: holder(store) is None)

@@ -281,6 +281,23 @@ def test_what_was_read_ahead_of_a_lease_is_looked_at_again_under_it(store: Fault
     assert two.messages == build(store, "s", agent_id="two")[0].messages
 
 
+def test_one_that_lost_to_who_takes_no_lease_is_reloaded_under_its_own(store: FaultyStore) -> None:
+    """Nobody else has had the lease, which tells nothing of the agent."""
+    other, _ = build(store, "s", lambda messages: "fine")
+
+    def script(messages: Any) -> str:
+        if texts(messages)[-1] == "lost":
+            other("theirs")
+        return "fine"
+
+    lost, _ = build(store, "s", script, exclusive=True)
+    with pytest.raises((ConflictError, EventLoopException)):
+        lost("lost")
+    lost("found")
+    assert texts(lost.messages) == ["lost", "theirs", "fine", "found", "fine"]
+    restored_is(store, lost)
+
+
 def another_of(manager: StoreSessionManager, agent_id: str) -> Agent:
     model = ScriptedModel(lambda messages: "fine")
     return Agent(model=model, agent_id=agent_id, session_manager=manager, callback_handler=None)

@@ -35,8 +35,8 @@ from ..context import Message, snapshot
 from ..errors import ConflictError, StoreError
 from . import recorder
 from .holding import holding, letting_go
+from .holds import Hold, token_in
 from .jobs import Job
-from .leases import Hold, token_in
 from .live import LiveSession
 from .loading import LoadedAgent, originals
 from .rebase import TRIES, Turn, merged

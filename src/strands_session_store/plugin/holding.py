@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from .leases import Hold
+from .holds import Hold
 from .live import LiveSession
 
 

@@ -4,9 +4,10 @@ commit. How it is taken is decided by `taking`; here it is done.
 Law: what is written expects the lease document as this manager last knew it to be its own, or free (`guard`). So a
 holder that was stopped, frozen or cut off, and succeeded meanwhile, writes nothing: ConflictError.
 
-Rule 1. Invocations of one manager at the same time share its lease; the last one that ends lets go of it.
-Rule 2. An invocation whose end is never seen (its stream was dropped, a hook raised before it began) is over when what
-        it was called with is gone. A lease that nobody uses, with nothing left to store, is let go of at its next beat.
+Rule 1. Invocations of one manager at the same time share its lease; the last one that ends lets go of it, when nothing
+        of the others is on its way: that would be refused.
+Rule 2. A lease that nobody uses, as the end of an invocation was never seen (`holds`), is let go of at its next beat,
+        when nothing is left to store.
 Rule 3. What is noted of a commit is noted in the thread that made it, never behind an await.
 """
 
@@ -19,12 +20,10 @@ import os
 import socket
 import threading
 import time
-import weakref
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextvars import ContextVar
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from .. import layout
 from ..errors import ConflictError, StoreError, Unavailable
@@ -43,6 +42,7 @@ from ..stores.base import (
     new_commit_id,
 )
 from ..stores.ticking import Tick
+from .holds import Hold, callers, calling
 from .taking import Answer, Ask, Contender, Held, Step, Taken, Terms, Try, Wait, lease_of, queue_of, queueing, taking
 
 logger = logging.getLogger(__name__)
@@ -56,48 +56,13 @@ BEATS = 3
 TRIES = 5
 """How often the queue may change while one leaves it."""
 BOOKING_SECONDS = 1.0
-"""How long a commit that was refused waits for the answer to the one that has let go of the lease before it."""
-TOKEN = "strands_session_store"
-"""Key in an invocation's state of what goes when the invocation goes."""
+"""How long a commit that was refused waits for the answer to the one that let go of the lease, and was made before."""
 
 
 class Waiting(Protocol):
     """How a thread's answer is waited for, for so many seconds longer than a store may take for one call."""
 
     async def __call__(self, future: Future[T], longer: float, /) -> T: ...
-
-
-_calling: ContextVar[tuple[Hold, ...]] = ContextVar("strands_session_store_holds", default=())
-"""Parts in leases, of the invocations that this code runs in. Some may have ended since: who was started by them and
-outlives them is not called by them any more."""
-
-
-class _Token:
-    """Lives as long as the state of an invocation."""
-
-
-def token_in(state: dict[str, Any]) -> object:
-    """What lives as long as the state. All that are given one state have the same: it is kept until none needs it."""
-    return state.setdefault(TOKEN, _Token())
-
-
-class Hold:
-    """One invocation's part in a lease."""
-
-    def __init__(self, owner: object, while_there: object) -> None:
-        """``owner``: the agent or orchestrator; ``while_there``: the invocation is over when this is gone, too."""
-        self._owner, self._token = weakref.ref(owner), weakref.ref(while_there)
-        self.lease: Lease | None = None
-        """Whose it is; None: nobody's (any more)."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether the invocation can still end."""
-        return self._owner() is not None and self._token() is not None
-
-
-def _callers() -> list[Hold]:
-    return [hold for hold in _calling.get() if hold.lease is not None and hold.alive]
 
 
 class Lease:
@@ -152,7 +117,7 @@ class Lease:
             last: Nothing is queued behind it: if nobody uses the lease any more, it lets go of it.
         """
         with self._lock:
-            if last and self._ending and self._held and not self._holds and self._releasing is None:
+            if last and self._ending and self._held and self._releasing is None:
                 self._releasing = Future()
                 return PutDoc(layout.LEASE, self._me.released(self._epoch), expect=self._version)
             return Expect(layout.LEASE, self._version)
@@ -299,7 +264,7 @@ class Lease:
         with self._lock:
             self._holds.discard(hold)
             self._ending, self._left = ending and not self._holds, self._me.clock()
-        _calling.set(tuple(_callers()))
+        calling.set(tuple(callers()))
 
     def release(self) -> None:
         """Let go of it if nobody uses it. Blocks.
@@ -335,12 +300,12 @@ class Lease:
     def _join(self, hold: Hold) -> None:
         self._holds.add(hold)
         self._ending, hold.lease = False, self
-        _calling.set((*_callers(), hold))
+        calling.set((*callers(), hold))
 
     async def _take(
         self, incarnation: str | None, expects: Sequence[Change], waited: float, waiting: Waiting
     ) -> tuple[Taken, Lease]:
-        leases = [hold.lease for hold in _callers() if hold.lease is not None]
+        leases = [hold.lease for hold in callers() if hold.lease is not None]
         family = {lease._me.name: lease for lease in leases if lease._held and lease._space == self._space}
         try:
             taken = await self._drive(taking(self._me, incarnation, expects, family.keys(), waited), waiting)

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from ..errors import ConflictError, StoreError
 from ..stores.base import Change
-from .leases import Hold, Lease
+from .holds import Hold
+from .leases import Lease
 from .loading import Loaded
 from .session import FINAL, BareSession
 from .taking import Terms

@@ -34,8 +34,8 @@ from .. import ids
 from ..errors import StoreError
 from . import recorder
 from .holding import holding, letting_go
+from .holds import Hold, token_in
 from .jobs import Job
-from .leases import Hold, token_in
 from .live import LiveSession
 from .orchestrators import NodePath, TrackedMultiAgent, agents_in, orchestrators_in
 

@@ -20,8 +20,8 @@ from .. import codec, layout, records
 from ..context import Message, ensure_id, same, snapshot
 from ..errors import TooLarge
 from ..stores.base import MAX_ENTRY
+from .holds import Hold
 from .jobs import LAST, Job
-from .leases import Hold
 from .loading import LoadedMultiAgent
 from .tracked import count
 

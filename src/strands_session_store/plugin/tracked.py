@@ -23,8 +23,8 @@ from .. import codec, layout, records
 from ..context import Context, Delta, Message, Spans, same, snapshot
 from ..errors import TooLarge, Unserializable
 from ..stores.base import MAX_ENTRY
+from .holds import Hold
 from .jobs import Job
-from .leases import Hold
 from .loading import LoadedAgent
 from .rebase import Turn
 
