@@ -64,7 +64,14 @@ async def say(prompt: Prompt, user: User) -> dict[str, Any]:
     # requests at once the second one waits, and sees what the first has said; also when they are one (a double click)
     async with (
         await StoreSessionManager.open(
-            SESSION, app.state.store, user_id=user, durability="turn", ttl=WEEK, exclusive=True, lease_timeout=20
+            SESSION,
+            app.state.store,
+            user_id=user,
+            durability="turn",
+            ttl=WEEK,
+            exclusive=True,
+            lease_timeout=20,
+            lease_expiry=5,
         ) as session,
         session.lease(),
     ):

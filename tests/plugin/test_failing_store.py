@@ -324,3 +324,24 @@ def test_a_thread_that_can_not_be_started_does_not_make_two_drainers(store: Faul
     manager.sync_agent(agent)
     refusing._ready().shutdown(wait=True)  # what was queued has run
     assert len(drained) == 1 and manager.pending == 0
+
+
+def test_what_dropped_managers_left_holds_up_no_pool(tmp_path: Path) -> None:
+    """As many read as there are threads: what each waits for is not left to another thread."""
+    with open_store(f"sqlite:///{tmp_path}/s.db") as inner:
+        store = FaultyStore(inner)
+        sessions = [f"s{n}" for n in range(inner.workers)]
+        for session in sessions:
+            agent, manager = build(store, session, durability="turn")
+            store.plan("commit", before=Unavailable("down"), times=None)
+            agent("hello")
+            del agent, manager
+            store.heal()
+        gc.collect()
+
+        async def resume() -> None:
+            opening = [StoreSessionManager.open(session, store, timeout=5) for session in sessions]
+            for manager in await asyncio.gather(*opening):
+                assert len(Agent(model=ScriptedModel([]), session_manager=manager).messages) == 4
+
+        asyncio.run(resume())

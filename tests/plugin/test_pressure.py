@@ -152,7 +152,7 @@ def test_an_outage_over_many_invocations_is_raised_at_the_bound_and_loses_nothin
             store.plan("commit", after=InDoubt("no answer"), times=None)
         case _:
             store.plan("commit", hang="before", times=None)
-            manager._session.timeout = 0.02
+            manager._session.timeout = 0.05
     outcomes, most = [], 0
     for turn in range(30):
         before = len(agent.messages)

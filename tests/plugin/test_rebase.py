@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 from strands import Agent, tool
 
-from strands_session_store import ConflictError, open_store
+from strands_session_store import ConflictError, codec, layout, open_store
+from strands_session_store.plugin.jobs import SOFT_BYTES
 from strands_session_store.plugin.rebase import TRIES, merged
 from strands_session_store.sessions import Sessions
+from strands_session_store.stores.base import Log
 from strands_session_store.stores.memory import MemoryStore
+from strands_session_store.stores.reading import read_whole
 from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import Reply, ToolCall
 
@@ -69,9 +72,9 @@ def test_a_turn_is_stored_behind_the_others_whole(store: FaultyStore, caplog: py
     assert {event.tool_use_id for event in events} == uses and len(events) == 6
     assert {event.run_id for event in events} == {run.run_id for run in runs}
     assert manager.pending == 0
-    names = {m["tracking_id"] for m in mine.messages}  # type: ignore[typeddict-item]
-    warned = [r.getMessage() for r in caplog.records if r.levelno > logging.INFO]
-    assert not [text for text in warned if any(name in text for name in names)]  # it is all there
+    said = [message["tracking_id"] for message in mine.messages]  # writers that other tests left may log too
+    warned = [record for record in caplog.records if record.levelno > logging.INFO]
+    assert not [record for record in warned if any(id in record.getMessage() for id in said)]  # it is all there
     mine("more")
     other("and more")
     assert texts(other.messages)[::2] == ["zero", "theirs", "mine", "more", "and more"]
@@ -186,6 +189,65 @@ def test_a_turn_that_can_not_be_put_there_is_raised_and_nothing_is_written(
         assert unpaired(mine.messages) == []
         restored_is(store, mine)
         manager.close()
+
+
+def said(store: FaultyStore) -> list[Any]:
+    """The whole history."""
+    log = layout.history("default")
+    look = read_whole(store, layout.session_space("s", None), Log(log, [(0, None)]))
+    return [codec.load_message(data, log) for data in look.logs[log].entries.values()]
+
+
+def test_an_answer_that_was_given_twice_is_kept_once(store: FaultyStore) -> None:
+    """The second one's result has no tool use that it could be put behind."""
+    result = build(store, "s", [ToolCall("ask")], tools=[ask])[0]("go")
+    answer: Any = [{"interruptResponse": {"interruptId": result.interrupts[0].id, "response": "yes"}}]
+    other, _ = build(store, "s", ["theirs"], tools=[ask])
+    mine, _ = build(store, "s", interrupted_by(lambda: other(answer), lambda ms: "mine"), tools=[ask], **REBASE)
+    with pytest.raises(ConflictError, match="it answers what was said before it"):
+        mine(answer)
+    assert said(store) == other.messages and unpaired(other.messages) == []
+    mine("again")
+    restored_is(store, mine)
+
+
+@pytest.mark.parametrize("how", ["flushed", "several commits"])
+def test_a_turn_of_which_a_part_is_stored_is_not_stored_twice(store: FaultyStore, how: str) -> None:
+    other, _ = build(store, "s", lambda messages: "fine")
+    other("zero")
+    calls = 1 if how == "flushed" else 4
+
+    @tool
+    def act() -> str:
+        """Has a part of the turn stored, or says so much that one commit does not hold it."""
+        if how == "several commits":
+            return "x" * (SOFT_BYTES // 2)
+        manager.flush()
+        other("theirs")
+        return "flushed"
+
+    def script(messages: Any) -> Any:
+        done = sum("toolResult" in block for message in messages for block in message["content"])
+        return "fine" if done == calls else ToolCall("act")
+
+    mine, manager = build(store, "s", script, tools=[act], **REBASE)
+    held = store.plan("commit", at=2, hang="before") if how == "several commits" else None
+
+    def faster() -> None:
+        assert held is not None and held.reached.wait(60)
+        build(store.store, "s", lambda messages: "fine")[0]("theirs")
+        held.release()
+
+    thread = threading.Thread(target=faster)
+    if held is not None:
+        thread.start()
+    with pytest.raises(ConflictError, match="a part of it is stored already"):
+        mine("mine")
+    if held is not None:
+        thread.join()
+    assert [text for text in texts(said(store)) if text in ("zero", "mine", "theirs")] == ["zero", "mine", "theirs"]
+    mine("again")
+    restored_is(store, mine)
 
 
 @pytest.mark.parametrize("durability", ["message", "background"])

@@ -258,7 +258,9 @@ def check(seed: int, names: Sequence[str] = WRITERS, keeps: bool = False, **faul
     return outcome
 
 
-@pytest.mark.parametrize("begin", range(0, 500, 50))
+@pytest.mark.parametrize(
+    "begin", [pytest.param(at, marks=[pytest.mark.soak] if at >= 150 else []) for at in range(0, 500, 50)]
+)
 def test_two_writers_in_500_orders(begin: int) -> None:
     outcomes = [check(seed) for seed in range(begin, begin + 50)]
     turns = [turn for outcome in outcomes for turn in outcome.turns]

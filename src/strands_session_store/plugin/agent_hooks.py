@@ -36,14 +36,14 @@ from ..errors import ConflictError, StoreError
 from . import recorder
 from .holding import holding, letting_go
 from .jobs import Job
-from .leases import Hold
+from .leases import Hold, token_in
 from .live import LiveSession
 from .loading import LoadedAgent, originals
 from .rebase import TRIES, Turn, merged
 from .repair import answered
 from .stash import lost_stash, refill
 from .taking import LONGEST_PAUSE
-from .tracked import TrackedAgent, state_of
+from .tracked import TrackedAgent, set_state
 from .writer import named
 
 if TYPE_CHECKING:
@@ -160,7 +160,9 @@ class AgentHooks:
     async def _before_invocation(self, event: BeforeInvocationEvent) -> None:
         agent: Any = event.agent
         prompt, tracked = event.messages or (), self._tracked(agent)
-        async with holding(self._session, tracked, Hold(agent, event.invocation_state)) as hold:
+        # the state that `structured_output` tells of is gone with the event, and it has no messages
+        task = asyncio.current_task() if event.messages is None else None
+        async with holding(self._session, tracked, Hold(agent, task or token_in(event.invocation_state))) as hold:
             tracked = await self._current(agent, tracked, hold)
             if prompt and (message := answered(agent.messages)) is not None:
                 agent.messages.append(message)  # Agent does it too, but did so before the agent was reloaded
@@ -169,7 +171,8 @@ class AgentHooks:
             with self._session.lock:
                 # alone: nothing else is to be stored with it. A stateful model has heard another conversation
                 alone = not self._session.waits(tracked.fence) and not getattr(agent.model, "stateful", False)
-                tracked.turn = Turn(tracked.stored_state) if self._rebase and alone else None
+                commits = self._session.commits(tracked.fence)
+                tracked.turn = Turn(tracked.stored_state, commits) if self._rebase and alone else None
                 # a new agent is stored with its first message
                 if sure and not tracked.untouched:
                     self._session.put(tracked.sync())
@@ -198,7 +201,7 @@ class AgentHooks:
         before, after = tracked.stored_state, snapshot(agent.state._data)
         tracked = await self.reload(agent)
         # what the application has set for this invocation holds
-        agent.state = state_of(merged(before, after, agent.state._data))
+        set_state(agent, merged(before, after, agent.state._data))
         if answering or _interrupted(agent):  # Agent has looked at its interrupts already, and at its last message
             now = "it waits for an interrupt's answer" if _interrupted(agent) else "the interrupt was answered there"
             raise ConflictError(
@@ -218,7 +221,7 @@ class AgentHooks:
             return
         if tracked.run is None and (tracked.hold is None or tracked.hold.lease is None):
             # a BidiAgent's, whose model has heard the restored messages: another past is a conflict
-            async with holding(self._session, tracked, Hold(agent, None)) as hold:
+            async with holding(self._session, tracked, Hold(agent, agent)) as hold:
                 await self._session.have_lease(tracked.fence, hold)
         await self._added(agent, tracked, message)
 
@@ -226,7 +229,7 @@ class AgentHooks:
         """A message outside an invocation, which has the lease by itself: a tool was called directly, or Agent answers
         tool uses that were left without results, which it does before it is invoked."""
         session, fence = self._session, tracked.fence
-        async with holding(session, tracked, Hold(agent, None)) as hold:
+        async with holding(session, tracked, Hold(agent, agent)) as hold:
             # without leases a conflict is met when it comes: there is no look before each message
             current = await session.begin(fence, hold) if session.exclusive else not session.conflicted(fence)
             if not current:
@@ -301,8 +304,9 @@ class AgentHooks:
         """
         session, after, interrupts = self._session, snapshot(agent.state._data), agent._interrupt_state
         for _ in range(TRIES):
+            commits = session.commits(layout.writer(agent.agent_id))
             loaded, lost = await session.ask(self._reread, agent)
-            if (why := turn.stays(loaded)) is not None:
+            if (why := turn.stays(loaded, commits)) is not None:
                 text = f"{conflict} The turn could not be put behind it: {why}."
                 stays = ConflictError(conflict.path, conflict.expected, conflict.found, text)
                 stays.unwritten = conflict.unwritten
@@ -310,7 +314,7 @@ class AgentHooks:
             tracked = self._reloaded(agent, loaded, lost)
             with session.lock:
                 agent.messages.extend(turn.messages())
-                agent.state = state_of(turn.state(after, agent.state._data))
+                set_state(agent, turn.state(after, agent.state._data))
                 agent._interrupt_state = interrupts
                 tracked.run = run.model_copy(update={"first_message": None, "messages": 0, "usage": records.Usage()})
                 job = recorder.happened(tracked.sync(), *turn.events)

@@ -107,16 +107,25 @@ class Commits:
         self._mine = False
         self._writer: Document | None = self._base.writer
         """The writer document as it has to be: this writer's own, or as it was found."""
+        self._life = self._base.incarnation
+        """Incarnation of the space that it was found in, or wrote to first. Another agent of the session may have gone
+        on in a later one already: what this one has said is not to be there."""
         self._redo = Redo()
         self._seen: object = None
         """The loss that was made good last."""
 
     def forked(self) -> None:
         """In a forked child, which is a writer of its own, and goes on from what its parent wrote."""
-        self._base = Base(self._base.fence, self._writer, dict(self._versions), dict(self._ends))
+        ends, versions, life = dict(self._ends), dict(self._versions), self._life
+        self._base = Base(self._base.fence, self._writer, versions, ends, incarnation=life)
         seen = self._seen
         self._begin()
         self._seen = seen
+
+    @property
+    def incarnation(self) -> str | None:
+        """Of the space that is written to; None: not known to exist."""
+        return self._life or self._presence.incarnation
 
     @property
     def behind(self) -> bool:
@@ -155,7 +164,7 @@ class Commits:
             ConflictError: The session is another, or is gone.
             StoreError: As the engine says.
         """
-        base, known = self._base, self._presence.incarnation
+        base, known = self._base, self.incarnation
         paths: Mapping[str, Version] = {} if self._mine else base.versions
         logs: Mapping[str, int] = {} if self._mine else base.lengths
         try:
@@ -217,7 +226,9 @@ class Commits:
                 else:
                     if attempt.lease is not None and conflict.path == layout.LEASE:
                         lease, guard = attempt.lease
-                        lease.refused(guard)
+                        if lease.moved_on(guard):
+                            self._expect(attempt)
+                            continue
                     raise self.explained(conflict) from conflict
         raise Regressed(
             f"session {self._space.id!r}: the store has lost what it had acknowledged of {self._base.fence!r} (a "
@@ -244,7 +255,7 @@ class Commits:
             guard = lease.guard(last=attempt.last)
             attempt.lease = lease, guard
             attempt.changes.append(guard)
-        attempt.on = ABSENT if self._presence.incarnation is None else self._presence.incarnation
+        attempt.on = self.incarnation or ABSENT
 
     def _guards(self, content: list[Change]) -> Iterator[Change]:
         """What a commit of the content expects."""
@@ -276,7 +287,8 @@ class Commits:
 
     def _booked(self, committed: Committed, content: list[Change]) -> None:
         """Note what a commit made of the space."""
-        self._presence.incarnation, self._presence.session = committed.incarnation, None
+        self._presence.incarnation = self._life = committed.incarnation
+        self._presence.session = None
         if not self._mine:
             self._writer, self._mine = Document(self._signature, committed.version), True
         for change in content:
@@ -356,7 +368,7 @@ class Commits:
             return
         documents = map(Doc, (base.fence, layout.LEASE, *base.versions))
         look = self._store.read(self._space, *documents, *map(Log, self._ends))
-        if look.incarnation is not None and look.incarnation == self._presence.incarnation:  # what is gone stays gone
+        if look.incarnation is not None and look.incarnation == self.incarnation:  # what is gone stays gone
             try:
                 self._write_again(look, look.incarnation, attempt)
             except TooMuch:
@@ -407,10 +419,10 @@ class Commits:
 
     def _is_known(self, done: Done) -> bool:
         """Asked by repeating it, under an expectation that never holds: ids are looked at first."""
-        assert self._presence.incarnation is not None
-        never = Expect(self._base.fence, Committed(self._presence.incarnation, 0).version)
+        assert self.incarnation is not None
+        never = Expect(self._base.fence, Committed(self.incarnation, 0).version)
         try:
-            self._store.commit(self._space, never, commit_id=done.commit_id, on=self._presence.incarnation)
+            self._store.commit(self._space, never, commit_id=done.commit_id, on=self.incarnation)
         except ConflictError:
             return False
         return True

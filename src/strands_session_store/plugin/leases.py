@@ -22,11 +22,12 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
 
 from .. import layout
-from ..errors import ConflictError, StoreError
+from ..errors import ConflictError, StoreError, Unavailable
 from ..stores.base import (
     ABSENT,
     Change,
@@ -54,6 +55,8 @@ BEATS = 3
 """Signs of life in one expiry: two may be late or lost."""
 TRIES = 5
 """How often the queue may change while one leaves it."""
+BOOKING_SECONDS = 1.0
+"""How long a commit that was refused waits for the answer to the one that has let go of the lease before it."""
 TOKEN = "strands_session_store"
 """Key in an invocation's state of what goes when the invocation goes."""
 
@@ -73,16 +76,17 @@ class _Token:
     """Lives as long as the state of an invocation."""
 
 
+def token_in(state: dict[str, Any]) -> object:
+    """What lives as long as the state. All that are given one state have the same: it is kept until none needs it."""
+    return state.setdefault(TOKEN, _Token())
+
+
 class Hold:
     """One invocation's part in a lease."""
 
-    def __init__(self, owner: object, state: dict[str, Any] | None) -> None:
-        """``owner``: the agent or orchestrator; ``state``: of the invocation."""
-        self._owner = weakref.ref(owner)
-        token = _Token()
-        self._token = weakref.ref(token if state is not None else owner)
-        if state is not None:
-            state[TOKEN] = token
+    def __init__(self, owner: object, while_there: object) -> None:
+        """``owner``: the agent or orchestrator; ``while_there``: the invocation is over when this is gone, too."""
+        self._owner, self._token = weakref.ref(owner), weakref.ref(while_there)
         self.lease: Lease | None = None
         """Whose it is; None: nobody's (any more)."""
 
@@ -111,7 +115,8 @@ class Lease:
 
     def _begin(self) -> None:
         self._lock = threading.Lock()
-        self._held = self._ending = False
+        self._held = self._ending = self._doubtful = False
+        """`_doubtful`: it may have been let go of, by a commit whose answer was lost."""
         self._left = 0.0
         """When the last invocation left, by the contender's clock."""
         self._version: Held = UNKNOWN
@@ -164,17 +169,36 @@ class Lease:
             with self._lock:
                 self._no_release()
 
-    def refused(self, guard: Change) -> None:
-        """The commit with this guard was refused for it."""
+    def moved_on(self, guard: Change) -> bool:
+        """The commit with this guard was refused for it. Whether another guard will do: this manager itself has let go
+        of the lease meanwhile, with another agent's last commit. Else it has lost it.
+
+        Raises:
+            Unavailable: That is not known yet.
+        """
         assert isinstance(guard, Expect | PutDoc)
-        self._lost(guard.version if isinstance(guard, Expect) else guard.expect)
+        version = guard.version if isinstance(guard, Expect) else guard.expect
+        if isinstance(guard, Expect) and (releasing := self._releasing) is not None:
+            try:
+                releasing.result(BOOKING_SECONDS)
+            except FutureTimeout:
+                text = f"session {self._space.id!r}: whether its lease was let go of is not known yet"
+                raise Unavailable(text) from None
+        with self._lock:
+            if self._version not in (version, UNKNOWN):
+                return True
+        self._lost(version)
+        return False
 
     def _lost(self, version: object) -> None:
         with self._lock:
             if not self._held or self._version != version:
                 return
             self._let_go()
-        logger.warning("session_id=<%s> | the lease was taken over by another process", self._space.id)
+        logger.warning(
+            "session_id=<%s> | the lease is lost: another process has taken it over, or the session was deleted",
+            self._space.id,
+        )
 
     def again(self, document: Document | None, incarnation: str) -> bool:
         """The engine has lost something. Whether the lease, as it is there now, is as this manager left it; what it
@@ -244,7 +268,7 @@ class Lease:
         while True:
             with self._lock:
                 ending, other = self._releasing, self._taking
-                if self._held and ending is None:
+                if self._held and ending is None and not self._doubtful:
                     self._join(hold)
                     assert self._incarnation is not None
                     return self._incarnation, False
@@ -291,6 +315,7 @@ class Lease:
             committed = self._commit(incarnation, PutDoc(layout.LEASE, self._me.released(self._epoch), expect=version))
         except BaseException as error:
             with self._lock:
+                self._doubtful = True
                 self._no_release()
             if not isinstance(error, ConflictError):
                 raise
@@ -333,7 +358,9 @@ class Lease:
         if taken.shared is not None:
             return taken, family[taken.shared]
         with self._lock:
-            if not self._held:  # by a commit whose answer was lost
+            # when it was taken by a commit whose answer was lost; not when a beat has let go of it already
+            free = self._me.known is not None and self._me.known[1] == taken.epoch
+            if (not self._held or self._doubtful) and not free:
                 self._hold(taken.version, taken.epoch, taken.incarnation)
         return taken, self
 
@@ -377,7 +404,7 @@ class Lease:
 
     def _hold(self, version: Version, epoch: int, incarnation: str) -> None:
         self._held, self._version, self._epoch, self._incarnation = True, version, epoch, incarnation
-        self._me.known = None
+        self._me.known, self._doubtful = None, False
         if self._tick is None:
             self._tick = self._store.offload.every(self._me.terms.expiry / BEATS, self._beat)
 
@@ -386,7 +413,7 @@ class Lease:
         self._version, self._me.known = version, (version, self._epoch)
 
     def _let_go(self) -> None:
-        self._held = self._ending = False
+        self._held = self._ending = self._doubtful = False
         self._no_release()
         if self._tick is not None:
             self._tick.cancel()
@@ -400,9 +427,12 @@ class Lease:
     def _beat(self) -> None:
         """Show that the holder lives, as long as there is an invocation; let go of the lease when there is none."""
         with self._lock:
-            self._holds = {hold for hold in self._holds if hold.alive}
-            held, used, version, incarnation = self._held, bool(self._holds), self._version, self._incarnation
-            recently = self._me.clock() - self._left < self._me.terms.timeout
+            alive, now = {hold for hold in self._holds if hold.alive}, self._me.clock()
+            if self._holds and not alive:
+                self._left = now
+            self._holds = alive
+            held, used, version, incarnation = self._held, bool(alive), self._version, self._incarnation
+            recently = now - self._left < self._me.terms.timeout
         try:
             if used or (held and recently and self._pending()):  # what failed may be stored yet
                 self._commit(incarnation, PutDoc(layout.LEASE_BEAT, self._me.sign()), Expect(layout.LEASE, version))
@@ -412,6 +442,10 @@ class Lease:
             if self._releasing is None:
                 self._lost(version)
         except StoreError as error:
+            with self._lock:
+                # a store that was closed, or is down for long: whoever waits for the lease has it by now
+                if not used and not recently and now - self._left > self._me.terms.expiry and self.unused:
+                    self._let_go()
             logger.warning("session_id=<%s> | no sign of life could be given: %s", self._space.id, error)
 
     def _queue_no_more(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from ..errors import ConflictError, StoreError
 from ..stores.base import Change
 from .leases import Hold, Lease
-from .loading import Base, Loaded
+from .loading import Loaded
 from .session import FINAL, BareSession
 from .taking import Terms
 from .writer import Writer
@@ -59,14 +59,14 @@ class LiveSession(BareSession):
             self._presence.lease = self._lease
             self._lease.forked()
 
-    def adopt(self, base: Base) -> None:
-        super().adopt(base)
-        self._seen_under_lease(base.fence)
-
     def read(self, agent_ids: Iterable[str] = (), multi_agent_ids: Iterable[str] = ()) -> Loaded:
+        tenure = self._tenure  # before: what is read ahead of a lease may be old when it is used under one
         loaded = super().read(agent_ids, multi_agent_ids)
         if self._lease is not None:
             self._lease.found(loaded.lease)
+        bases = [agent.base for agent in loaded.agents.values()]
+        for base in [*bases, *(source.base for source in loaded.multi_agents.values())]:
+            self._seen_under_lease(base.fence, tenure)
         return loaded
 
     async def begin(self, fence: str, hold: Hold) -> bool:
@@ -80,7 +80,7 @@ class LiveSession(BareSession):
         """
         writer = self._writers[fence]
         if await self.have_lease(fence, hold):
-            self._seen_under_lease(fence)
+            self._seen_under_lease(fence, self._tenure)
             return True
         if writer.conflicted:
             return False
@@ -89,6 +89,8 @@ class LiveSession(BareSession):
                 return True
         elif (tenure := self._tenure) is not None and self._sure.get(fence) == tenure:
             return True  # whoever else writes takes the lease first
+        if not writer.idle:
+            return True  # what is pending finds out by itself
         try:
             current = await self.ask(writer.is_current)
         except StoreError as error:
@@ -97,7 +99,7 @@ class LiveSession(BareSession):
             logger.warning("session_id=<%s> | it can not be seen whether another wrote it: %s", self.session_id, error)
             return True
         if current:
-            self._seen_under_lease(fence)
+            self._seen_under_lease(fence, self._tenure)
         return current
 
     @property
@@ -105,8 +107,8 @@ class LiveSession(BareSession):
         lease = self._presence.lease
         return None if lease is None else lease.tenure
 
-    def _seen_under_lease(self, fence: str) -> None:
-        if (tenure := self._tenure) is not None:
+    def _seen_under_lease(self, fence: str, tenure: object) -> None:
+        if tenure is not None:
             self._sure[fence] = tenure
 
     async def have_lease(self, fence: str, hold: Hold) -> bool:
@@ -121,7 +123,7 @@ class LiveSession(BareSession):
             return False
         writer = self._writers[fence]
         # which session it is does not matter any more when the agent will be reloaded
-        known, expects = (None, []) if writer.conflicted else (self._presence.incarnation, writer.expectation())
+        known, expects = (None, []) if writer.conflicted else (writer.incarnation, writer.expectation())
         try:
             return await self._enter(hold, known, expects) and bool(expects)
         except ConflictError as conflict:
@@ -130,7 +132,8 @@ class LiveSession(BareSession):
     async def _enter(self, hold: Hold, known: str | None, expects: Sequence[Change]) -> bool:
         assert self._lease is not None
         while (releasing := self._lease.releasing) is not None:
-            await self.settled()  # a commit whose fate is unknown is repeated
+            with contextlib.suppress(*FINAL):  # another agent's: it is told when it is invoked
+                await self.settled()  # a commit whose fate is unknown is repeated
             await self._waiting(releasing, 0)
         incarnation, verified = await self._lease.enter(hold, known, expects, self._waiting)
         self._presence.incarnation, self._presence.lease = incarnation, hold.lease
@@ -143,7 +146,7 @@ class LiveSession(BareSession):
         Raises:
             As `have_lease`.
         """
-        hold = Hold(owner, None)
+        hold = Hold(owner, owner)
         try:
             try:
                 as_read = await self._enter(hold, self._presence.incarnation, ())
@@ -173,13 +176,14 @@ class LiveSession(BareSession):
     def leave(self, fence: str, hold: Hold | None) -> None:
         """The end of an invocation is queued: the commit that stores it lets go of the lease if nobody else uses it."""
         if hold is not None and hold.lease is not None:
-            others = any(not writer.idle for of, writer in self._writers.items() if of != fence)
-            hold.lease.leave(hold, ending=not others)
+            others = {of: writer for of, writer in self._writers.items() if of != fence}
+            hold.lease.leave(hold, ending=not _pending(others))
 
     async def let_go(self) -> None:
-        """Let go of the lease if nobody uses it, and the last commit has not."""
+        """Let go of the lease if nobody uses it, and the last commit has not. Nor while another agent's last commit is
+        on its way, which would be refused; whoever ends last does it, or the next beat."""
         lease = self._lease
-        if lease is not None and lease.unused and lease.releasing is None:
+        if lease is not None and lease.unused and lease.releasing is None and not _pending(self._writers):
             try:
                 await self.ask(lease.release)
             except StoreError as error:  # what was said is stored: at worst another waits for the expiry
@@ -201,7 +205,7 @@ class LiveSession(BareSession):
         except FINAL:
             await self.let_go()
             raise
-        if not cancelled and self._writers[fence].idle:  # else the lease's next beat does
+        if not cancelled:  # else the lease's next beat does
             await self.let_go()
 
 

@@ -43,6 +43,8 @@ class Base:
     """Of its logs, as far as there was something in them."""
     revision: int = 0
     """Of the space."""
+    incarnation: str | None = None
+    """Of the space; None when there was none."""
 
 
 @dataclass(slots=True)
@@ -230,7 +232,7 @@ def _base(
     paths = [*paths, *(layout.open_run(run.run_id) for run in runs)]
     versions = {path: look.docs[path].version for path in paths if path in look.docs}
     lengths = {log: view.length for log, view in logs.items() if view.length}
-    return Base(fence, look.docs.get(fence), versions, lengths, look.revision)
+    return Base(fence, look.docs.get(fence), versions, lengths, look.revision, look.incarnation)
 
 
 def _further(store: Store, space: Space, agents: Iterable[LoadedAgent]) -> None:

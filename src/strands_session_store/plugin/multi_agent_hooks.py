@@ -35,7 +35,7 @@ from ..errors import StoreError
 from . import recorder
 from .holding import holding, letting_go
 from .jobs import Job
-from .leases import Hold
+from .leases import Hold, token_in
 from .live import LiveSession
 from .orchestrators import NodePath, TrackedMultiAgent, agents_in, orchestrators_in
 
@@ -96,7 +96,8 @@ class MultiAgentHooks:
 
     async def _before_invocation(self, event: BeforeMultiAgentInvocationEvent) -> None:
         tracked = self._tracked(event.source)
-        async with holding(self._session, tracked, Hold(event.source, event.invocation_state)) as hold:
+        token = event.source if event.invocation_state is None else token_in(event.invocation_state)
+        async with holding(self._session, tracked, Hold(event.source, token)) as hold:
             await self._current(event.source, tracked, hold)
             await self._session.room(tracked.fence)
             with self._session.lock:

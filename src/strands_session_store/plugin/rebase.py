@@ -25,9 +25,9 @@ TRIES = 10
 class Turn:
     """What one invocation has said and changed, as long as none of it is stored."""
 
-    def __init__(self, state: Mapping[str, Any]) -> None:
-        """``state``: as it is stored."""
-        self._state = state
+    def __init__(self, state: Mapping[str, Any], commits: int) -> None:
+        """``state``: as it is stored; ``commits``: made by its agent's writer before it."""
+        self._state, self._commits = state, commits
         self._said: dict[int, Message] = {}
         self._touches = False
         self.events: list[records.Event] = []
@@ -50,10 +50,17 @@ class Turn:
         """The other's state, with what this turn changed in its own."""
         return merged(self._state, after, theirs)
 
-    def stays(self, loaded: LoadedAgent) -> str | None:
-        """Why it can not be put behind what is stored now; None when it can."""
+    def stays(self, loaded: LoadedAgent, commits: int) -> str | None:
+        """Why it can not be put behind what is stored now; None when it can. ``commits``: made by the writer since."""
+        if commits != self._commits:  # it was flushed, or took several commits
+            return "a part of it is stored already"
+        self._commits = 0  # it will have a new writer
         if self._touches:
             return "it changed what was said before it"
+        blocks = [block for message in self._said.values() for block in message["content"]]
+        uses = {block["toolUse"]["toolUseId"] for block in blocks if "toolUse" in block}
+        if any(block["toolResult"]["toolUseId"] not in uses for block in blocks if "toolResult" in block):
+            return "it answers what was said before it"
         if loaded.agent is not None and loaded.agent.interrupts is not None:
             return "the other waits for an interrupt's answer"
         if loaded.messages and not _ends_turn(loaded.messages[-1]):

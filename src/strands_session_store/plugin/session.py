@@ -209,6 +209,10 @@ class BareSession:
         """Whether anything of this agent or orchestrator is queued."""
         return not self._writers[fence].idle
 
+    def commits(self, fence: str) -> int:
+        """How many commits the writer of this agent or orchestrator has made."""
+        return self._writers[fence].commits
+
     def start(self, fence: str) -> None:
         """Have a queue written, unless it is to wait for the end of the invocation."""
         process.store_what_is_left()

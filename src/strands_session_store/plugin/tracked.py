@@ -110,7 +110,9 @@ class TrackedAgent:
         if loaded.agent is None:
             return
         stored = loaded.agent
-        agent.state = state_of(stored.state or {})
+        if not again:  # it may be the caller's own
+            agent.state = AgentState()
+        set_state(agent, stored.state or {})
         self._restored_state = snapshot(stored.state or {})
         internal: dict[str, Any] = {}
         if stored.interrupts is not None:
@@ -137,7 +139,7 @@ class TrackedAgent:
     def _rebuild(self, agent: LocalAgent) -> None:
         built = self.built
         agent.messages[:] = snapshot(built.messages)
-        agent.state = state_of(snapshot(built.state))
+        set_state(agent, snapshot(built.state))
         if isinstance(agent, Agent):
             agent._interrupt_state = _InterruptState()
             agent._model_state = {}
@@ -364,12 +366,14 @@ def _manager_state(agent: LocalAgent) -> Any:
     return manager.get_state() if isinstance(agent, Agent) and manager is not None else None
 
 
-def state_of(data: dict[str, Any]) -> AgentState:
-    """A state that holds the data, which becomes its own."""
-    state = AgentState()
-    # set as it was: AgentState's own check refuses what an application may have put past it (bytes), and copies again
-    state._data = data
-    return state
+def set_state(agent: LocalAgent, data: dict[str, Any]) -> None:
+    """Have the agent's state hold the data, which becomes its own. In place: tools and plugins keep it, as they keep
+    the list of messages."""
+    state = agent.state
+    with state._lock:
+        # set as it was: AgentState's own check refuses what an application may have put past it (bytes), and copies
+        state._data = data
+        state._version += 1
 
 
 def _without_summary(manager: Any, context: Context) -> Any:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
@@ -77,6 +78,10 @@ class Writer:
         self._idle = threading.Condition(self._lock)
         self._queue: deque[_Queued] = deque()
         self._waiting: list[tuple[int, Future[None]]] = []
+        self.commits = 0
+        """How many were made."""
+        self._waits: Callable[[], None] | None = None
+        """What the pool was asked to do, and may not have come to."""
         self._draining = self._last_try = self._refused = self._conflicted = self._gone = False
         self._under_way: tuple[list[_Queued], Attempt] | None = None
         self._told: tuple[str, ...] | None = None
@@ -112,8 +117,10 @@ class Writer:
 
         def drain() -> None:
             if once.acquire(blocking=False):
+                self._waits = None
                 self._drain()
 
+        self._waits = drain
         try:
             self._store.offload.submit(drain)
         except RuntimeError:
@@ -133,6 +140,7 @@ class Writer:
 
     def drain_here(self, timeout: float) -> None:
         """Drain on the calling thread, or wait up to ``timeout`` seconds for the thread that is at it, then go on here.
+        Not for one that has not begun: all threads of the pool may be here, waiting.
 
         Raises:
             StoreError: What is pending could not be stored; it stays queued.
@@ -140,6 +148,8 @@ class Writer:
         future = self.settled()
         if future is None:
             return
+        if (drain := self._waits) is not None:
+            drain()
         with self._idle:
             self._idle.wait_for(lambda: not self._draining, timeout)
         if not future.done() and self._claim():
@@ -190,14 +200,19 @@ class Writer:
         """Whether a conflict was met, and what is pending can never be stored."""
         return self._gone or (self._conflicted and not self.idle)
 
+    @property
+    def incarnation(self) -> str | None:
+        """Of the space that is written to; None: not known to exist."""
+        return self._commits.incarnation
+
     def expectation(self) -> list[Change]:
         """What tells whether the agent is as it is known here; nothing while that is about to change."""
         return self._commits.expectation() if self.idle else []
 
     def is_current(self) -> bool:
-        """See `Commits.is_current`. What is pending will find out by itself."""
+        """See `Commits.is_current`."""
         try:
-            return not self.idle or self._commits.is_current()
+            return self._commits.is_current()
         except ConflictError as conflict:
             raise self.met(conflict) from conflict
 
@@ -318,6 +333,7 @@ class Writer:
             booked = {id(queued) for queued in taken}
             while self._queue and id(self._queue[0]) in booked:
                 self._queue.popleft()
+            self.commits += 1
             last = taken[-1].number
             ready = [future for number, future in self._waiting if number <= last]
             self._waiting = [(number, future) for number, future in self._waiting if number > last]

@@ -20,8 +20,12 @@ class Tick:
         self.seconds, self.call, self.cancelled = seconds, call, False
 
     def cancel(self) -> None:
-        """Call it no more. One that is under way goes on. Takes no lock."""
-        self.cancelled = True
+        """Call it no more, and keep nothing that it would need. One that is under way goes on. Takes no lock."""
+        self.cancelled, self.call = True, _nothing
+
+
+def _nothing() -> None:
+    pass
 
 
 class Ticking:
@@ -38,11 +42,12 @@ class Ticking:
         """Have it called for the first time in ``seconds``."""
         tick = Tick(seconds, call)
         with self._changed:
-            heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), tick))
             if self._thread is None:
                 # a daemon: a lease that is held must not keep an interpreter from ending
-                self._thread = threading.Thread(target=self._run, name="session-store-ticks", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="session-store-ticks", daemon=True)
+                thread.start()
+                self._thread = thread  # not before: where none can be started just now, the next one may be
+            heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), tick))
             self._changed.notify()
         return tick
 
