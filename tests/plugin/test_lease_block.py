@@ -28,7 +28,7 @@ def test_nobody_comes_between_the_invocations_of_a_block(store: FaultyStore) -> 
     other, _ = leased(store, agent_id="other", on_busy="raise")
 
     async def elsewhere() -> Any:
-        return await asyncio.get_running_loop().create_task(other.invoke_async("hello"), context=contextvars.Context())
+        return await contextvars.Context().run(asyncio.create_task, other.invoke_async("hello"))
 
     async def block() -> None:
         async with manager.lease():
