@@ -432,4 +432,4 @@ def test_an_invocation_whose_end_can_not_be_stored_lets_go_of_it(
     agent, _ = leased(store, script)
     with pytest.raises((StoreError, EventLoopException)):
         agent("one")
-    wait_for(lambda: holder(store) is None)
+    assert holder(store) is None
