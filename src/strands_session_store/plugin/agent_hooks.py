@@ -305,7 +305,11 @@ class AgentHooks:
         session, after, interrupts = self._session, snapshot(agent.state._data), agent._interrupt_state
         for _ in range(TRIES):
             commits = session.commits(layout.writer(agent.agent_id))
-            loaded, lost = await session.ask(self._reread, agent)
+            try:
+                loaded, lost = await session.ask(self._reread, agent)
+            except StoreError as error:
+                error.unwritten = conflict.unwritten
+                raise
             if (why := turn.stays(loaded, commits)) is not None:
                 text = f"{conflict} The turn could not be put behind it: {why}."
                 stays = ConflictError(conflict.path, conflict.expected, conflict.found, text)
