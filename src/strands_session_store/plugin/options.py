@@ -13,8 +13,8 @@ from .taking import OnBusy
 
 DEFAULT_TIMEOUT = 30.0
 """Seconds. A model call takes about as long: a store that is slower than that is down."""
-LEAST_EXPIRY = 0.1
-"""Seconds. A sign of life is given three times as often, and is a commit."""
+LEAST_LEASE = 0.01
+"""Seconds. Signs of life are commits, three in an expiry."""
 MAX_LEASE = 3600
 """Seconds. Whoever waits an hour for a dead process is not waiting any more."""
 
@@ -47,10 +47,9 @@ def check(
     for name, flag in ("exclusive", exclusive), ("read_only", read_only):
         if not isinstance(flag, bool):  # the text "false" is true
             raise ValueError(f"{name} must be True or False; got {flag!r}")
-    for name, number, least in ("lease_timeout", lease_timeout, 0), ("lease_expiry", lease_expiry, LEAST_EXPIRY):
-        if not _is_number(number) or not least <= number <= MAX_LEASE or number == 0:
-            least_text = f"of at least {least:g}" if least else "above 0"
-            raise ValueError(f"{name} must be a number of seconds {least_text}, at most {MAX_LEASE:,}; got {number!r}")
+    for name, number in ("lease_timeout", lease_timeout), ("lease_expiry", lease_expiry):
+        if not _is_number(number) or not LEAST_LEASE <= number <= MAX_LEASE:
+            raise ValueError(f"{name} must be a number of seconds, {LEAST_LEASE} to {MAX_LEASE:,}; got {number!r}")
     if ttl is not None and (not _is_number(ttl) or not 0 < ttl < MAX_TTL):
         raise ValueError(
             f"ttl must be a number of seconds above 0 and below {MAX_TTL:,}, or None for no expiry; got {ttl!r}"
