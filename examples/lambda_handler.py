@@ -19,7 +19,8 @@ store = open_store(os.environ["STRANDS_SESSION_STORE"], timeout=10)
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     try:
-        with StoreSessionManager(event["session_id"], store, durability="turn") as session:
+        # the agent is built for this request: no need to read once more whether another went on since
+        with StoreSessionManager(event["session_id"], store, durability="turn", on_stale="conflict") as session:
             agent = Agent(model=OfflineModel(), session_manager=session, callback_handler=None)
             answer = str(agent(event["prompt"])).strip()
         # behind the block all is stored: nothing is left to do in an instance that may never run again
