@@ -185,9 +185,11 @@ def test_users_do_not_see_each_other(workers: list[Worker]) -> None:
         assert workers[at % 2].texts(user) == [*told, "What do you know of me?"]
 
 
-@pytest.mark.parametrize("alike", [False, True], ids=["two workers", "one worker"])
-@pytest.mark.parametrize("new", [True, False], ids=["new user", "known user"])
-@pytest.mark.parametrize("again", [False, True], ids=["two prompts", "a double click"])
+@pytest.mark.parametrize(
+    ("alike", "new", "again"),
+    [(False, True, False), (False, False, True), (True, True, True)],
+    ids=["two workers, new user", "two workers, a double click", "one worker, a double click of a new user"],
+)
 def test_of_two_requests_at_once_one_waits_for_the_other(
     server: Server, workers: list[Worker], alike: bool, new: bool, again: bool
 ) -> None:

@@ -103,8 +103,17 @@ def goes_on(store: Store, agent: Agent, before: list[str]) -> None:
     assert Sessions(store).get("s").counters["messages"] == len(agent.messages)
 
 
-@pytest.mark.parametrize("then", ["here", "elsewhere"])
-@pytest.mark.parametrize("durability", ["message", "background", "turn"])
+@pytest.mark.parametrize(
+    ("durability", "then"),
+    [
+        ("message", "here"),
+        ("message", "elsewhere"),
+        ("background", "here"),
+        ("turn", "here"),
+        pytest.param("background", "elsewhere", marks=pytest.mark.soak),
+        pytest.param("turn", "elsewhere", marks=pytest.mark.soak),
+    ],
+)
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step[0]} {step[1]}")
 def test_cancelled_at_a_step(store: FaultyStore, step: tuple[str, int], durability: Any, then: str) -> None:
     steps = Steps()

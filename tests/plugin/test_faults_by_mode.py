@@ -120,7 +120,10 @@ def test_what_was_acknowledged_is_there_once_and_the_rest_is_named(
     assert len(set(runs)) == len(runs) and Sessions(store).open_runs("s") == ()
 
 
-@pytest.mark.parametrize(("durability", "fault", "at"), CASES)
+@pytest.mark.parametrize(
+    ("durability", "fault", "at"),
+    [pytest.param(*case, marks=[pytest.mark.soak] if case[2] > 1 else []) for case in CASES],  # each is a process
+)
 def test_the_exit_of_a_process_stores_or_names(
     processes: Parent, tmp_path: Path, durability: str, fault: str, at: int
 ) -> None:

@@ -202,21 +202,21 @@ def test_a_summary_is_scrubbed_wherever_it_is_kept(tmp_path: Path) -> None:
     def scrub(message: Any) -> Any:
         for block in message["content"]:
             if "text" in block:
-                block["text"] = block["text"].replace("4711", "****")
+                block["text"] = block["text"].replace("4711-0815", "****")
         return message
 
     path = tmp_path / "summary.db"
     manager = SQLiteSessionManager("s", path, before_store=scrub)
     window = SummarizingConversationManager(summary_ratio=0.8, preserve_recent_messages=1)
-    model = ScriptedModel(lambda messages: "the number is 4711")
+    model = ScriptedModel(lambda messages: "the number is 4711-0815")
     agent = Agent(model=model, session_manager=manager, conversation_manager=window, callback_handler=None)
-    agent("my number is 4711")
+    agent("my number is 4711-0815")
     agent("again")
     window.reduce_context(agent)
     agent("and again")
     manager.close()
-    assert "4711" in str(agent.messages[0])
-    assert b"4711" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert "4711-0815" in str(agent.messages[0])
+    assert b"4711-0815" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
     window = SummarizingConversationManager(summary_ratio=0.8, preserve_recent_messages=1)
     again = SQLiteSessionManager("s", path)
     resumed = Agent(model=model, session_manager=again, conversation_manager=window, callback_handler=None)
