@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strands_session_store import context as module
-from strands_session_store.context import Context, Delta, Message, ids, same, snapshot, variant_ids
+from strands_session_store.context import Context, Delta, ids, variant_ids
+from strands_session_store.messages import Message, same, snapshot
 
 
 class Kept:

@@ -23,26 +23,22 @@ changes no document.
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from .messages import Message, ensure_id, same, snapshot
 from .seen import Seen
 
-Message: TypeAlias = dict[str, Any]
 Span: TypeAlias = tuple[int, int | None]
 Spans: TypeAlias = list[dict[str, list[int | None]]]
 """A context as it is stored; see `Context.spans`."""
-
 
 REACH = 16
 """Entries of a history that one read may take in vain, beside three for each that it needs."""
 STALE = 64
 """Variants that may be stale before the long-lived ones are appended anew, beside three for each of these."""
-
-_LEAVES = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 @dataclass(slots=True)
@@ -71,47 +67,6 @@ class Delta:
 
     def __bool__(self) -> bool:
         return bool(self.appended or self.replaced or self.variants or self.replaced_variants)
-
-
-def snapshot(value: Any) -> Any:
-    """A copy whose containers are its own and whose leaves are shared: cheap, and safe from later edits in place."""
-    kind = type(value)
-    if kind is dict:
-        return {k: snapshot(v) for k, v in value.items()}
-    if kind is list:
-        return [snapshot(v) for v in value]
-    if kind is tuple:
-        return tuple([snapshot(v) for v in value])
-    if kind is bytearray:
-        return bytes(value)
-    if kind is set:
-        return set(value)
-    if kind in _LEAVES:
-        return value
-    # subclasses (an OrderedDict, a named tuple) are edited in place as well, and restored as what they derive from
-    if isinstance(value, dict):
-        return {k: snapshot(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [snapshot(v) for v in value]
-    if isinstance(value, tuple):
-        return tuple([snapshot(v) for v in value])
-    return value
-
-
-def same(a: Message, b: Message) -> bool:
-    """Whether two messages are equal. Identity first, as Python compares containers: shared leaves cost nothing."""
-    try:
-        return a == b
-    except Exception:  # a leaf that refuses to be compared (an array): taken for changed, which is always safe
-        return False
-
-
-def ensure_id(message: Message) -> str:
-    """The message's tracking id; a new one is assigned in place when it has none."""
-    found = message.get("tracking_id")
-    if not found:
-        found = message["tracking_id"] = str(uuid.uuid4())
-    return str(found)
 
 
 def ids(history: Mapping[int, Message]) -> dict[int, str]:

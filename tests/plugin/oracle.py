@@ -24,7 +24,7 @@ from strands.hooks import (
 )
 
 from strands_session_store import StoreSessionManager
-from strands_session_store.context import Message
+from strands_session_store.messages import Message
 
 from .payloads import copied
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from strands_session_store.context import Message
+from strands_session_store.messages import Message
 
 
 class Colour(str, enum.Enum):

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strands_session_store.context import Message
+from strands_session_store.messages import Message
 from strands_session_store.plugin.repair import LOST, repaired
 
 

@@ -31,8 +31,8 @@ from strands.hooks import (
 )
 
 from .. import ids, layout, records
-from ..context import Message, snapshot
 from ..errors import ConflictError, StoreError
+from ..messages import Message, snapshot
 from . import recorder
 from .holding import holding, letting_go
 from .holds import Hold, token_in

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import codec, records
-from ..context import snapshot
 from ..errors import StoreError, TooLarge
+from ..messages import snapshot
 from ..stores.base import MAX_ENTRY, Add, Append, Change, DropDoc, PutDoc, Replace
 from .jobs import Job
 

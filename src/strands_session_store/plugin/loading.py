@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import codec, layout, records
-from ..context import Context, Message, Span, Spans, ids, variant_ids
+from ..context import Context, Span, Spans, ids, variant_ids
 from ..errors import Corrupt
+from ..messages import Message
 from ..stores.base import Counters, Doc, Docs, Document, Log, LogView, Look, Space, Store, Version, Want
 from ..stores.reading import read_whole
 from .repair import repaired

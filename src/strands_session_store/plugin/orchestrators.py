@@ -17,13 +17,13 @@ from strands import Agent
 from strands.multiagent.base import MultiAgentBase
 
 from .. import codec, layout, records
-from ..context import Message, ensure_id, same, snapshot
 from ..errors import TooLarge
+from ..messages import Message, ensure_id, same, snapshot
 from ..stores.base import MAX_ENTRY
+from .counting import count
 from .holds import Hold
 from .jobs import LAST, Job
 from .loading import LoadedMultiAgent
-from .tracked import count
 
 NodePath = tuple[str, ...]
 

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import records
-from ..context import Delta, Message, same, snapshot
+from ..context import Delta
+from ..messages import Message, same, snapshot
 from .loading import LoadedAgent
 
 TRIES = 10
@@ -74,7 +75,7 @@ def merged(before: Mapping[str, Any], after: Mapping[str, Any], theirs: Mapping[
     for key in before.keys() | after.keys():
         if key not in after:
             out.pop(key, None)
-        elif key not in before or not same({"": before[key]}, {"": after[key]}):
+        elif key not in before or not same(before[key], after[key]):
             out[key] = snapshot(after[key])
     return out
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..context import Message
+from ..messages import Message
 
 LOST = "The result of this tool call was lost: the process ended before it was stored."
 

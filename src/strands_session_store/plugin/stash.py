@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from ..context import Message
+from ..messages import Message
 
 
 def lost_stash(agent: Any) -> Any | None:

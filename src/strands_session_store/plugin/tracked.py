@@ -20,9 +20,12 @@ from strands.interrupt import _InterruptState
 from strands.types.session import SessionAgent
 
 from .. import codec, layout, records
-from ..context import Context, Delta, Message, Spans, same, snapshot
+from ..context import Context, Delta, Spans
 from ..errors import TooLarge, Unserializable
+from ..messages import Message, same, snapshot
 from ..stores.base import MAX_ENTRY
+from .conversation_managers import manager_state, restore_manager, summaries, without_summary
+from .counting import add_usage, count
 from .holds import Hold
 from .jobs import Job
 from .loading import LoadedAgent
@@ -33,14 +36,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_USAGE = {
-    "input_tokens": "inputTokens",
-    "output_tokens": "outputTokens",
-    "cache_read_input_tokens": "cacheReadInputTokens",
-    "cache_write_input_tokens": "cacheWriteInputTokens",
-}
-_MOST_TOKENS = 10**12
-"""Of one message: more is taken for nonsense, so that no counter ever comes near int64."""
 _STATE = "['state']"
 """How the codec names a place in the state."""
 
@@ -55,7 +50,7 @@ class Built:
 
     @classmethod
     def of(cls, agent: LocalAgent) -> Built:
-        return cls(snapshot(agent.messages), snapshot(agent.state._data), snapshot(_manager_state(agent)))
+        return cls(snapshot(agent.messages), snapshot(agent.state._data), snapshot(manager_state(agent)))
 
 
 class TrackedAgent:
@@ -120,7 +115,7 @@ class TrackedAgent:
         if stored.model_state is not None:
             internal["model_state"] = stored.model_state
         SessionAgent(self.agent_id, {}, {}, internal).initialize_internal_state(agent)
-        self._restore_manager(agent, loaded.conversation_manager, loaded.messages)
+        restore_manager(agent, loaded.conversation_manager, loaded.messages, self._session_id)
         if getattr(agent.model, "stateful", False):
             # the model's server has the conversation; the history goes on, the context starts afresh as it did live
             self.context.slots = []
@@ -160,25 +155,7 @@ class TrackedAgent:
         known = [slot.message for slot in self.context.slots]
         if self._last is None and self._context_bytes is None:
             known = self.built.messages
-        return len(known) != len(agent.messages) or not all(map(same, known, agent.messages))  # type: ignore[arg-type]
-
-    def _restore_manager(self, agent: LocalAgent, stored: Any, messages: list[Message]) -> None:
-        manager = getattr(agent, "conversation_manager", None)
-        if manager is None or stored is None:
-            return
-        try:
-            # what it would prepend (a summary) is in the context already
-            manager.restore_from_session(_with_summary(snapshot(stored), messages))
-        except (ValueError, KeyError, TypeError) as error:
-            logger.warning(
-                "agent_id=<%s>, session_id=<%s>, stored=<%s>, now=<%s> | the conversation manager is another one; its "
-                "state starts afresh, the messages are as they were (%s)",
-                self.agent_id,
-                self._session_id,
-                _name(stored),
-                type(manager).__name__,
-                error,
-            )
+        return len(known) != len(agent.messages) or not all(map(same, known, agent.messages))
 
     # ------------------------------------------------------------------------------------------------------- storing
 
@@ -215,11 +192,9 @@ class TrackedAgent:
             return job
         # all that can be refused comes first: from Context.sync() on, what it says has to reach the queue
         values, agent_bytes = self._agent_document(agent)
-        manager = _manager_state(agent)
+        manager = manager_state(agent)
         # the manager's own summary was never said, wherever in the list it stands
-        summary = manager.get("summary_message") if isinstance(manager, dict) else None
-        summaries = {summary["tracking_id"]} if isinstance(summary, dict) and "tracking_id" in summary else ()
-        delta = self.context.sync(agent.messages, announced, summaries)  # type: ignore[arg-type]
+        delta = self.context.sync(agent.messages, announced, summaries(manager))  # type: ignore[arg-type]
         self._write(job, delta)
         self._last = values
         if agent_bytes is not None:
@@ -310,7 +285,7 @@ class TrackedAgent:
 
     def _context_document(self, spans: Spans, manager: Any) -> bytes:
         self._last_spans, self._last_manager = spans, snapshot(manager)
-        kept = _without_summary(self._last_manager, self.context)
+        kept = without_summary(self._last_manager, self.context)
         record = records.Context(spans=spans, conversation_manager=kept)
         encoded = codec.dump_document(record)
         if len(encoded) > MAX_ENTRY:  # no error: the messages of this sync have to be stored whatever a manager keeps
@@ -337,35 +312,6 @@ class TrackedAgent:
         )
 
 
-def count(job: Job, message: Message) -> None:
-    """Add a new message to the session's counters."""
-    job.add("messages", 1)
-    for counter, tokens in _tokens(message).items():
-        job.add(counter, tokens)
-
-
-def add_usage(usage: records.Usage, messages: list[Message]) -> records.Usage:
-    """The usage plus that of the messages; what no message reports stays None."""
-    total = usage.model_dump()
-    for message in messages:
-        for name, tokens in _tokens(message).items():
-            total[name] = (total[name] or 0) + tokens
-    return records.Usage(**total)
-
-
-def _tokens(message: Message) -> dict[str, int]:
-    """What a message reports. Metadata is anybody's: what is no number of tokens is no reason to refuse the message."""
-    metadata = message.get("metadata")
-    usage = metadata.get("usage") if isinstance(metadata, dict) else None
-    reported = {name: usage.get(key) for name, key in _USAGE.items()} if isinstance(usage, dict) else {}
-    return {name: int(n) for name, n in reported.items() if isinstance(n, int | float) and 0 <= n <= _MOST_TOKENS}
-
-
-def _manager_state(agent: LocalAgent) -> Any:
-    manager = getattr(agent, "conversation_manager", None)
-    return manager.get_state() if isinstance(agent, Agent) and manager is not None else None
-
-
 def set_state(agent: LocalAgent, data: dict[str, Any]) -> None:
     """Have the agent's state hold the data, which becomes its own. In place: tools and plugins keep it, as they keep
     the list of messages."""
@@ -374,25 +320,3 @@ def set_state(agent: LocalAgent, data: dict[str, Any]) -> None:
         # set as it was: AgentState's own check refuses what an application may have put past it (bytes), and copies
         state._data = data
         state._version += 1
-
-
-def _without_summary(manager: Any, context: Context) -> Any:
-    """The conversation manager's state with only the id of a summary that the context shows: it is stored there, after
-    `before_store` has seen it, and once."""
-    summary = manager.get("summary_message") if isinstance(manager, dict) else None
-    if isinstance(summary, dict) and any(same(slot.message, summary) for slot in context.slots):
-        return {**manager, "summary_message": {"tracking_id": summary["tracking_id"]}}
-    return manager
-
-
-def _with_summary(manager: Any, messages: list[Message]) -> Any:
-    """The state as it was before `_without_summary`; the summary is the live list's own message again."""
-    summary = manager.get("summary_message") if isinstance(manager, dict) else None
-    if isinstance(summary, dict) and summary.keys() == {"tracking_id"}:
-        found = (m for m in messages if m.get("tracking_id") == summary["tracking_id"])
-        return {**manager, "summary_message": next(found, None)}
-    return manager
-
-
-def _name(state: Any) -> str:
-    return str(state.get("__name__")) if isinstance(state, dict) else type(state).__name__
