@@ -9,6 +9,8 @@ import pytest
 from tests.stores.s3_server import ENVIRONMENT
 
 from strands_session_store.plugin import process
+from strands_session_store.stores.memory import MemoryStore
+from strands_session_store.testing.faults import FaultyStore
 
 from .children import Parent
 
@@ -20,6 +22,14 @@ def _quiet_end() -> Iterator[None]:
     gc.collect()
     process._left.clear()
     process._tried.clear()
+
+
+@pytest.fixture
+def store() -> Iterator[FaultyStore]:
+    """A store that fails when it is told to."""
+    with FaultyStore(MemoryStore()) as opened:
+        yield opened
+        opened.heal()
 
 
 @pytest.fixture(scope="session")

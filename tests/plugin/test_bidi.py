@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from strands.bidi.types.events import (
     BidiTranscriptStopEvent,
 )
 
-from strands_session_store import StoreSessionManager, Unavailable, open_store
+from strands_session_store import StoreSessionManager, Unavailable
 from strands_session_store.sessions import Sessions
 from strands_session_store.testing.faults import FaultyStore
 
@@ -58,13 +58,6 @@ def spoken(role: Any, text: str, id: str) -> list[Any]:
 
 
 END = BidiResponseStopEvent("r")
-
-
-@pytest.fixture
-def store() -> Iterator[FaultyStore]:
-    with FaultyStore(open_store("memory://")) as opened:
-        yield opened
-        opened.heal()
 
 
 def said(store: FaultyStore) -> list[Any]:

@@ -6,14 +6,13 @@ import asyncio
 import contextlib
 import gc
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from strands import Agent, tool
 from strands.hooks import AfterInvocationEvent, AfterModelCallEvent, BeforeInvocationEvent, HookOrder, MessageAddedEvent
 
-from strands_session_store import open_store
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores.base import Store
 from strands_session_store.testing.faults import FaultyStore
@@ -32,13 +31,6 @@ STEPS = [
 """Of a turn with two tools: where the task is cancelled. "message": in the hook behind the session manager's."""
 COMMITS = {"message": 5, "background": 1, "turn": 1}
 """How many commits such a turn makes at least."""
-
-
-@pytest.fixture
-def store() -> Iterator[FaultyStore]:
-    with FaultyStore(open_store("memory://")) as faulty:
-        yield faulty
-        faulty.heal()
 
 
 class Steps:

@@ -9,7 +9,6 @@ import os
 import signal
 import threading
 import weakref
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import thread as futures_thread
 from pathlib import Path
@@ -26,13 +25,6 @@ from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import Reply
 
 from .children import Parent, build, unpaired, wait_for, with_tools
-
-
-@pytest.fixture
-def store() -> Iterator[FaultyStore]:
-    with FaultyStore(open_store("memory://")) as faulty:
-        yield faulty
-        faulty.heal()
 
 
 def said(store: Store, session: str = "s", agent: str = "default") -> list[Any]:

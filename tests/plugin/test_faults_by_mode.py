@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +31,6 @@ CASES = [
     *itertools.product(["message"], FAULTS, (3, 4)),  # the other modes need not come to as many commits
 ]
 """Durability, fault, and the commit that meets it first."""
-
-
-@pytest.fixture
-def store() -> Iterator[FaultyStore]:
-    with FaultyStore(open_store("memory://")) as faulty:
-        yield faulty
-        faulty.heal()
 
 
 def stored(store: Store) -> list[str]:

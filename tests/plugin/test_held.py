@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import gc
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -29,13 +28,6 @@ from .children import build, wait_for
 SPACE = layout.session_space("s", None)
 LONG = 600.0
 """Seconds of an expiry that no test waits for."""
-
-
-@pytest.fixture
-def store() -> Iterator[FaultyStore]:
-    with FaultyStore(open_store("memory://")) as opened:
-        yield opened
-        opened.heal()
 
 
 @pytest.fixture(autouse=True)

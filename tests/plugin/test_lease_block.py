@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from strands import Agent, tool
 
-from strands_session_store import SessionBusyError, StoreSessionManager, open_store
+from strands_session_store import SessionBusyError, StoreSessionManager
 from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import ScriptedModel, ToolCall
 
 from .leasing import SESSION, another_of, is_free, leased
-
-
-@pytest.fixture
-def store() -> Iterator[FaultyStore]:
-    with FaultyStore(open_store("memory://")) as opened:
-        yield opened
 
 
 def test_nobody_comes_between_the_invocations_of_a_block(store: FaultyStore) -> None:

@@ -7,7 +7,6 @@ import contextlib
 import gc
 import os
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -41,13 +40,6 @@ from strands_session_store.testing.models import Reply, ToolCall
 from .children import Parent, build, wait_for, with_tools
 from .leasing import LONG, SESSION, SPACE, ends, is_free, leased
 from .test_multi_agent import graph, node
-
-
-@pytest.fixture
-def store() -> Iterator[FaultyStore]:
-    with FaultyStore(open_store("memory://")) as opened:
-        yield opened
-        opened.heal()
 
 
 class Refused(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +15,7 @@ from strands.hooks import AfterNodeCallEvent, BeforeModelCallEvent, BeforeNodeCa
 from strands.multiagent import GraphBuilder, Swarm
 from strands.types.exceptions import EventLoopException
 
-from strands_session_store import ConflictError, StoreError, StoreSessionManager, Unavailable, layout, open_store
+from strands_session_store import ConflictError, StoreError, StoreSessionManager, Unavailable, layout
 from strands_session_store.codec import load
 from strands_session_store.layout import session_space
 from strands_session_store.records import Message as Entry
@@ -27,13 +27,6 @@ from strands_session_store.testing.models import ScriptedModel, ToolCall
 
 class Killed(Exception):
     """Ends a process, as far as the orchestrator can tell."""
-
-
-@pytest.fixture
-def store() -> Iterator[FaultyStore]:
-    with FaultyStore(open_store("memory://")) as opened:
-        yield opened
-        opened.heal()
 
 
 def node(name: str, script: Any = None, tools: Any = ()) -> Agent:

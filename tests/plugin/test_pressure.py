@@ -10,14 +10,13 @@ import random
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from strands.hooks import MessageAddedEvent
 from strands.types.exceptions import EventLoopException
 
-from strands_session_store import StoreError, Unavailable, codec, layout, open_store, records
+from strands_session_store import StoreError, Unavailable, codec, layout, records
 from strands_session_store.errors import InDoubt
 from strands_session_store.plugin import jobs
 from strands_session_store.plugin.commits import Presence
@@ -33,13 +32,6 @@ JOBS = 20
 """The bound of most tests here: two or three turns with a tool."""
 TURN = 9
 """No turn of these tests puts more."""
-
-
-@pytest.fixture
-def store() -> Iterator[FaultyStore]:
-    with FaultyStore(open_store("memory://")) as faulty:
-        yield faulty
-        faulty.heal()
 
 
 @pytest.fixture

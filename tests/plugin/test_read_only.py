@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +29,6 @@ from .test_multi_agent import graph, killed_before, progress, said
 
 WRITING = "commit", "drop"
 LOGS = layout.history("default"), layout.variants("default"), layout.RUNS, layout.EVENTS
-
-
-@pytest.fixture
-def store() -> Iterator[FaultyStore]:
-    with FaultyStore(open_store("memory://")) as opened:
-        yield opened
 
 
 def kept(store: Store, session: str = "s") -> Look:

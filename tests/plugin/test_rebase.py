@@ -26,11 +26,6 @@ from .children import Parent, ask, build, unpaired, with_tools
 REBASE: Any = {"durability": "turn", "on_conflict": "rebase"}
 
 
-@pytest.fixture
-def store() -> FaultyStore:
-    return FaultyStore(MemoryStore())
-
-
 def texts(messages: Any) -> list[str]:
     return [block["text"] for message in messages for block in message["content"] if "text" in block]
 

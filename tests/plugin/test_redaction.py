@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from strands.hooks import BeforeModelCallEvent, MessageAddedEvent
 from strands.multiagent import GraphBuilder
 from strands.types.exceptions import EventLoopException
 
-from strands_session_store import SQLiteSessionManager, StoreError, StoreSessionManager, Unavailable, codec, open_store
+from strands_session_store import SQLiteSessionManager, StoreError, StoreSessionManager, Unavailable, codec
 from strands_session_store.errors import InDoubt
 from strands_session_store.layout import session_space
 from strands_session_store.records import Message
@@ -26,13 +25,6 @@ from .children import build
 
 SECRET = "the secret word is xyzzy"
 REDACTED = Reply("I can not talk of that.", redact_user="[redacted]")
-
-
-@pytest.fixture
-def store() -> Iterator[FaultyStore]:
-    with FaultyStore(open_store("memory://")) as faulty:
-        yield faulty
-        faulty.heal()
 
 
 def everything(store: FaultyStore) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -22,7 +21,6 @@ from strands_session_store import (
     SessionBusyError,
     StoreSessionManager,
     Unavailable,
-    open_store,
 )
 from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import ToolCall
@@ -31,13 +29,6 @@ from .children import add, ask, build, echo, unpaired, with_tools
 from .leasing import LONG, SESSION, another_of, ends, in_another_context, is_free, leased
 from .test_bidi import END, Talking, spoken
 from .test_multi_agent import graph, node
-
-
-@pytest.fixture
-def store() -> Iterator[FaultyStore]:
-    with FaultyStore(open_store("memory://")) as opened:
-        yield opened
-        opened.heal()
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["the same manager", "a manager of its own"])

@@ -17,7 +17,6 @@ from strands.types.exceptions import EventLoopException
 from strands_session_store import ConflictError, SessionNotFoundError, StoreSessionManager, open_store
 from strands_session_store.layout import session_space
 from strands_session_store.sessions import Sessions
-from strands_session_store.stores.memory import MemoryStore
 from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import ScriptedModel, ToolCall
 
@@ -25,11 +24,6 @@ from .children import ask, build, unpaired, with_tools
 from .test_multi_agent import graph, said
 
 MODES = pytest.mark.parametrize("durability", ["message", "background", "turn"])
-
-
-@pytest.fixture
-def store() -> FaultyStore:
-    return FaultyStore(MemoryStore())
 
 
 def texts(messages: Any) -> list[str]:

@@ -5,24 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from strands import Agent, tool
 
-from strands_session_store import StoreSessionManager, open_store
+from strands_session_store import StoreSessionManager
 from strands_session_store.sessions import Sessions
 from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import ScriptedModel, ToolCall
 
 LARGE = "\n".join(f"line {n}: all that is known of it" for n in range(4_000))
-
-
-@pytest.fixture
-def store() -> Iterator[FaultyStore]:
-    with FaultyStore(open_store("memory://")) as opened:
-        yield opened
 
 
 @tool

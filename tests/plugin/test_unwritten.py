@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,6 @@ from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import ScriptedModel
 
 from .children import Parent, build
-
-
-@pytest.fixture
-def store() -> Iterator[FaultyStore]:
-    with FaultyStore(open_store("memory://")) as faulty:
-        yield faulty
-        faulty.heal()
 
 
 def ids(agent: Agent) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ import contextvars
 import logging
 import os
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,7 +17,6 @@ from strands.hooks import (
 from strands_session_store import (
     SessionBusyError,
     layout,
-    open_store,
 )
 from strands_session_store.plugin.taking import queue_of
 from strands_session_store.stores.base import Doc
@@ -26,13 +24,6 @@ from strands_session_store.testing.faults import FaultyStore
 
 from .children import build, wait_for
 from .leasing import SESSION, SPACE, another_of, in_another_context, is_free, leased
-
-
-@pytest.fixture
-def store() -> Iterator[FaultyStore]:
-    with FaultyStore(open_store("memory://")) as opened:
-        yield opened
-        opened.heal()
 
 
 def test_who_waits_in_vain_is_told_who_has_it(store: FaultyStore, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from typing import TYPE_CHECKING, Any
 
 from strands import Agent
@@ -30,7 +29,7 @@ from strands.hooks import (
     MessageUpdatedEvent,
 )
 
-from .. import ids, layout, records
+from .. import ids, layout
 from ..errors import ConflictError, StoreError
 from ..messages import Message, snapshot
 from . import recorder
@@ -39,12 +38,11 @@ from .holds import Hold, token_in
 from .jobs import Job
 from .live import LiveSession
 from .loading import LoadedAgent, originals
-from .rebase import TRIES, Turn, merged
+from .moving import put_behind
+from .rebase import Turn, merged
 from .repair import answered
 from .stash import lost_stash, refill
-from .taking import LONGEST_PAUSE
 from .tracked import TrackedAgent, set_state
-from .writer import named
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
@@ -57,7 +55,7 @@ class AgentHooks:
 
     def __init__(self, session: LiveSession, *, rebase: bool) -> None:
         """``rebase``: whether a turn that meets a conflict is put behind the other's."""
-        self._session, self._rebase = session, rebase
+        self.session, self._rebase = session, rebase
         session.whole_turns = rebase
         self._agents: dict[str, TrackedAgent] = {}
 
@@ -76,7 +74,7 @@ class AgentHooks:
 
     def initialize(self, agent: LocalAgent) -> None:
         """Restore the agent if the session has it; else it is new, and will be stored with its first message."""
-        session = self._session
+        session = self.session
         ids.check("agent_id", agent.agent_id)
         with session.lock:
             if agent.agent_id in self._agents:
@@ -95,20 +93,22 @@ class AgentHooks:
     async def reload(self, agent: LocalAgent) -> TrackedAgent:
         """Make the agent what is stored, in place. What could not be stored of it is given up."""
         self._tracked(agent)
-        return self._reloaded(agent, *await self._session.ask(self._reread, agent))
+        return self.reloaded(agent, *await self.session.ask(self.reread, agent))
 
     def reload_here(self, agent: LocalAgent) -> None:
         """As `reload`, blocking."""
         self._tracked(agent)
-        self._reloaded(agent, *self._reread(agent))
+        self.reloaded(agent, *self.reread(agent))
 
-    def _reread(self, agent: LocalAgent) -> tuple[LoadedAgent, list[Message]]:
-        session = self._session
+    def reread(self, agent: LocalAgent) -> tuple[LoadedAgent, list[Message]]:
+        """What is stored of the agent, and the originals that its stash may lack. Blocks."""
+        session = self.session
         loaded = session.read([agent.agent_id]).agents[agent.agent_id]
         return loaded, [] if lost_stash(agent) is None else originals(session.store, session.space, loaded)
 
-    def _reloaded(self, agent: LocalAgent, loaded: LoadedAgent, lost: list[Message]) -> TrackedAgent:
-        session, before = self._session, self._tracked(agent)
+    def reloaded(self, agent: LocalAgent, loaded: LoadedAgent, lost: list[Message]) -> TrackedAgent:
+        """Make the agent what `reread` has found."""
+        session, before = self.session, self._tracked(agent)
         with session.lock:
             tracked = TrackedAgent(session.session_id, agent, loaded, before.built)
             tracked.hold = before.hold
@@ -127,67 +127,67 @@ class AgentHooks:
 
     def changed(self, agent: LocalAgent, announced: Any = None) -> None:
         """Enqueue what has changed of the agent."""
-        with self._session.lock:
+        with self.session.lock:
             tracked = self._tracked(agent)
-            self._session.put(tracked.sync(announced))
-        self._session.start(tracked.fence)
+            self.session.put(tracked.sync(announced))
+        self.session.start(tracked.fence)
 
     def redact(self, agent: LocalAgent, message: Any) -> None:
         """Enqueue the redaction of a message."""
-        with self._session.lock:
+        with self.session.lock:
             tracked = self._tracked(agent)
-            self._session.put(tracked.redact(message))
-        self._session.start(tracked.fence)
+            self.session.put(tracked.redact(message))
+        self.session.start(tracked.fence)
 
     def enqueue_all(self) -> None:
         """Enqueue what has changed of each agent; the caller holds the lock."""
         for tracked in self._agents.values():
             if not tracked.untouched:
-                self._session.put(tracked.sync())
+                self.session.put(tracked.sync())
 
     def recall_all(self) -> None:
         """What has to come before `enqueue_all`. Blocks where there is something to read, which is rare."""
         for tracked in list(self._agents.values()):  # another thread may be building an agent
             if tracked.unsure():
-                self._session.recall_here(tracked)
+                self.session.recall_here(tracked)
 
     async def arecall_all(self) -> None:
         """As `recall_all`, off the event loop."""
         for tracked in list(self._agents.values()):
             if tracked.unsure():
-                await self._session.recall(tracked)
+                await self.session.recall(tracked)
 
     async def _before_invocation(self, event: BeforeInvocationEvent) -> None:
         agent: Any = event.agent
         prompt, tracked = event.messages or (), self._tracked(agent)
         # the state that `structured_output` tells of is gone with the event, and it has no messages
         task = asyncio.current_task() if event.messages is None else None
-        async with holding(self._session, tracked, Hold(agent, task or token_in(event.invocation_state))) as hold:
+        async with holding(self.session, tracked, Hold(agent, task or token_in(event.invocation_state))) as hold:
             tracked = await self._current(agent, tracked, hold)
             if prompt and (message := answered(agent.messages)) is not None:
                 agent.messages.append(message)  # Agent does it too, but did so before the agent was reloaded
-            await self._session.room(tracked.fence)
+            await self.session.room(tracked.fence)
             sure = await self._sure(agent, prompt=prompt)
-            with self._session.lock:
+            with self.session.lock:
                 # alone: nothing else is to be stored with it. A stateful model has heard another conversation
-                alone = not self._session.waits(tracked.fence) and not getattr(agent.model, "stateful", False)
-                commits = self._session.commits(tracked.fence)
+                alone = not self.session.waits(tracked.fence) and not getattr(agent.model, "stateful", False)
+                commits = self.session.commits(tracked.fence)
                 tracked.turn = Turn(tracked.stored_state, commits) if self._rebase and alone else None
                 # a new agent is stored with its first message
                 if sure and not tracked.untouched:
-                    self._session.put(tracked.sync())
-                edited = self._session.waits(tracked.fence)
+                    self.session.put(tracked.sync())
+                edited = self.session.waits(tracked.fence)
                 job = Job(tracked.fence)
                 recorder.abandoned(job, tracked)
                 tracked.run = recorder.opened(job, agent_id=tracked.agent_id)
                 tracked.attempts.clear()
-                self._session.put(job)  # travels with the first message
+                self.session.put(job)  # travels with the first message
             if edited:
-                await self._session.during(tracked.fence)
+                await self.session.during(tracked.fence)
 
     async def _current(self, agent: Any, tracked: TrackedAgent, hold: Hold) -> TrackedAgent:
         """Have the lease, and the agent be what is stored."""
-        session, fence = self._session, tracked.fence
+        session, fence = self.session, tracked.fence
         if await session.begin(fence, hold):
             return tracked
         if (conflict := session.stale(fence)) is not None:
@@ -221,14 +221,14 @@ class AgentHooks:
             return
         if tracked.run is None and (tracked.hold is None or tracked.hold.lease is None):
             # a BidiAgent's, whose model has heard the restored messages: another past is a conflict
-            async with holding(self._session, tracked, Hold(agent, agent)) as hold:
-                await self._session.have_lease(tracked.fence, hold)
+            async with holding(self.session, tracked, Hold(agent, agent)) as hold:
+                await self.session.have_lease(tracked.fence, hold)
         await self._added(agent, tracked, message)
 
     async def _outside(self, agent: Agent, tracked: TrackedAgent, message: Any) -> None:
         """A message outside an invocation, which has the lease by itself: a tool was called directly, or Agent answers
         tool uses that were left without results, which it does before it is invoked."""
-        session, fence = self._session, tracked.fence
+        session, fence = self.session, tracked.fence
         async with holding(session, tracked, Hold(agent, agent)) as hold:
             # without leases a conflict is met when it comes: there is no look before each message
             current = await session.begin(fence, hold) if session.exclusive else not session.conflicted(fence)
@@ -249,108 +249,52 @@ class AgentHooks:
     async def _added(self, agent: Any, tracked: TrackedAgent, message: Any, hold: Hold | None = None) -> None:
         """Store a message; ``hold``: of what ends with it."""
         sure = await self._sure(agent, announced=message)
-        with self._session.lock:
+        with self.session.lock:
             if sure:
-                self._session.put(tracked.sync(message))
-        self._session.leave(tracked.fence, hold)
-        await self._session.during(tracked.fence, outside=tracked.run is None)
+                self.session.put(tracked.sync(message))
+        self.session.leave(tracked.fence, hold)
+        await self.session.during(tracked.fence, outside=tracked.run is None)
 
     def _after_tool_call(self, event: AfterToolCallEvent[LocalAgent]) -> None:
-        with self._session.lock:
+        with self.session.lock:
             tracked = self._tracked(event.agent)
             call = recorder.tool_call(event, tracked, tracked.agent_id)
-            self._session.put(recorder.happened(Job(tracked.fence), call))
+            self.session.put(recorder.happened(Job(tracked.fence), call))
             if tracked.turn is not None:
                 tracked.turn.events.append(call)
 
     async def _after_invocation(self, event: AfterInvocationEvent) -> None:
         ending, cancelled = recorder.ending(event), recorder.being_cancelled()
         tracked = self._tracked(event.agent)
-        async with letting_go(self._session, tracked) as hold:
+        async with letting_go(self.session, tracked) as hold:
             sure = await self._sure(event.agent, wait=not cancelled)
-            with self._session.lock:
+            with self.session.lock:
                 job = tracked.sync() if sure else Job(tracked.fence)
                 turn, run = tracked.turn, tracked.run
                 tracked.turn = tracked.run = None
                 if run is not None:
                     recorder.closed(job, run, **ending)
-                self._session.put(job)
+                self.session.put(job)
             try:
-                await self._session.at_end(tracked.fence, hold=hold, cancelled=cancelled, moves=turn is not None)
+                await self.session.at_end(tracked.fence, hold=hold, cancelled=cancelled, moves=turn is not None)
             except ConflictError as conflict:
                 if turn is None or run is None:
                     raise
-                try:
-                    if conflict.path in ("", layout.LEASE):
-                        raise
-                    await self._put_behind(event.agent, turn, run, ending, conflict)
-                except ConflictError as final:
-                    logger.warning(
-                        "agent_id=<%s>, session_id=<%s>, messages=<%s> | not stored: %s",
-                        tracked.agent_id,
-                        self._session.session_id,
-                        named(final.unwritten),
-                        str(final),
-                    )
-                    raise
-
-    async def _put_behind(
-        self, agent: Any, turn: Turn, run: records.Run, ending: dict[str, Any], conflict: ConflictError
-    ) -> None:
-        """Store a turn that met a conflict behind what the other has said.
-
-        Raises:
-            ConflictError: It can not be put there.
-        """
-        session, after, interrupts = self._session, snapshot(agent.state._data), agent._interrupt_state
-        for _ in range(TRIES):
-            commits = session.commits(layout.writer(agent.agent_id))
-            try:
-                loaded, lost = await session.ask(self._reread, agent)
-            except StoreError as error:
-                error.unwritten = conflict.unwritten
-                raise
-            if (why := turn.stays(loaded, commits)) is not None:
-                text = f"{conflict} The turn could not be put behind it: {why}."
-                stays = ConflictError(conflict.path, conflict.expected, conflict.found, text)
-                stays.unwritten = conflict.unwritten
-                raise stays from conflict
-            tracked = self._reloaded(agent, loaded, lost)
-            with session.lock:
-                agent.messages.extend(turn.messages())
-                set_state(agent, turn.state(after, agent.state._data))
-                agent._interrupt_state = interrupts
-                tracked.run = run.model_copy(update={"first_message": None, "messages": 0, "usage": records.Usage()})
-                job = recorder.happened(tracked.sync(), *turn.events)
-                recorder.moved(job, tracked.run, **ending)
-                tracked.run = None
-                session.put(job)
-            try:
-                await session.at_end(tracked.fence, moves=True)
-                logger.info(
-                    "agent_id=<%s>, session_id=<%s> | the turn was stored behind the other's",
-                    tracked.agent_id,
-                    session.session_id,
-                )
-                return
-            except ConflictError as again:
-                conflict = again
-            await asyncio.sleep(random.uniform(0, LONGEST_PAUSE))
-        raise conflict
+                await put_behind(self, event.agent, turn, run, ending, conflict)
 
     async def _pause(self, event: BidiBeforeConnectionRestartEvent) -> None:
         await self._stored(self._tracked(event.agent))
 
     async def _stop(self, event: BidiAgentStopEvent) -> None:
         tracked = self._tracked(event.agent)
-        async with letting_go(self._session, tracked) as hold:
+        async with letting_go(self.session, tracked) as hold:
             await self._stored(tracked, hold)
 
     async def _stored(self, tracked: TrackedAgent, hold: Hold | None = None) -> None:
         if await self._sure(tracked.agent):
-            with self._session.lock:
-                self._session.put(tracked.sync())
-        await self._session.at_end(tracked.fence, hold=hold)
+            with self.session.lock:
+                self.session.put(tracked.sync())
+        await self.session.at_end(tracked.fence, hold=hold)
 
     async def _sure(self, agent: Any, *, prompt: Any = (), announced: Any = None, wait: bool = True) -> bool:
         """Whether it can be told what is new of an agent; what it takes is read. If not, a later hook stores it."""
@@ -359,15 +303,15 @@ class AgentHooks:
         if not wait:
             return False
         try:
-            await self._session.recall(tracked)
+            await self.session.recall(tracked)
         except StoreError as error:
-            if self._session.durability == "message":
+            if self.session.durability == "message":
                 raise
             logger.warning(
                 "agent_id=<%s>, session_id=<%s> | the rest of the history can not be read, so what is new is stored by "
                 "a later hook: %s",
                 tracked.agent_id,
-                self._session.session_id,
+                self.session.session_id,
                 str(error),
             )
             return False
@@ -378,7 +322,7 @@ class AgentHooks:
         if tracked is None or tracked.agent is not agent:
             raise StoreError(
                 f"agent {agent.agent_id!r} was not built with the session manager of session "
-                f"{self._session.session_id!r}; pass it as Agent(session_manager=...)"
+                f"{self.session.session_id!r}; pass it as Agent(session_manager=...)"
             )
         return tracked
 

@@ -10,7 +10,7 @@ Rule 2. That takes what came before: what this writer found when it was made, an
         is lost too, it writes nothing, and says so: Regressed.
         A lease is taken again with it; but not from another who has it now.
 Rule 3. That something was lost is told by the engine, once (Regressed), by another writer (`Presence.loss`), or by
-        what can not be otherwise: a log that is shorter, a writer document that is gone, a revision that came before.
+        what can not be otherwise (`losses`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from .. import codec, layout, records
-from ..errors import ConflictError, Regressed, StoreError
+from ..errors import ConflictError, Regressed
 from ..stores.base import (
     ABSENT,
     Add,
@@ -45,35 +45,20 @@ from ..stores.base import (
     Version,
     new_commit_id,
 )
+from .conflicts import explained
 from .jobs import LAST, merge
-from .leases import UNKNOWN, Lease
+from .leases import Lease
 from .loading import Base
+from .losses import check_base, shorter, tells_of_loss
+from .presence import Presence
 from .redo import Done, Redo, TooMuch
-from .taking import lease_of
 
 logger = logging.getLogger(__name__)
 
 TRIES = 5
 """How often one commit may find that the engine has lost something, or that another created the session."""
-AGAIN = "Invoke the agent again, or resume anew, to go on from what is stored."
 _SHARED = (layout.RUNS, layout.EVENTS)
 """Logs that all writers of a session append to."""
-
-
-@dataclass(slots=True)
-class Presence:
-    """What the writers of one session know of its space. Each field is set at once, never two that have to agree."""
-
-    session: bytes | None
-    """The session document, as long as it is not known to be there."""
-    incarnation: str | None = None
-    """None until the space is known to exist."""
-    loss: object = None
-    """Another one each time the engine is found to have lost what it had acknowledged."""
-    tell: Callable[[object], None] = lambda loss: None
-    """Passes a new `loss` on to all in this process that write to the space."""
-    lease: Lease | None = None
-    """What every commit expects besides: the manager's own, or that of an invocation that it was called in."""
 
 
 @dataclass(slots=True)
@@ -221,7 +206,7 @@ class Commits:
             except ConflictError as conflict:
                 if (not conflict.path and attempt.on is ABSENT) or conflict.path == layout.SESSION:
                     unknown = True
-                elif self._tells_of_loss(conflict):
+                elif tells_of_loss(conflict, self._base, mine=self._mine):
                     self._lost()
                 else:
                     if attempt.lease is not None and conflict.path == layout.LEASE:
@@ -308,53 +293,14 @@ class Commits:
                 self._presence.session = None
 
     def explained(self, conflict: ConflictError) -> ConflictError:
-        """The conflict in the user's terms, naming both writers where it was one of ours against another's."""
-        name = f"session {self._space.id!r}"
-        if not conflict.path:
-            gone = conflict.found is None
-            text = f"{name} was {'deleted or has expired' if gone else 'deleted and made anew'} since it was loaded"
-            return ConflictError("", conflict.expected, conflict.found, f"{text}; nothing was written. {AGAIN}")
-        what = "was taken over" if conflict.path == layout.LEASE else "was written"
-        return ConflictError(
-            conflict.path,
-            conflict.expected,
-            conflict.found,
-            f"{name} {what}{self._other(conflict.path)} since it was loaded by {self.identity}: {conflict.path!r} "
-            f"expected {conflict.expected}, found {conflict.found}; nothing was written. {AGAIN}",
-        )
-
-    def _other(self, path: str) -> str:
-        """Who caused a conflict, where that can be told."""
-        fence = self._base.fence
-        try:
-            docs = self._store.read(self._space, Doc(fence), Doc(layout.LEASE)).docs
-            lease, found = lease_of(docs.get(layout.LEASE)), docs.get(fence)
-            if path != layout.LEASE and found is not None:
-                other = codec.load(records.Writer, found.data, fence)
-                if other.writer_id != self.identity.writer_id:
-                    return f" by {other}"
-            # who has it, or had it last
-            return f" by {lease}" if lease.host and (path == layout.LEASE or lease.holder is not None) else ""
-        except StoreError:  # the conflict matters more than who caused it
-            return ""
+        """The conflict in the user's terms. Blocks."""
+        return explained(conflict, self._store, self._space, self._base.fence, self.identity)
 
     # ------------------------------------------------------------------------------------------------- what was lost
 
     def _lost(self) -> None:
         self._presence.loss = loss = object()
         self._presence.tell(loss)
-
-    def _tells_of_loss(self, conflict: ConflictError) -> bool:
-        """Whether nobody's commit can have caused it: logs don't become shorter, and nobody drops a writer's document
-        or a lease."""
-        path, expected, found = conflict.path, conflict.expected, conflict.found
-        if path == layout.LEASE:
-            return found is None and expected != UNKNOWN
-        if path == self._base.fence:
-            before = self._base.writer
-            return found is None or (self._mine and before is not None and found == before.version)
-        # of an entry that was to be replaced nothing is found
-        return isinstance(expected, int) and (not isinstance(found, int) or found < expected)
 
     def _make_good(self, attempt: Attempt) -> None:
         """Have again what was lost of this writer's commits, if anything was lost since it was looked last.
@@ -372,10 +318,7 @@ class Commits:
             try:
                 self._write_again(look, look.incarnation, attempt)
             except TooMuch:
-                shorter = {log: view.length for log, view in look.logs.items() if view.length < self._ends[log]}
-                raise TooMuch(
-                    "".join(f"; {log!r} has {length} entries of {self._ends[log]}" for log, length in shorter.items())
-                ) from None
+                raise TooMuch(shorter(look, self._ends)) from None
         self._seen = loss
         self._expect(attempt)
 
@@ -387,7 +330,7 @@ class Commits:
         elif not attempt.content and not self._redo.lost(look.revision, self._is_known):
             return  # another took the agent over, behind all that was written here
         else:
-            self._check_base(look)
+            check_base(look, self._base)
             self._writer, self._mine = self._base.writer, False
             lost = self._redo.lost(0, self._is_known)
         lease, document = self._presence.lease, look.docs.get(layout.LEASE)
@@ -403,19 +346,6 @@ class Commits:
                 len(lost),
                 sum(_messages(changes) for _, changes in lost),
             )
-
-    def _check_base(self, look: Look) -> None:
-        """That all is as it was found, where nothing that this writer wrote is left."""
-        base, writer = self._base, look.docs.get(self._base.fence)
-        if any(look.logs[log].length < length for log, length in base.lengths.items()) or (base.writer and not writer):
-            raise TooMuch
-        if writer != base.writer:
-            raise ConflictError(
-                base.fence, base.writer.version if base.writer else ABSENT.value, writer.version if writer else None
-            )
-        found = {path: doc.version for path, doc in look.docs.items()}
-        if any(found.get(path) != version for path, version in base.versions.items()):
-            raise TooMuch
 
     def _is_known(self, done: Done) -> bool:
         """Asked by repeating it, under an expectation that never holds: ids are looked at first."""

@@ -13,17 +13,15 @@ Rule 3. What is noted of a commit is noted in the thread that made it, never beh
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from .. import layout
 from ..errors import ConflictError, StoreError, Unavailable
@@ -31,10 +29,8 @@ from ..stores.base import (
     ABSENT,
     Change,
     Committed,
-    Doc,
     Document,
     Expect,
-    Look,
     PutDoc,
     Space,
     Store,
@@ -42,8 +38,9 @@ from ..stores.base import (
     new_commit_id,
 )
 from ..stores.ticking import Tick
+from .driving import Driver, Waiting
 from .holds import Hold, callers, calling
-from .taking import Answer, Ask, Contender, Held, Step, Taken, Terms, Try, Wait, lease_of, queue_of, queueing, taking
+from .taking import Contender, Held, Taken, Terms, lease_of, taking
 
 logger = logging.getLogger(__name__)
 
@@ -53,16 +50,8 @@ UNKNOWN = "unknown"
 """In the place of a version: no document ever has it, so what expects it is refused."""
 BEATS = 3
 """Signs of life in one expiry: two may be late or lost."""
-TRIES = 5
-"""How often the queue may change while one leaves it."""
 BOOKING_SECONDS = 1.0
 """How long a commit that was refused waits for the answer to the one that let go of the lease, and was made before."""
-
-
-class Waiting(Protocol):
-    """How a thread's answer is waited for, for so many seconds longer than a store may take for one call."""
-
-    async def __call__(self, future: Future[T], longer: float, /) -> T: ...
 
 
 class Lease:
@@ -72,7 +61,8 @@ class Lease:
         self, store: Store, space: Space, terms: Terms, ttl: float | None, pending: Callable[[], bool]
     ) -> None:
         """``pending``: whether anything of the session waits to be stored, that may be."""
-        self._store, self._space, self._ttl, self._pending = store, space, ttl, pending
+        self._space, self._pending, self._offload = space, pending, store.offload
+        self._driver = Driver(store, space, ttl, took=self._took, given_up=self.release)
         self._me = Contender(
             new_commit_id(), space.id, socket.gethostname(), os.getpid(), terms, clock=time.monotonic, wall=time.time
         )
@@ -184,7 +174,7 @@ class Lease:
                 return True
         mine = PutDoc(layout.LEASE, self._me.lease(self._epoch), expect=version)
         try:
-            committed = self._commit(incarnation, mine)
+            committed = self._driver.commit(incarnation, mine)
         except ConflictError:
             return False
         with self._lock:
@@ -277,7 +267,9 @@ class Lease:
                 return
             self._releasing, version, incarnation = Future(), self._version, self._incarnation
         try:
-            committed = self._commit(incarnation, PutDoc(layout.LEASE, self._me.released(self._epoch), expect=version))
+            committed = self._driver.commit(
+                incarnation, PutDoc(layout.LEASE, self._me.released(self._epoch), expect=version)
+            )
         except BaseException as error:
             with self._lock:
                 self._doubtful = True
@@ -308,11 +300,11 @@ class Lease:
         leases = [hold.lease for hold in callers() if hold.lease is not None]
         family = {lease._me.name: lease for lease in leases if lease._held and lease._space == self._space}
         try:
-            taken = await self._drive(taking(self._me, incarnation, expects, family.keys(), waited), waiting)
+            taken = await self._driver.drive(taking(self._me, incarnation, expects, family.keys(), waited), waiting)
         finally:
             if self._me.queued:
                 self._me.queued = False
-                self._aside(self._queue_no_more)
+                self._driver.leave_queue(self._me.name)
         if taken.after is not None:
             logger.warning(
                 "session_id=<%s>, holder=<%s> | it gave no sign of life for %g s: the lease was taken over",
@@ -329,49 +321,16 @@ class Lease:
                 self._hold(taken.version, taken.epoch, taken.incarnation)
         return taken, self
 
-    async def _drive(self, steps: Generator[Step, Answer, Taken], waiting: Waiting) -> Taken:
-        answer: Answer = None
-        waits = False
-        while True:
-            try:
-                step = steps.send(answer)
-            except StopIteration as end:
-                taken: Taken = end.value
-                return taken
-            if isinstance(step, Wait):
-                if not waits:
-                    logger.info("session_id=<%s>, holder=<%s> | waiting for the lease", self._space.id, step.behind)
-                waits = True
-                await asyncio.sleep(step.seconds)
-                answer = None
-                continue
-            doing = self._store.offload.submit(self._do, step)
-            try:
-                answer = await waiting(doing, 0)
-            except BaseException:  # cancelled, or overdue: it may be taken yet, and then for nobody
-                doing.add_done_callback(lambda _: self._aside(self.release))
-                raise
-
-    def _do(self, step: Ask | Try) -> Look | Committed | ConflictError:
-        if isinstance(step, Ask):
-            return self._store.read(self._space, *map(Doc, (layout.LEASE, layout.LEASE_BEAT, layout.LEASE_WANTED)))
-        try:
-            committed = self._store.commit(
-                self._space, *step.changes, commit_id=new_commit_id(), on=step.on, ttl=self._ttl
-            )
-        except ConflictError as conflict:
-            return conflict
-        if step.epoch is not None:
-            with self._lock:
-                self._me.queued = False  # by the same commit
-                self._hold(committed.version, step.epoch, committed.incarnation)
-        return committed
+    def _took(self, committed: Committed, epoch: int) -> None:
+        with self._lock:
+            self._me.queued = False  # by the same commit
+            self._hold(committed.version, epoch, committed.incarnation)
 
     def _hold(self, version: Version, epoch: int, incarnation: str) -> None:
         self._held, self._version, self._epoch, self._incarnation = True, version, epoch, incarnation
         self._me.known, self._doubtful = None, False
         if self._tick is None:
-            self._tick = self._store.offload.every(self._me.terms.expiry / BEATS, self._beat)
+            self._tick = self._offload.every(self._me.terms.expiry / BEATS, self._beat)
 
     def _released(self, version: Version) -> None:
         self._let_go()
@@ -400,7 +359,9 @@ class Lease:
             recently = now - self._left < self._me.terms.timeout
         try:
             if used or (held and recently and self._pending()):  # what failed may be stored yet
-                self._commit(incarnation, PutDoc(layout.LEASE_BEAT, self._me.sign()), Expect(layout.LEASE, version))
+                self._driver.commit(
+                    incarnation, PutDoc(layout.LEASE_BEAT, self._me.sign()), Expect(layout.LEASE, version)
+                )
             elif held:
                 self.release()
         except ConflictError:
@@ -412,32 +373,6 @@ class Lease:
                 if not used and not recently and now - self._left > self._me.terms.expiry and self.unused:
                     self._let_go()
             logger.warning("session_id=<%s> | no sign of life could be given: %s", self._space.id, error)
-
-    def _queue_no_more(self) -> None:
-        """Leave the queue. When this fails, those behind wait a moment longer, once."""
-        for _ in range(TRIES):
-            look = self._store.read(self._space, Doc(layout.LEASE_WANTED))
-            wanted = look.docs.get(layout.LEASE_WANTED)
-            queue = queue_of(wanted)
-            if self._me.name not in queue:
-                return
-            with contextlib.suppress(ConflictError):
-                self._commit(look.incarnation, queueing(wanted, [name for name in queue if name != self._me.name]))
-                return
-
-    def _aside(self, call: Callable[[], object]) -> None:
-        """Do it on the pool, for nobody who waits."""
-
-        def quietly() -> None:
-            with contextlib.suppress(StoreError):
-                call()
-
-        with contextlib.suppress(RuntimeError):  # the interpreter is ending
-            self._store.offload.submit(quietly)
-
-    def _commit(self, incarnation: str | None, *changes: Change) -> Committed:
-        assert incarnation is not None
-        return self._store.commit(self._space, *changes, commit_id=new_commit_id(), on=incarnation, ttl=self._ttl)
 
 
 def _version_of(document: Document | None) -> Held:

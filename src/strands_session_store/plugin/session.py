@@ -16,10 +16,10 @@ from ..errors import ConflictError, Regressed, SessionNotFoundError, StoreError,
 from ..stores.base import Store
 from ..stores.read_only import ReadOnlyStore
 from . import process
-from .commits import Presence
 from .encoding import BeforeStore
 from .jobs import Job
 from .loading import Base, Loaded, LoadedAgent, LoadedMultiAgent, ids_in, load
+from .presence import Presence
 from .tracked import TrackedAgent
 from .waiting import settle
 from .writer import Writer

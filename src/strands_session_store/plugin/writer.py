@@ -20,35 +20,17 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass, field
 
 from ..errors import ConflictError, InDoubt, Regressed, StoreError
 from ..stores.base import Change, Space, Store
-from .commits import Attempt, Commits, Presence
+from .commits import Attempt, Commits
 from .encoding import BeforeStore, Encoder
-from .jobs import PENDING_BYTES, PENDING_JOBS, SOFT_BYTES, SOFT_CHANGES, Job, ids, size, split, weight
+from .jobs import PENDING_BYTES, PENDING_JOBS, SOFT_BYTES, SOFT_CHANGES, Job, ids, size, weight
 from .loading import Base
+from .presence import Presence
+from .queued import Queued, named, unwritten
 
 logger = logging.getLogger(__name__)
-
-LOGGED_IDS = 20
-"""How many a line of the log names; the error has them all."""
-
-
-@dataclass(slots=True)
-class _Queued:
-    """A job in the queue."""
-
-    number: int
-    job: Job | None
-    size: int
-    """Bytes of memory, about."""
-    ids: tuple[str, ...]
-    """Of its messages."""
-    changes: list[Change] = field(default_factory=list)
-    """Filled when the job was encoded."""
-    problem: StoreError | None = None
-    """Told to whoever waits for it, although it is stored (as far as it could be)."""
 
 
 class Writer:
@@ -76,14 +58,14 @@ class Writer:
         """Nothing is queued, and nobody waits."""
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
-        self._queue: deque[_Queued] = deque()
+        self._queue: deque[Queued] = deque()
         self._waiting: list[tuple[int, Future[None]]] = []
         self.commits = 0
         """How many were made."""
         self._waits: Callable[[], None] | None = None
         """What the pool was asked to do, and may not have come to."""
         self._draining = self._last_try = self._refused = self._conflicted = self._gone = False
-        self._under_way: tuple[list[_Queued], Attempt] | None = None
+        self._under_way: tuple[list[Queued], Attempt] | None = None
         self._told: tuple[str, ...] | None = None
         """Messages that the log has named as those of a conflict."""
 
@@ -163,13 +145,13 @@ class Writer:
         """The error for a wait that took too long, in the log too. What is on its way stays so, in its order."""
         text = f"the store has not answered within {timeout:g} s"
         with self._lock:
-            pending, (unwritten, fate) = len(self._queue), self._unwritten()
+            pending, (names, fate) = len(self._queue), self._unwritten()
         logger.warning(
             "session_id=<%s>, pending=<%d>, messages=<%s> | %s: %s",
-            *(self.space.id, pending, named(unwritten), fate, text),
+            *(self.space.id, pending, named(names), fate, text),
         )
         error = InDoubt(f"session {self.space.id!r}: {text}; writes on the way: {pending}")
-        error.unwritten = unwritten
+        error.unwritten = names
         return error
 
     @property
@@ -230,7 +212,7 @@ class Writer:
 
     def _enqueue(self, job: Job, weighed: int = 0, names: tuple[str, ...] = ()) -> None:
         self._numbers += 1
-        self._queue.append(_Queued(self._numbers, job, weighed, names))
+        self._queue.append(Queued(self._numbers, job, weighed, names))
 
     def _catch_up(self) -> None:
         if not self._queue and self.behind:
@@ -254,7 +236,7 @@ class Writer:
                     self._draining, self._conflicted = False, isinstance(error, ConflictError)
                     self._refused = isinstance(error, ConflictError | Regressed)
                     pending, (waiting, self._waiting) = len(self._queue), (self._waiting, [])
-                    unwritten, fate = self._unwritten()
+                    names, fate = self._unwritten()
                     self._idle.notify_all()
                     break
             try:
@@ -263,13 +245,13 @@ class Writer:
                 error = e
         told = error if error is None or isinstance(error, StoreError) else _as_store_error(error)
         if told is not None:
-            told.unwritten = unwritten  # it may be one that others are told as well: each reads it as of now
+            told.unwritten = names  # it may be one that others are told as well: each reads it as of now
             logger.log(
                 self._level(told),
                 "session_id=<%s>, pending=<%d>, messages=<%s> | %s, %s: %s",
                 self.space.id,
                 pending,
-                named(unwritten),
+                named(names),
                 fate,
                 "refused" if self._refused else "and lost" if self._last_try else "kept for the next attempt",
                 str(told),  # the error itself leads to the agent, and logs may be kept for long
@@ -292,18 +274,8 @@ class Writer:
         return logging.DEBUG if again else logging.INFO if self.moves else logging.WARNING
 
     def _unwritten(self) -> tuple[tuple[str, ...], str]:
-        """The messages that are not acknowledged, and what is known of them; the caller holds the lock.
-
-        An attempt that is kept is one whose answer did not come, or has not come yet.
-        """
-        found = dict.fromkeys(name for queued in self._queue for name in queued.ids)
-        taken = {id(queued) for queued in self._under_way[0]} if self._under_way is not None else set[int]()
-        doubtful = [queued for queued in self._queue if id(queued) in taken]
-        first = len({name for queued in doubtful for name in queued.ids})
-        if doubtful and first == len(found):
-            return tuple(found), "may be stored"
-        fate = f"the first {first} may be stored, the others are not" if first else "not stored"
-        return tuple(found), fate
+        """The caller holds the lock. An attempt that is kept is one whose answer did not come, or has not come yet."""
+        return unwritten(self._queue, self._under_way[0] if self._under_way is not None else ())
 
     def _step(self) -> None:
         """One commit."""
@@ -325,7 +297,7 @@ class Writer:
             raise
         self._under_way = None
 
-    def _book(self, taken: list[_Queued]) -> None:
+    def _book(self, taken: list[Queued]) -> None:
         problems = [queued.problem for queued in taken if queued.problem is not None]
         with self._lock:
             # by what they are, not by how many: Ctrl-C may come anywhere in here, or behind it in a logger, and has the
@@ -337,19 +309,19 @@ class Writer:
             last = taken[-1].number
             ready = [future for number, future in self._waiting if number <= last]
             self._waiting = [(number, future) for number, future in self._waiting if number > last]
-        unwritten = tuple(dict.fromkeys(name for problem in problems for name in problem.unwritten))
+        names = tuple(dict.fromkeys(name for problem in problems for name in problem.unwritten))
         for problem in problems:
             logger.warning("session_id=<%s>, messages=<%s> | %s", self.space.id, named(problem.unwritten), problem)
-            problem.unwritten = unwritten
+            problem.unwritten = names
         for future in ready:
             if problems:
                 future.set_exception(problems[0])
             else:
                 future.set_result(None)
 
-    def _take(self) -> list[_Queued]:
+    def _take(self) -> list[Queued]:
         """The jobs at the head of the queue that fit into one commit, encoded."""
-        taken: list[_Queued] = []
+        taken: list[Queued] = []
         size = count = 0
         at = 0
         while True:
@@ -369,24 +341,13 @@ class Writer:
             if size + more > SOFT_BYTES or count + many > SOFT_CHANGES:
                 if taken:
                     return taken
-                if len(parts := split(queued.changes)) > 1:
-                    # one job too large for one commit: its appends go first, each a prefix of the truth
-                    # only the last has the job's own number: who waits for the job waits for all of it, and none of its
-                    # messages counts as written before
-                    pieces = [_Queued(queued.number - 1, None, weight(part)[0], queued.ids, part) for part in parts]
-                    pieces[-1].number, pieces[-1].problem = queued.number, queued.problem
+                if len(pieces := queued.pieces()) > 1:
                     with self._lock:
                         self._queue.popleft()
                         self._queue.extendleft(reversed(pieces))
                     return pieces[:1]
             size, count, at = size + more, count + many, at + 1
             taken.append(queued)
-
-
-def named(ids: tuple[str, ...]) -> str:
-    """Messages, as a line of the log names them."""
-    more = f" and {len(ids) - LOGGED_IDS} more" if len(ids) > LOGGED_IDS else ""
-    return " ".join(ids[:LOGGED_IDS]) + more
 
 
 def _as_store_error(error: BaseException) -> StoreError:
