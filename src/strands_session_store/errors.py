@@ -4,7 +4,16 @@
     └── StoreError                  anything below; catch this one
         ├── InvalidIdError          an id that is empty, too long or holds control characters (also a ValueError)
         ├── InvalidUrlError         a URL that no store can be opened by (also a ValueError)
-        ├── SessionNotFoundError    asked for a session that is not there (also a LookupError)
+        ├── NotFoundError           asked for what is not there, or is another user's (also a LookupError)
+        │   ├── SessionNotFoundError
+        │   ├── UserNotFoundError
+        │   ├── MessageNotFoundError
+        │   └── RunNotFoundError
+        ├── AlreadyExistsError      a session, user or run of that id is there already; nothing was written
+        ├── IllegalMoveError        a parent that is not there, or would make a circle (a ValueError)
+        ├── HasChildrenError        a session with others below it was not to be deleted; nothing was
+        ├── IllegalTransitionError  a run that has ended can not end again; nothing was written (a ValueError)
+        ├── InvalidCursorError      a cursor that does not belong to this listing (a ValueError)
         ├── SessionBusyError        another process runs the session (exclusive=True); nothing was written
         ├── ConflictError           an expectation of a commit did not hold; nothing was written
         ├── TooLarge                an entry, a commit or a counter past its limit; nothing was written (a ValueError)
@@ -43,8 +52,44 @@ class InvalidUrlError(StoreError, ValueError):
     """A URL that no store can be opened by. The message shows it redacted and says what would do."""
 
 
-class SessionNotFoundError(StoreError, LookupError):
-    """The session does not exist (or has expired, or was dropped)."""
+class NotFoundError(StoreError, LookupError):
+    """What was asked for is not there. What is another user's is not there either."""
+
+
+class SessionNotFoundError(NotFoundError):
+    """The session does not exist (or has expired, or was dropped), or is another user's."""
+
+
+class UserNotFoundError(NotFoundError):
+    """There is no record of the user."""
+
+
+class MessageNotFoundError(NotFoundError):
+    """The session has no such message (any more)."""
+
+
+class RunNotFoundError(NotFoundError):
+    """The session has no such run."""
+
+
+class AlreadyExistsError(StoreError):
+    """A session, user or run of that id is there already. Nothing was written."""
+
+
+class IllegalMoveError(StoreError, ValueError):
+    """The parent is not there, or is the session itself or below it. Nothing was written."""
+
+
+class HasChildrenError(StoreError):
+    """The session was to be deleted only if there are none below it. Nothing was erased."""
+
+
+class IllegalTransitionError(StoreError, ValueError):
+    """The run is not in a state that this may follow. Nothing was written."""
+
+
+class InvalidCursorError(StoreError, ValueError):
+    """The cursor is none that a listing with these arguments gave."""
 
 
 class SessionBusyError(StoreError):

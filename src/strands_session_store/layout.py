@@ -1,6 +1,10 @@
 """The only place where the path of a document, log or counter is spelled.
 
     session                                    document   what the session is; without it there is none for a face
+    instructions                               document   what the application tells the agent, as one text
+    state                                      document   what the application keeps in the session, apart from agents
+    metadata                                   document   what the application says about it
+    managed/<namespace>                        document   the same, kept apart for each part of the application
     agents/<agent>/agent                       document   state, interrupts, model state
     agents/<agent>/context                     document   conversation manager, and where the context's messages are
     agents/<agent>/writer                      document   who wrote last; every commit expects it (fencing)
@@ -19,7 +23,7 @@
     events                                     log        tool calls and the like
     counters: messages runs input_tokens ... (`COUNTERS`), agents/<agent>/tail/<log>
 
-Ids are escaped here and nowhere else.
+A user's space has the documents user, metadata and managed/<namespace>. Ids are escaped here and nowhere else.
 """
 
 from __future__ import annotations
@@ -31,6 +35,10 @@ from .ids import escape, unescape
 from .stores.base import Space
 
 SESSION: Final = "session"
+USER: Final = "user"
+INSTRUCTIONS: Final = "instructions"
+STATE: Final = "state"
+METADATA: Final = "metadata"
 LEASE: Final = "lease"
 LEASE_BEAT: Final = "lease-beat"
 LEASE_WANTED: Final = "lease-wanted"
@@ -54,6 +62,14 @@ ContextLog: TypeAlias = Literal["messages", "variants"]
 
 def session_space(session_id: str, user_id: str | None) -> Space:
     return Space("session", user_id, session_id)
+
+
+def user_space(user_id: str) -> Space:
+    return Space("user", None, user_id)
+
+
+def managed(namespace: str) -> str:
+    return f"managed/{escape(namespace)}"
 
 
 def agent(agent_id: str) -> str:

@@ -14,7 +14,8 @@ FORMAT = 1
 """Version of the stored format. A document of a higher one is not read (`codec.decode`)."""
 
 
-def _now() -> float:
+def now() -> float:
+    """Unix time as records have it."""
     return round(time.time(), 3)
 
 
@@ -25,13 +26,35 @@ class Record(BaseModel):
 
 
 class Session(Record):
-    """Document `session`: written once, by the commit that creates the session."""
+    """Document `session`: what the session is. The index row tells the same (`rows`)."""
 
     session_id: str
     user_id: str | None = None
     parent_id: str | None = None
-    created: float = Field(default_factory=_now)
+    """The session it hangs below."""
+    kind: str = "session"
+    """``session``, ``fork``, ``segment``, ``sub_agent``, ``node``, or what the application calls it."""
+    active: bool = True
+    created: float = Field(default_factory=now)
+    updated: float | None = None
+    """When its properties, metadata or state were changed last; None: never. Messages don't count."""
     title: str | None = None
+    description: str | None = None
+    agent_name: str | None = None
+
+
+class User(Record):
+    """Document `user` of a space of its own."""
+
+    user_id: str
+    username: str | None = None
+    email: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    active: bool = True
+    created: float = Field(default_factory=now)
+    updated: float | None = None
+    """When it or its metadata was changed last; None: never."""
 
 
 class Agent(Record):
@@ -39,7 +62,7 @@ class Agent(Record):
 
     agent_id: str
     name: str | None = None
-    created: float = Field(default_factory=_now)
+    created: float = Field(default_factory=now)
     state: Any = None
     """`agent.state.get()`."""
     interrupts: Any = None
@@ -63,7 +86,7 @@ class Writer(Record):
     writer_id: str
     host: str
     pid: int
-    since: float = Field(default_factory=_now)
+    since: float = Field(default_factory=now)
 
     def __str__(self) -> str:
         return f"{self.host} pid {self.pid} ({self.writer_id})"
@@ -78,7 +101,7 @@ class Lease(Record):
     """How many times it was taken."""
     host: str = ""
     pid: int = 0
-    at: float = Field(default_factory=_now)
+    at: float = Field(default_factory=now)
     """When it was taken or released, by the clock of who did."""
     expiry: float = 0.0
     """Seconds without a sign of life after which another may take it."""
@@ -90,7 +113,7 @@ class Lease(Record):
 class LeaseBeat(Record):
     """Document `lease-beat`: a sign of life of the holder."""
 
-    at: float = Field(default_factory=_now)
+    at: float = Field(default_factory=now)
     """By the holder's clock."""
 
 
@@ -105,7 +128,7 @@ class MultiAgent(Record):
     """Document `multi_agents/<id>/state`: `serialize_state()` of a Graph or Swarm."""
 
     multi_agent_id: str
-    created: float = Field(default_factory=_now)
+    created: float = Field(default_factory=now)
     state: Any = None
 
 
@@ -153,7 +176,7 @@ class Run(Record):
     multi_agent_id: str | None = None
     status: RunStatus = "open"
     stop_reason: str | None = None
-    started: float = Field(default_factory=_now)
+    started: float = Field(default_factory=now)
     ended: float | None = None
     first_message: int | None = None
     """Index in the history of the first message of the run; None when it added none."""
@@ -170,7 +193,7 @@ class Event(Record):
 
     type: str
     """``tool_call``, ..."""
-    at: float = Field(default_factory=_now)
+    at: float = Field(default_factory=now)
     """When it ended."""
     run_id: str | None = None
     agent_id: str | None = None
@@ -186,3 +209,15 @@ class Event(Record):
     attempt: int | None = None
     """1 for the first try of a tool use, 2 for the second ..."""
     data: Any = None
+
+
+class Values(Record):
+    """Documents `metadata`, `managed/<namespace>`, `state`: a JSON object of the application's."""
+
+    values: Any = Field(default_factory=dict)
+
+
+class Instructions(Record):
+    """Document `instructions`."""
+
+    text: str

@@ -22,7 +22,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .. import codec, layout, records
+from .. import codec, layout, records, rows
 from ..errors import ConflictError, Regressed
 from ..stores.base import (
     ABSENT,
@@ -42,6 +42,8 @@ from ..stores.base import (
     Replace,
     Space,
     Store,
+    Summary,
+    Ttl,
     Version,
     new_commit_id,
 )
@@ -74,6 +76,8 @@ class Attempt:
     """Whether nothing was queued behind it."""
     lease: tuple[Lease, Change] | None = None
     """What it does about a lease; of whose."""
+    summary: Summary | None = None
+    """What the index is to tell of the session, where this makes it one."""
     in_doubt: bool = False
     """Whether it may have been applied. Stays so until the engine answers this very commit: a later refusal of its
     repetition says nothing about the first try."""
@@ -82,7 +86,7 @@ class Attempt:
 class Commits:
     """Of one agent or orchestrator, made by one thread at a time."""
 
-    def __init__(self, store: Store, space: Space, presence: Presence, base: Base, ttl: float | None) -> None:
+    def __init__(self, store: Store, space: Space, presence: Presence, base: Base, ttl: Ttl) -> None:
         self._store, self._space, self._presence, self._base, self._ttl = store, space, presence, base, ttl
         self._versions, self._ends = dict(base.versions), dict(base.lengths)
         self._begin()
@@ -240,6 +244,8 @@ class Commits:
             guard = lease.guard(last=attempt.last)
             attempt.lease = lease, guard
             attempt.changes.append(guard)
+        session = self._presence.session
+        attempt.summary = None if session is None else rows.summary(session)
         attempt.on = self.incarnation or ABSENT
 
     def _guards(self, content: list[Change]) -> Iterator[Change]:
@@ -252,7 +258,7 @@ class Commits:
             yield PutDoc(base.fence, self._signature, expect=version)
             yield from self._as_found(besides={change.log for change in content if isinstance(change, Append)})
         if self._presence.session is not None:
-            yield PutDoc(layout.SESSION, self._presence.session, expect=ABSENT)
+            yield PutDoc(layout.SESSION, codec.dump_document(self._presence.session), expect=ABSENT)
 
     @property
     def _signature(self) -> bytes:
@@ -260,7 +266,12 @@ class Commits:
 
     def _commit(self, attempt: Attempt) -> None:
         committed = self._store.commit(
-            self._space, *attempt.changes, commit_id=attempt.commit_id, on=attempt.on, ttl=self._ttl
+            self._space,
+            *attempt.changes,
+            commit_id=attempt.commit_id,
+            on=attempt.on,
+            ttl=self._ttl,
+            summary=attempt.summary,
         )
         if not committed.repeated and committed.revision <= self._redo.highest:
             self._lost()

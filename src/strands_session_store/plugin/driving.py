@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar
 
 from .. import layout
 from ..errors import ConflictError, StoreError
-from ..stores.base import Change, Committed, Doc, Look, Space, Store, new_commit_id
+from ..stores.base import Change, Committed, Doc, Look, Space, Store, Ttl, new_commit_id
 from .taking import Answer, Ask, Step, Taken, Try, Wait, queue_of, queueing
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Driver:
         self,
         store: Store,
         space: Space,
-        ttl: float | None,
+        ttl: Ttl,
         *,
         took: Callable[[Committed, int], None],
         given_up: Callable[[], object],

@@ -34,6 +34,7 @@ from ..stores.base import (
     PutDoc,
     Space,
     Store,
+    Ttl,
     Version,
     new_commit_id,
 )
@@ -57,9 +58,7 @@ BOOKING_SECONDS = 1.0
 class Lease:
     """One session's lease, as one session manager has it. Safe for use by many threads."""
 
-    def __init__(
-        self, store: Store, space: Space, terms: Terms, ttl: float | None, pending: Callable[[], bool]
-    ) -> None:
+    def __init__(self, store: Store, space: Space, terms: Terms, ttl: Ttl, pending: Callable[[], bool]) -> None:
         """``pending``: whether anything of the session waits to be stored, that may be."""
         self._space, self._pending, self._offload = space, pending, store.offload
         self._driver = Driver(store, space, ttl, took=self._took, given_up=self.release)

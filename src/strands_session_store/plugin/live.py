@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Literal
 
 from ..errors import ConflictError, StoreError
-from ..stores.base import Change
+from ..stores.base import Change, Ttl
 from .holds import Hold
 from .leases import Lease
 from .loading import Loaded
@@ -38,7 +38,7 @@ the other's messages with its own behind them. Where that can't be, as for a Gra
 class LiveSession(BareSession):
     """One session of one session manager."""
 
-    def __init__(self, *args: Any, ttl: float | None, on_stale: OnStale, lease: Terms | None, **options: Any) -> None:
+    def __init__(self, *args: Any, ttl: Ttl, on_stale: OnStale, lease: Terms | None, **options: Any) -> None:
         """As `BareSession`. ``lease``: None where invocations take none."""
         super().__init__(*args, ttl=ttl, **options)
         self._on_stale: OnStale = on_stale

@@ -15,7 +15,7 @@ from strands.session import SessionManager
 
 from .. import ids
 from ..stores import DEFAULT, open_store
-from ..stores.base import Dropped, Store
+from ..stores.base import KEEP, Dropped, Store
 from ..stores.read_only import ReadOnlyStore
 from . import options
 from .agent_hooks import AgentHooks
@@ -71,7 +71,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             user_id: The owner; ids are unique per owner. None: a session without one.
             auto_create: False: an agent can only be built for a session that exists, else SessionNotFoundError.
             durability: What a hook waits for; see `Durability`.
-            ttl: Seconds after the last commit when the whole session expires; None: never.
+            ttl: Seconds after the last commit when the whole session expires; None: as it is (a new one: never).
             timeout: Seconds to wait for the store before a hook raises InDoubt; None: the environment's
                 STRANDS_SESSION_TIMEOUT, else 30.
             before_store: Given a copy of each message before it is stored; returns what is to be kept. When it raises,
@@ -122,7 +122,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             self.user_id,
             auto_create=auto_create,
             durability=durability,
-            ttl=ttl,
+            ttl=KEEP if ttl is None else ttl,
             timeout=timeout,
             before_store=before_store,
             on_stale=on_stale,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .. import records
 from .leases import Lease
 
 
@@ -12,8 +13,8 @@ from .leases import Lease
 class Presence:
     """What the writers of one session know of its space. Each field is set at once, never two that have to agree."""
 
-    session: bytes | None
-    """The session document, as long as it is not known to be there."""
+    session: records.Session | None
+    """What the session document will be, as long as it is not known to be there."""
     incarnation: str | None = None
     """None until the space is known to exist."""
     loss: object = None

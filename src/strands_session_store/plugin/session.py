@@ -11,9 +11,9 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Final, Literal, ParamSpec, TypeVar
 
-from .. import codec, layout, records
+from .. import layout, records
 from ..errors import ConflictError, Regressed, SessionNotFoundError, StoreError, Unavailable
-from ..stores.base import Store
+from ..stores.base import Store, Ttl
 from ..stores.read_only import ReadOnlyStore
 from . import process
 from .encoding import BeforeStore
@@ -56,14 +56,14 @@ class BareSession:
         *,
         auto_create: bool,
         durability: Durability,
-        ttl: float | None,
+        ttl: Ttl,
         timeout: float,
         before_store: BeforeStore | None,
     ) -> None:
         self.store, self.session_id, self.user_id = store, session_id, user_id
         self.space = layout.session_space(session_id, user_id)
         self.timeout = timeout
-        self._document = codec.dump_document(records.Session(session_id=session_id, user_id=user_id))
+        self._document = records.Session(session_id=session_id, user_id=user_id)
         self._presence = Presence(self._document, tell=partial(process.spread, store, self.space))
         self._make_writer = partial(Writer, store, self.space, self._presence, ttl=ttl, before_store=before_store)
         # one for each agent and orchestrator: when one of them is refused, the others go on

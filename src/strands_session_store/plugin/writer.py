@@ -22,7 +22,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 
 from ..errors import ConflictError, InDoubt, Regressed, StoreError
-from ..stores.base import Change, Space, Store
+from ..stores.base import Change, Space, Store, Ttl
 from .commits import Attempt, Commits
 from .encoding import BeforeStore, Encoder
 from .jobs import PENDING_BYTES, PENDING_JOBS, SOFT_BYTES, SOFT_CHANGES, Job, ids, size, weight
@@ -43,7 +43,7 @@ class Writer:
         presence: Presence,
         base: Base,
         *,
-        ttl: float | None,
+        ttl: Ttl,
         before_store: BeforeStore | None,
     ) -> None:
         self._store, self.space, self._fence = store, space, base.fence

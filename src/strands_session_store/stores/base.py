@@ -47,6 +47,8 @@ READ_BYTES: Final = 8 * 2**20
 INT64_MAX: Final = 2**63 - 1
 MAX_TTL: Final = 10**10
 """Seconds; 317 years."""
+MAX_SUMMARY: Final = 4096
+"""Bytes of what an index row tells."""
 REPEAT_SECONDS: Final = 120.0
 """How long, at the least, an engine knows a commit_id again."""
 REPEAT_COMMITS: Final = 64
@@ -161,7 +163,7 @@ class Summary:
     """What the index row of a space tells without opening it."""
 
     data: bytes
-    """For the listing face; opaque to the engine, at most 4 kB."""
+    """For the listing face; opaque to the engine, at most MAX_SUMMARY bytes."""
     parent: str | None = None
     """Id of the space this one was made under. Only the creating commit's counts; it never changes."""
 

@@ -16,6 +16,7 @@ from .base import (
     MAX_CHANGES,
     MAX_COMMIT,
     MAX_ENTRY,
+    MAX_SUMMARY,
     MAX_TTL,
     Add,
     Append,
@@ -45,8 +46,8 @@ def check_commit(changes: Sequence[Change], commit_id: str, ttl: Ttl, summary: S
         raise ValueError(f"commit_id must have 1 to 64 characters, got {len(commit_id)}")
     if ttl is not None and ttl is not KEEP and not 0 < ttl < MAX_TTL:
         raise ValueError(f"ttl must be a number of seconds above 0, None or KEEP, got {ttl!r}")
-    if summary is not None and len(summary.data) > 4096:
-        raise TooLarge(f"summary has {len(summary.data):,} bytes, the limit is 4,096")
+    if summary is not None and len(summary.data) > MAX_SUMMARY:
+        raise TooLarge(f"summary has {len(summary.data):,} bytes, the limit is {MAX_SUMMARY:,}")
     seen: set[tuple[str, object]] = set()
     total = count = 0
 

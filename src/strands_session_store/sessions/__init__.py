@@ -1,0 +1,99 @@
+"""The service every face calls: what an application needs around its agents, whatever the engine.
+
+Rule 1. Owners are checked here: a session is found by its id *and* its user, so another user's is not there.
+Rule 2. Without a `session` document there is no session, whatever else a space holds: SessionNotFoundError.
+Rule 3. What is absent inside a session (an agent, a log) reads as empty.
+Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
+
+    access.py     one space: read, changed under expectation     values.py    metadata, namespaces, state
+    details.py    a session: made, read, changed, ended          listing.py   many of them, by the page
+    tree.py       parents and children; deleting                 inside.py    agents, orchestrators, all by path
+    users.py      users                                          erasing.py   all of a user's
+"""
+
+from __future__ import annotations
+
+from ..stores.base import Store
+from .checks import UNSET, Unset
+from .erasing import Progress, erase_user
+from .inside import Inside
+from .listing import Listing
+from .logs import Logs
+from .shapes import (
+    MAX_PAGE,
+    AgentOverview,
+    Holder,
+    Node,
+    Overview,
+    Receipt,
+    SessionPage,
+    Slice,
+    Stored,
+    UserPage,
+)
+from .tree import Tree
+from .users import Users
+from .values import Metadata, Values
+
+__all__ = [
+    "MAX_PAGE",
+    "UNSET",
+    "AgentOverview",
+    "Holder",
+    "Metadata",
+    "Node",
+    "Overview",
+    "Receipt",
+    "SessionPage",
+    "Sessions",
+    "Slice",
+    "Stored",
+    "Unset",
+    "UserPage",
+    "Users",
+    "Values",
+]
+
+
+class Sessions(Tree, Listing, Inside, Logs):
+    """The sessions and users in a store. Holds nothing itself: make one wherever it is needed.
+
+    All methods raise StoreError as the engine does, InvalidIdError for an id that is none, ValueError for an argument
+    out of its range, Corrupt for what can not be read, and, where they take a session id, SessionNotFoundError.
+    """
+
+    def __init__(self, store: Store | str) -> None:
+        """
+        Args:
+            store: A Store (shared, left open), or a URL for `open_store`: then `close` closes it.
+        """
+        self._opened = isinstance(store, str)
+        if isinstance(store, str):
+            from ..stores import open_store
+
+            store = open_store(store)
+        super().__init__(store)
+        self.users = Users(store)
+
+    def erase_user(self, user_id: str, progress: Progress | None = None) -> Receipt:
+        """Erase all that a user owns: every session with all that is in it and below it, and the user's record.
+
+        Args:
+            user_id: Whose. Of one that owns nothing the receipt says so.
+            progress: Called with what was erased so far, after each session.
+
+        Returns:
+            What was erased. Interrupted, it can be called again: the second receipt tells the rest.
+        """
+        return erase_user(self.store, user_id, progress)
+
+    def close(self) -> None:
+        """Close the store, if it was opened here. Repeatable."""
+        if self._opened:
+            self.store.close()
+
+    def __enter__(self) -> Sessions:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -1,0 +1,175 @@
+"""One space of the service: what is read of it, and how it is changed, with its owner in every key.
+
+Rule 1. A space without its own document (`session`, `user`) is none for a face: NotFoundError, as for another user's.
+Rule 2. A change is decided on what was read and committed under the expectation that it is still so. When it is not,
+        it is read and decided again.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from .. import codec, ids, layout, records, rows
+from ..errors import ConflictError, NotFoundError, SessionNotFoundError, StoreError, UserNotFoundError
+from ..stores.base import (
+    ABSENT,
+    KEEP,
+    Change,
+    Committed,
+    Doc,
+    Look,
+    PutDoc,
+    Space,
+    Store,
+    Ttl,
+    Want,
+    new_commit_id,
+)
+from ..stores.reading import read_whole
+
+R = TypeVar("R", records.Session, records.User)
+K = TypeVar("K", bound=records.Record)
+
+TRIES: Final = 30
+"""How often a change is decided anew because another came first, before its ConflictError is raised. Each of n writers
+is first at least once in n rounds."""
+PAUSE: Final = 0.005
+"""Seconds; a later try waits a random time up to so much for each one before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access(Generic[R]):
+    """A session or a user, by the keys of its space."""
+
+    store: Store
+    space: Space
+    path: str
+    """Of its own document."""
+    kind: type[R]
+    missing: Callable[[], NotFoundError]
+
+    def look(self, *wants: Want) -> Look:
+        """What is wanted, and its own document.
+
+        Raises:
+            NotFoundError: It is not there.
+        """
+        look = read_whole(self.store, self.space, Doc(self.path), *wants)
+        if self.path not in look.docs:
+            raise self.missing()
+        return look
+
+    def record(self, look: Look) -> R:
+        return load(look, self.path, self.kind)
+
+    def create(self, record: R, changes: Sequence[Change], exists: StoreError, *, ttl: Ttl = KEEP) -> Committed:
+        """Make the space, with its own document and the changes; one commit.
+
+        Raises:
+            StoreError: ``exists``, if the space is there already.
+        """
+        own = PutDoc(self.path, codec.dump_document(record))
+        try:
+            return self.store.commit(
+                self.space, own, *changes, commit_id=new_commit_id(), on=ABSENT, ttl=ttl, summary=rows.summary(record)
+            )
+        except ConflictError as conflict:
+            raise exists from conflict
+
+    def alter(self, decide: Callable[[R, Look], tuple[R, Sequence[Change]]], *wants: Want, ttl: Ttl | None = KEEP) -> R:
+        """Change the record, and what else ``decide`` says, in one commit. Its ``updated`` moves.
+
+        Args:
+            decide: Given the record and what was wanted; returns the new record and the other changes. Is called
+                again when another writer came first; may raise what is to be raised.
+            *wants: What it wants to see.
+            ttl: As in `Store.commit`.
+
+        Returns:
+            The record as it is now.
+
+        Raises:
+            NotFoundError: It is not there.
+            ConflictError: Others came first each time.
+        """
+
+        def attempt() -> R:
+            look = self.look(*wants)
+            before = self.record(look)
+            after, changes = decide(before, look)
+            # never the same time twice, so that a change always shows
+            now = max(records.now(), round((before.updated or 0) + 0.001, 3))
+            after = after.model_copy(update={"updated": now})
+            own = PutDoc(self.path, codec.dump_document(after), expect=look.docs[self.path].version)
+            row = rows.summary(after)
+            self._commit(look, own, *changes, ttl=ttl, summary=row)
+            return after
+
+        return self._insist(attempt)
+
+    def change(self, decide: Callable[[Look], Sequence[Change]], *wants: Want) -> Committed | None:
+        """Change what is beside the record, which stays as it is. What ``decide`` relies on it has to expect itself.
+
+        Returns:
+            None when ``decide`` returned no changes.
+        """
+
+        def attempt() -> Committed | None:
+            look = self.look(*wants)
+            changes = decide(look)
+            return self._commit(look, *changes) if changes else None
+
+        return self._insist(attempt)
+
+    def _commit(self, look: Look, *changes: Change, **options: object) -> Committed:
+        assert look.incarnation is not None
+        return self.store.commit(self.space, *changes, commit_id=new_commit_id(), on=look.incarnation, **options)  # type: ignore[arg-type]
+
+    def _insist(self, attempt: Callable[[], T]) -> T:
+        for tried in range(TRIES):
+            try:
+                return attempt()
+            except ConflictError:
+                if tried + 1 == TRIES:
+                    raise
+                time.sleep(random.uniform(0, PAUSE * tried))
+        raise AssertionError
+
+
+T = TypeVar("T")
+
+
+def session(store: Store, session_id: str, user_id: str | None) -> Access[records.Session]:
+    owner = None if user_id is None else ids.check("user_id", user_id)
+    space = layout.session_space(ids.check("session_id", session_id), owner)
+    whose = f" of user {user_id!r}" if user_id is not None else ""
+    return Access(
+        store,
+        space,
+        layout.SESSION,
+        records.Session,
+        lambda: SessionNotFoundError(f"there is no session {session_id!r}{whose}"),
+    )
+
+
+def user(store: Store, user_id: str) -> Access[records.User]:
+    space = layout.user_space(ids.check("user_id", user_id))
+    return Access(store, space, layout.USER, records.User, lambda: UserNotFoundError(f"there is no user {user_id!r}"))
+
+
+def load(look: Look, path: str, kind: type[K]) -> K:
+    return codec.load(kind, look.docs[path].data, path)
+
+
+class Part:
+    """A part of the service, over a store; holds nothing else."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def _session(self, session_id: str, user_id: str | None) -> Access[records.Session]:
+        return session(self.store, session_id, user_id)

@@ -1,0 +1,33 @@
+"""Erasing, whole, with a receipt. Interrupted, it is repeated: what is gone already is not told again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .. import ids, layout
+from ..stores.base import Order, Query, Store
+from .shapes import MAX_PAGE, Receipt
+
+Progress = Callable[[Receipt], None]
+"""Told what was erased so far, after each session."""
+
+
+def erase_user(store: Store, user_id: str, progress: Progress | None = None) -> Receipt:
+    """Erase all that a user owns, and the user's record last: so what was interrupted can be told by it.
+
+    Sessions that are made while it runs are erased too, as long as they come before its last look.
+    """
+    owner = ids.check("user_id", user_id)
+    receipt = Receipt()
+    while True:
+        found = store.list(Query("session", owner, order=Order.CREATED, limit=MAX_PAGE)).rows
+        dropped = False
+        for row in found:
+            gone = store.drop(row.space)
+            dropped |= gone.existed
+            receipt = receipt.plus(gone, row.space.id)
+            if progress is not None:
+                progress(receipt)
+        if not dropped:
+            break
+    return receipt.plus(store.drop(layout.user_space(owner)))

@@ -1,0 +1,231 @@
+"""Sessions by the page. Owner, parent, order and times of the order are told by the index; the rest is sifted here.
+
+Rule 1. A page costs what it shows: one listing. With a filter it costs what it looks at, at most `LOOKED_AT` sessions.
+Rule 2. A cursor never loses or doubles a session that did not change.
+Rule 3. What a listing tells of a session is in its row: nothing else is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias
+
+from .. import ids as _ids
+from .. import layout, records, rows
+from ..stores.base import Counters, Counting, Doc, Order, Query, Row
+from . import access, checks, cursors
+from .access import Part
+from .shapes import MAX_PAGE, Overview, SessionPage
+
+OrderBy: TypeAlias = Literal["created", "updated"]
+
+LOOKED_AT: Final = 10_000
+"""Sessions that one call looks at, at most, to fill a page that is filtered, to skip ``offset``, or to count."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    active: bool | None
+    kind: str | None
+    text: str | None
+    parent: str | None
+    """Only with ids: the index does not tell it then."""
+    created: tuple[float | None, float | None]
+    updated: tuple[float | None, float | None]
+
+    @property
+    def sifts(self) -> bool:
+        return self != _Filter(None, None, None, None, (None, None), (None, None))
+
+    def admits(self, session: records.Session, created: float, updated: float) -> bool:
+        if self.active not in (None, session.active) or self.kind not in (None, session.kind):
+            return False
+        if self.parent not in (None, session.parent_id):
+            return False
+        if self.text is not None and not any(
+            self.text in (said or "").casefold() for said in (session.title, session.description)
+        ):
+            return False
+        return _within(created, self.created) and _within(updated, self.updated)
+
+
+class Listing(Part):
+    """Many sessions."""
+
+    def list(
+        self,
+        user_id: str | None = None,
+        *,
+        everyone: bool = False,
+        parent_id: str | None = None,
+        active: bool | None = None,
+        kind: str | None = None,
+        ids: Collection[str] | None = None,
+        text: str | None = None,
+        created_after: float | None = None,
+        created_before: float | None = None,
+        updated_after: float | None = None,
+        updated_before: float | None = None,
+        order: OrderBy = "created",
+        descending: bool = True,
+        limit: int = 50,
+        cursor: str | None = None,
+        offset: int | None = None,
+    ) -> SessionPage:
+        """One page of a user's sessions, newest first unless it is told otherwise.
+
+        Args:
+            user_id: None: the sessions that have no owner.
+            everyone: The sessions of all users; for operators. ``user_id`` and ``parent_id`` must be None with it.
+            parent_id: Only those directly below this one; there are none below one that is not there.
+            active: Only those that are, or are not.
+            kind: Only those of this kind.
+            ids: Only these, at most 1,000; costs a read each and no listing.
+            text: Only those with it in title or description, whatever its case.
+            created_after: Unix seconds; at this time or later.
+            created_before: Before this time.
+            updated_after: As above; of the last commit, to within a minute.
+            updated_before: As above.
+            order: By which time.
+            descending: Latest first.
+            limit: 1 to 1,000. With a filter a page can be shorter although there is a next one.
+            cursor: `SessionPage.cursor` of the page before, with the same arguments.
+            offset: How many to skip, instead of a cursor; costs looking at them. The page then has a total. What the
+                index can't count by itself is counted up to 10,000; `SessionPage.exact` says whether that was all.
+
+        Raises:
+            InvalidCursorError: The cursor is none of such a listing.
+            ValueError: An argument is out of its range, or two contradict each other; names them.
+        """
+        owner = checks.owner(user_id)
+        checks.limit(limit)
+        checks.index("offset", offset)
+        if order not in ("created", "updated"):
+            raise ValueError(f'order must be "created" or "updated", got {order!r}')
+        if offset is not None and cursor is not None:
+            raise ValueError("offset and cursor both say where the page begins; give one of them")
+        if everyone and (user_id is not None or parent_id is not None):
+            raise ValueError("everyone=True lists all users' sessions; user_id and parent_id must be None with it")
+        by = Order(order)
+        times = {Order.CREATED: (created_after, created_before), Order.UPDATED: (updated_after, updated_before)}
+        open_ended = (None, None)
+        sieve = _Filter(
+            active,
+            None if kind is None else checks.kind(kind),
+            None if text is None else text.casefold(),
+            None,
+            open_ended if by is Order.CREATED else times[Order.CREATED],
+            open_ended if by is Order.UPDATED else times[Order.UPDATED],
+        )
+        if ids is not None:
+            if everyone or cursor is not None:
+                raise ValueError("ids are looked up one by one, of one owner; leave out everyone and cursor")
+            all_times = replace(sieve, parent=parent_id, created=times[Order.CREATED], updated=times[Order.UPDATED])
+            return self._by_ids(ids, owner, all_times, by, descending, limit, offset)
+        query = Query(
+            "session",
+            owner,
+            None if parent_id is None else _ids.check("parent_id", parent_id),
+            everyone,
+            by,
+            descending,
+            *times[by],
+            limit=limit,
+            cursor=cursor,
+            counters=layout.COUNTERS,
+        )
+        if offset is None:
+            return self._page(query, sieve, limit)
+        return self._offset(query, sieve, limit, offset)
+
+    def _page(self, query: Query, sieve: _Filter, limit: int) -> SessionPage:
+        found: list[Overview] = []
+        for looked, (row, last) in enumerate(self._rows(query, sieve), 1):
+            if (shown := self._shown(row, sieve)) is not None:
+                found.append(shown)
+            if len(found) == limit or looked == LOOKED_AT:
+                return SessionPage(tuple(found), None if last else cursors.behind(query, row))
+        return SessionPage(tuple(found), None)
+
+    def _offset(self, query: Query, sieve: _Filter, limit: int, offset: int) -> SessionPage:
+        counted = self.store.count(query) if isinstance(self.store, Counting) and not sieve.sifts else None
+        found: list[Overview] = []
+        matched, exact, cursor = 0, True, None
+        for looked, (row, last) in enumerate(self._rows(replace(query, limit=MAX_PAGE), sieve), 1):
+            # of those that are only skipped or counted, nothing has to be shown
+            if sieve.sifts or offset <= matched < offset + limit:
+                shown = self._shown(row, sieve)
+                if shown is None:
+                    continue
+                if offset <= matched < offset + limit:
+                    found.append(shown)
+                    if len(found) == limit and not last:
+                        cursor = cursors.behind(query, row)
+            matched += 1
+            if counted is not None and len(found) == limit:
+                break
+            if looked >= LOOKED_AT + (offset if counted is not None else 0):
+                exact = last
+                break
+        total, exact = (matched, exact) if counted is None else (counted, True)
+        return SessionPage(tuple(found), cursor, total, exact)
+
+    def _by_ids(
+        self,
+        wanted: Collection[str],
+        owner: str | None,
+        sieve: _Filter,
+        by: Order,
+        descending: bool,
+        limit: int,
+        offset: int | None,
+    ) -> SessionPage:
+        if len(wanted) > MAX_PAGE or isinstance(wanted, str):
+            raise ValueError(f"ids must be a collection of at most {MAX_PAGE:,} session ids, got {len(wanted):,}")
+        found = []
+        for id in dict.fromkeys(wanted):
+            own = self._session(id, owner)
+            look = self.store.read(own.space, Doc(layout.SESSION), Counters(layout.COUNTERS))
+            if layout.SESSION not in look.docs:
+                continue
+            session = own.record(look)
+            updated = session.updated or session.created
+            if sieve.admits(session, session.created, updated):
+                found.append(Overview(session, dict(look.counters), updated, look.expires))
+        key: Callable[[Overview], tuple[float, str]] = lambda one: (  # noqa: E731
+            one.session.created if by is Order.CREATED else one.updated,
+            one.session.session_id,
+        )
+        found.sort(key=key, reverse=descending)
+        first = offset or 0
+        total = None if offset is None else len(found)
+        return SessionPage(tuple(found[first : first + limit]), None, total)
+
+    def _rows(self, query: Query, sieve: _Filter) -> Iterator[tuple[Row, bool]]:
+        """Rows, and whether each is the last one there is."""
+        if sieve.sifts:  # most will not be shown, so fewer and larger pages
+            query = replace(query, limit=min(MAX_PAGE, query.limit * 4))
+        while True:
+            page = cursors.listed(self.store, query)
+            for at, row in enumerate(page.rows, 1):
+                yield row, page.cursor is None and at == len(page.rows)
+            if page.cursor is None:
+                return
+            query = replace(query, cursor=page.cursor)
+
+    def _shown(self, row: Row, sieve: _Filter) -> Overview | None:
+        session = rows.told(records.Session, row)
+        if session is None:  # too large for its row, or made before rows told anything
+            look = self.store.read(row.space, Doc(layout.SESSION))
+            if layout.SESSION not in look.docs:
+                return None
+            session = access.load(look, layout.SESSION, records.Session)
+        if not sieve.admits(session, row.created, row.updated):
+            return None
+        return Overview(session, dict(row.counters), row.updated)
+
+
+def _within(time: float, bounds: tuple[float | None, float | None]) -> bool:
+    after, before = bounds
+    return (after is None or time >= after) and (before is None or time < before)

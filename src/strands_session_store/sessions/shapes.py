@@ -1,0 +1,146 @@
+"""What the service answers, beside records. Times are Unix seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from .. import records
+from ..stores.base import Dropped
+
+R = TypeVar("R", bound=records.Record)
+
+MAX_PAGE = 1000
+"""Entries or sessions one call returns at most, as in the port."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that has a session's lease (``exclusive=True``). Times are Unix times by its own clock."""
+
+    host: str
+    pid: int
+    since: float
+    seen: float
+    """Its last sign of life, at most a third of ``expiry`` ago while it lives."""
+    expiry: float
+    """Seconds without one after which another that waits may take the lease."""
+    waiting: int
+    """How many wait for it. One that was killed while it waited may be counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """One session, without its content."""
+
+    session: records.Session
+    counters: Mapping[str, int]
+    """`layout.COUNTERS` -> value."""
+    updated: float
+    """When it was last changed. In a listing: the last commit, to within a minute; else the last change of what
+    `Sessions.update` and its like change."""
+    expires: float | None = None
+    """When it ends; None: never, or not asked (listings)."""
+    instructions: str | None = None
+    """Of the agent; None: there are none, or not asked (listings)."""
+    agents: tuple[str, ...] = ()
+    multi_agents: tuple[str, ...] = ()
+    open_runs: int = 0
+    """Invocations that have begun and not ended: under way, or their process was killed."""
+    holder: Holder | None = None
+    """Who has the lease; None: nobody. A process that was killed has it until another one comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    sessions: tuple[Overview, ...]
+    """Without what `Overview` says listings are without."""
+    cursor: str | None
+    """Asks for the next page; None when there is none."""
+    total: int | None = None
+    """How many there are in all; only with ``offset``."""
+    exact: bool = True
+    """False: ``total`` is where counting stopped (`COUNTED`); there are more."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserPage:
+    users: tuple[records.User, ...]
+    cursor: str | None
+    """Asks for the next page; None when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A session in a tree."""
+
+    session: records.Session
+    counters: Mapping[str, int]
+    """`layout.COUNTERS` -> value."""
+    depth: int
+    """0 for the one that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What was erased. All zero and empty when there was nothing."""
+
+    existed: bool = False
+    """Whether what was named was there (a user: its record, or any session)."""
+    sessions: tuple[str, ...] = ()
+    """Ids of the sessions that were erased, in that order."""
+    documents: int = 0
+    entries: int = 0
+    """Of logs: messages, runs, events and the like."""
+    bytes: int = 0
+    """Of documents and entries."""
+
+    def plus(self, dropped: Dropped, session_id: str | None = None) -> Receipt:
+        """With one more space, a session if it has an id."""
+        if not dropped.existed:
+            return self
+        return Receipt(
+            True,
+            self.sessions if session_id is None else (*self.sessions, session_id),
+            self.documents + dropped.documents,
+            self.entries + dropped.entries,
+            self.bytes + dropped.bytes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOverview:
+    agent: records.Agent
+    conversation_manager: Any
+    """`get_state()` of the conversation manager; None for an agent without one."""
+    history: int
+    """Messages ever said (those erased by a trim included)."""
+    context: int
+    """Messages that the model sees: `len(agent.messages)` after a resume, before repairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Generic[R]):
+    """A part of a log."""
+
+    entries: Mapping[int, R]
+    """Index -> entry, ascending."""
+    start: int
+    """The lowest index that was not erased."""
+    length: int
+    """The index the next entry will get."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One thing in a session's layout."""
+
+    path: str
+    kind: Literal["document", "log", "counter"]
+    bytes: int | None = None
+    """Of a document."""
+    entries: int | None = None
+    """Of a log."""
+    value: int | None = None
+    """Of a counter."""

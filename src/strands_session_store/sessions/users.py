@@ -1,0 +1,112 @@
+"""Users: records of those who own sessions. A session may name an owner of whom there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from .. import layout, records, rows
+from ..errors import AlreadyExistsError
+from ..stores.base import Doc, Order, Query
+from . import access, checks, cursors
+from .access import Access, Part
+from .checks import UNSET, Unset
+from .erasing import erase_user
+from .shapes import Receipt, UserPage
+from .values import Metadata, write
+
+
+class Users(Part):
+    """The users in a store. Methods that take an id raise UserNotFoundError, but `create`, `list` and `delete`."""
+
+    def create(
+        self,
+        user_id: str,
+        *,
+        username: str | None = None,
+        email: str | None = None,
+        first_name: str | None = None,
+        last_name: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> records.User:
+        """
+        Args:
+            user_id: As `user_id` elsewhere; sessions may have been made for it before.
+            username: At most 255 characters, like the names; none of them has to be unique. ``email`` at most 320.
+            metadata: See `metadata`.
+
+        Raises:
+            AlreadyExistsError: There is such a user, active or not.
+        """
+        fields = {"username": username, "email": email, "first_name": first_name, "last_name": last_name}
+        for name, value in fields.items():
+            checks.text(name, value)
+        found = self._user(user_id)
+        record = records.User(user_id=user_id, **fields)
+        changes = [write(layout.METADATA, metadata)] if metadata else []
+        found.create(record, changes, AlreadyExistsError(f"there is a user {user_id!r} already"))
+        return record
+
+    def get(self, user_id: str) -> records.User:
+        found = self._user(user_id)
+        return found.record(found.look())
+
+    def update(
+        self,
+        user_id: str,
+        *,
+        username: str | Unset | None = UNSET,
+        email: str | Unset | None = UNSET,
+        first_name: str | Unset | None = UNSET,
+        last_name: str | Unset | None = UNSET,
+        active: bool | Unset = UNSET,
+    ) -> records.User:
+        """Change what is given; None empties a field."""
+        fields = {"username": username, "email": email, "first_name": first_name, "last_name": last_name}
+        for name, value in fields.items():
+            checks.text(name, value)
+        checks.flag("active", active)
+        given = {name: value for name, value in {**fields, "active": active}.items() if value is not UNSET}
+        return self._user(user_id).alter(lambda record, look: (record.model_copy(update=given), []))
+
+    def deactivate(self, user_id: str) -> records.User:
+        """Mark as inactive; nothing else changes. What that means is the application's matter."""
+        return self.update(user_id, active=False)
+
+    def activate(self, user_id: str) -> records.User:
+        return self.update(user_id, active=True)
+
+    def list(self, *, active: bool | None = None, limit: int = 50, cursor: str | None = None) -> UserPage:
+        """One page, newest first; costs one listing.
+
+        Args:
+            active: Only those that are, or are not.
+            limit: 1 to 1,000. With ``active`` a page can be shorter although there is a next one.
+            cursor: `UserPage.cursor` of the page before.
+
+        Raises:
+            InvalidCursorError: The cursor is none.
+        """
+        query = Query("user", order=Order.CREATED, limit=checks.limit(limit))
+        page = cursors.listed(self.store, replace(query, cursor=cursor))
+        users = []
+        for row in page.rows:
+            record = rows.told(records.User, row) or self._read(row.space.id)
+            if record is not None and active in (None, record.active):
+                users.append(record)
+        return UserPage(tuple(users), page.cursor)
+
+    def delete(self, user_id: str) -> Receipt:
+        """Erase the user's record and all sessions; see `Sessions.erase_user`."""
+        return erase_user(self.store, user_id)
+
+    def metadata(self, user_id: str) -> Metadata[records.User]:
+        """What the application says about the user. No I/O by itself."""
+        return Metadata(self._user(user_id), layout.METADATA)
+
+    def _user(self, user_id: str) -> Access[records.User]:
+        return access.user(self.store, user_id)
+
+    def _read(self, user_id: str) -> records.User | None:
+        look = self.store.read(layout.user_space(user_id), Doc(layout.USER))
+        return access.load(look, layout.USER, records.User) if layout.USER in look.docs else None
