@@ -39,7 +39,7 @@ from strands_session_store.stores.redis.links import Wire
 
 SPACE = Space("session", "ann", "one")
 COMMANDS = {
-    *("time", "exists", "pexpire", "persist", "unlink"),
+    *("time", "exists", "pexpire", "persist", "pttl", "unlink"),
     *("hmget", "hget", "hset", "hdel", "hstrlen"),
     *("zadd", "zrem", "zscore", "zrangebyscore", "zrevrangebyscore"),
 }
@@ -117,6 +117,7 @@ def test_costs_do_not_depend_on_what_else_is_there(alone: Callable[..., Server],
             wants = Docs(""), Doc("doc"), Log("log", last=990), Counters(["n"])
             found.of("read", lambda: store.read(SPACE, *wants))
             found.of("list", lambda: store.list(Query("session", "ann")))
+            found.of("list with counters", lambda: store.list(Query("session", "ann", counters=["n", "m", "none"])))
             found.of("list all", lambda: store.list(Query("session", everyone=True)))
             found.of("drop", lambda: store.drop(SPACE))
         return found
@@ -125,7 +126,7 @@ def test_costs_do_not_depend_on_what_else_is_there(alone: Callable[..., Server],
     assert among_few == among_many
     assert {name: count for name, (count, _) in among_few.items()} == {
         "create": 1, "commit": 1, "commit with ttl": 1, "commit behind 3,000": 1, "read": 1,
-        "list": 2, "list all": 2, "drop": 2,
+        "list": 2, "list with counters": 2, "list all": 2, "drop": 2,
     }  # fmt: skip
     assert among_few["commit"][1] == among_few["commit behind 3,000"][1]
 

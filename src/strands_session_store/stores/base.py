@@ -262,6 +262,8 @@ class Look:
     """What the bound (READ_ENTRIES, READ_BYTES) left out, to be asked for in another read: of logs the oldest entries
     (as spans), of `Docs` the last paths, a `Doc` as it was. Wants are served in the order given, so what was asked for
     last is left out first. Empty when this is all."""
+    expires: float | None = None
+    """When the space ends: Unix time in seconds, of the engine's clock; None: never."""
 
 
 # ------------------------------------------------------------------------------------------------------------- listing
@@ -298,6 +300,8 @@ class Query:
     """`Page.cursor` of the page before; opaque."""
     prune: bool = True
     """False: rows of spaces that are gone stay where they are: the listing changes nothing. For who may not write."""
+    counters: Sequence[str] = ()
+    """Names of counters that `Row.counters` is to tell. They cost no further round trip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +313,8 @@ class Row:
     """The same; of the last commit, to within a minute."""
     parent: str | None
     summary: bytes | None
+    counters: Mapping[str, int] = field(default_factory=dict)
+    """The value of each of `Query.counters`, of the same state as the summary; 0 for an absent one."""
 
 
 @dataclass(frozen=True, slots=True)

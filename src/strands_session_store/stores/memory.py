@@ -142,7 +142,14 @@ class MemoryStore(Store):
             for space in tuple(self._all()):
                 self._find(space, now)
             rows = [
-                Row(space, held.created, held.updated, held.parent, held.summary)
+                Row(
+                    space,
+                    held.created,
+                    held.updated,
+                    held.parent,
+                    held.summary,
+                    {name: held.counters.get(name, 0) for name in query.counters},
+                )
                 for space, held in self._all().items()
                 if space.kind == query.kind
                 and (query.everyone or space.owner == query.owner)

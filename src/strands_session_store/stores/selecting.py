@@ -21,6 +21,8 @@ class Held(Protocol):
     @property
     def revision(self) -> int: ...
     @property
+    def expires(self) -> float | None: ...
+    @property
     def docs(self) -> Collection[str]:
         """Paths of its documents."""
         ...
@@ -79,4 +81,4 @@ def select(held: Held, wants: Sequence[Want]) -> Look:
                 if asked:
                     more.append(Log(name, tuple(asked)))
                 logs[name] = LogView(log.start, log.length, dict(sorted(entries.items())))
-    return Look(held.incarnation, held.revision, docs, logs, counters, tuple(more))
+    return Look(held.incarnation, held.revision, docs, logs, counters, tuple(more), held.expires)

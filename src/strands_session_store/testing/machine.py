@@ -133,8 +133,11 @@ class StoreMachine(RuleBasedStateMachine):
     def read(self, which: int, asked: list[Want]) -> None:
         space = self.spaces[which]
         life = self.lives.get(space)
-        look = self.store.read(space, *asked)
-        assert look == (life.look(asked) if life else Look(None))
+        look, expected = self.store.read(space, *asked), life.look(asked) if life else Look(None)
+        assert (look.expires is None) == (expected.expires is None)
+        if self.timed and look.expires is not None and expected.expires is not None:
+            assert abs(look.expires - expected.expires) < 0.002
+        assert replace(look, expires=None) == replace(expected, expires=None)
         for view in look.logs.values():
             assert list(view.entries) == sorted(view.entries)
 
@@ -184,9 +187,17 @@ class StoreMachine(RuleBasedStateMachine):
         order=st.sampled_from(Order),
         descending=st.booleans(),
         limit=st.integers(1, 5),
+        counters=st.lists(st.sampled_from(COUNTERS), max_size=3),
     )
     def list_by_page(
-        self, kind: str, scope: str | None, parent: str | None, order: Order, descending: bool, limit: int
+        self,
+        kind: str,
+        scope: str | None,
+        parent: str | None,
+        order: Order,
+        descending: bool,
+        limit: int,
+        counters: list[str],
     ) -> None:
         everyone = scope == "everyone"
         query = Query(
@@ -197,6 +208,7 @@ class StoreMachine(RuleBasedStateMachine):
             order=order,
             descending=descending,
             limit=limit,
+            counters=counters,
         )
         found: list[Row] = []
         page = self.store.list(query)
@@ -207,13 +219,14 @@ class StoreMachine(RuleBasedStateMachine):
             assert page.cursor != before
             found += page.rows
         expected = {
-            space: (life.parent, life.summary)
+            space: (life.parent, life.summary, {name: life.counters.get(name, 0) for name in counters})
             for space, life in self.lives.items()
             if space.kind == kind
             and (everyone or space.owner == scope)
             and (everyone or parent is None or life.parent == parent)
         }
-        assert {row.space: (row.parent, row.summary) for row in found} == expected and len(found) == len(expected)
+        assert {row.space: (row.parent, row.summary, row.counters) for row in found} == expected
+        assert len(found) == len(expected)
 
         def key(row: Row) -> tuple[float, str, str]:
             return row.created if order is Order.CREATED else row.updated, *row.space.key[1:]

@@ -116,4 +116,4 @@ class Life:
                     )
                 case Counters(names):
                     counters |= {name: self.counters.get(name, 0) for name in names}
-        return Look(self.incarnation, len(self.commits), docs, logs, counters)
+        return Look(self.incarnation, len(self.commits), docs, logs, counters, expires=self.expires)

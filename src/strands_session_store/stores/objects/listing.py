@@ -141,5 +141,6 @@ def _fetch(
             # what the head says, but not so that the order of fetching would be wrong
             time = updated = min(max(state.updated, candidate.first), candidate.last)
         space = names.space(query.kind, candidate.owner, candidate.id)
-        row = Row(space, state.created, updated, state.parent, state.summary)
+        counters = {name: state.counters.get(name, 0) for name in query.counters}
+        row = Row(space, state.created, updated, state.parent, state.summary, counters)
         yield (time, candidate.owner, candidate.id), row

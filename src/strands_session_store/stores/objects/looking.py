@@ -51,7 +51,7 @@ class _Reading:
 
     def __init__(self, head: Head, folder: str, pages: Mapping[str, Lines], documents: Mapping[str, bytes]) -> None:
         self._folder, self._pages, self._documents = folder, pages, documents
-        self.incarnation, self.revision = head.incarnation, head.revision
+        self.incarnation, self.revision, self.expires = head.incarnation, head.revision, head.expires
         self.docs, self.counters, self.log = head.docs, head.counters, head.log
         self._missing: tuple[set[str], set[str]] = set(), set()
         self._missing_bytes = 0

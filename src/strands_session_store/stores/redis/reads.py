@@ -63,8 +63,13 @@ def words_of(wants: Sequence[Want], so_far: Part | None = None) -> tuple[Word, .
     return (written((*(b"%d" % bound for bound in bounds), *fields.words(), *words)),)
 
 
-ROW_WORDS: Final[tuple[Word, ...]] = (written((b"0", b"0", b"0", b"0", b"1", b"h", b"R")),)
-"""Asks for what a listing shows of a space."""
+def row_words(counters: Sequence[str]) -> tuple[Word, ...]:
+    """Asks for what a listing shows of a space."""
+    fields = Fields(b"h")
+    slots = [b"%d" % fields.slot(b"c", name) for name in counters]
+    return (written((b"0", b"0", b"0", b"0", *fields.words(), b"R", b"C", b"%d" % len(slots), *slots)),)
+
+
 HEAD_WORDS: Final[tuple[Word, ...]] = (written((b"0", b"0", b"0", b"0", b"1", b"h")),)
 """Asks for incarnation and revision."""
 
@@ -89,12 +94,12 @@ def part_of(space: Space, wants: Sequence[Want], reply: Any, fetched: Mapping[by
         return Part(Look(None))
     if reply[0] == b"corrupt":
         raise corrupt(space, reply[1:])
-    incarnation, revision = reply[0].decode(), reply[1]
+    incarnation, revision, expires = reply[0].decode(), reply[1], reply[3]
     docs: dict[str, Document] = {}
     logs: dict[str, LogView] = {}
     counters: dict[str, int] = {}
     more: list[Want] = []
-    for want, found in zip(wants, reply[3:]):
+    for want, found in zip(wants, reply[4:]):
         match want:
             case Doc(path):
                 if found == 0:
@@ -120,7 +125,8 @@ def part_of(space: Space, wants: Sequence[Want], reply: Any, fetched: Mapping[by
                 logs[log] = LogView(start, length, dict(sorted(entries.items())))
             case Counters(names):
                 counters |= {name: int(value) for name, value in zip(names, found)}
-    return Part(Look(incarnation, revision, docs, logs, counters, tuple(more)), paused=bool(reply[2]))
+    ends = None if expires is None else int(expires) / 1000
+    return Part(Look(incarnation, revision, docs, logs, counters, tuple(more), ends), paused=bool(reply[2]))
 
 
 def join(first: Part, then: Part) -> Part:

@@ -39,7 +39,7 @@ from .connect import link_over, link_to
 from .index import Found, ask_page, found_in, groups_of
 from .links import Link
 from .patience import ask
-from .reads import HEAD_WORDS, ROW_WORDS, Named, Part, join, part_of, words_of
+from .reads import HEAD_WORDS, Named, Part, join, part_of, row_words, words_of
 from .scripts import COMMIT, DROP, INDEX, READ, SWEEP, Ask
 from .spelling import check_prefix, space_key, spell, unspell
 
@@ -236,15 +236,16 @@ class RedisStore(Store):
         rows: builtins.list[Row] = []
         last: Found | None = None
         absent: builtins.list[Found] = []
+        words = row_words(query.counters)
         while True:
             asked = query.limit + 1 - len(rows)
             (reply,) = self._ask([ask_page(self._prefix, query, behind, asked)])
             found = found_in(query, reply)
-            told = self._ask([Ask(READ, (space_key(self._prefix, row.space),), ROW_WORDS) for row in found])
+            told = self._ask([Ask(READ, (space_key(self._prefix, row.space),), words) for row in found])
             for row, look in zip(found, told):
                 if look is not None and look[0] == b"corrupt":
                     raise corrupt(row.space, look[1:])
-                raw, summary = look[3] if look is not None else (None, None)
+                (raw, summary), values = look[4:] if look is not None else ((None, None), ())
                 parent = None if raw is None else unspell(raw)
                 if look is None or (query.parent is not None and parent != query.parent):
                     # gone; or there again, under another parent
@@ -253,7 +254,8 @@ class RedisStore(Store):
                 if len(rows) == query.limit:
                     assert last is not None
                     return self._page(query, rows, last, absent)
-                rows.append(Row(row.space, row.created, row.updated, parent, summary))
+                counters = dict(zip(query.counters, map(int, values)))
+                rows.append(Row(row.space, row.created, row.updated, parent, summary, counters))
                 last = row
             if len(found) < asked:
                 return self._page(query, rows, None, absent)

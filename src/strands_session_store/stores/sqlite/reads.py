@@ -37,13 +37,20 @@ def listing(query: Query, now: float) -> tuple[str, list[object]]:
     direction = "DESC" if query.descending else "ASC"
     order = ", ".join(f"{column} {direction}" for column in columns)
     sql = (
-        f"SELECT {by}, owner, id, created, updated, parent, summary FROM spaces "
+        f"SELECT {by}, owner, id, created, updated, parent, summary, space FROM spaces "
         f"WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"
     )
     return sql, [*values, now, query.limit + 1]
 
 
-def look(db: sqlite3.Connection, wants: Sequence[Want], space: int, incarnation: str, revision: int) -> Look:
+def look(
+    db: sqlite3.Connection,
+    wants: Sequence[Want],
+    space: int,
+    incarnation: str,
+    revision: int,
+    expires: float | None,
+) -> Look:
     bound = Bound()
     docs: dict[str, Document] = {}
     logs: dict[str, LogView] = {}
@@ -93,7 +100,13 @@ def look(db: sqlite3.Connection, wants: Sequence[Want], space: int, incarnation:
                 if asked:
                     more.append(Log(log, tuple(asked)))
                 logs[log] = LogView(start, length, dict(sorted(entries.items())))
-    return Look(incarnation, revision, docs, logs, counters, tuple(more))
+    return Look(incarnation, revision, docs, logs, counters, tuple(more), expires)
+
+
+def counters_of(db: sqlite3.Connection, space: int, names: Sequence[str]) -> dict[str, int]:
+    """The counters of a space that a listing tells."""
+    cells = read_cells(db, space, {COUNTER + name for name in names})
+    return {name: _counter(cells, name) for name in names}
 
 
 def _numbers(wants: Sequence[Want]) -> set[str]:

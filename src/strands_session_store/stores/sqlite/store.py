@@ -36,7 +36,7 @@ from ..paging import UPDATED_WITHIN, write_cursor
 from .connections import Connections
 from .erasing import bury, erase, sweep
 from .plan import Plan
-from .reads import listing, look
+from .reads import counters_of, listing, look
 from .schema import COMMIT, LOG, REVISION, key_of
 
 _FORGET_EVERY: Final = 16
@@ -48,7 +48,7 @@ _FIND: Final = """
         LEFT JOIN cells x ON x.space = s.space AND x.name = ?
     WHERE s.kind = ? AND s.owner = ? AND s.id = ?"""
 _FIND_LIVE: Final = """
-    SELECT s.space, s.incarnation, r.a
+    SELECT s.space, s.incarnation, r.a, s.expires
     FROM spaces s JOIN cells r ON r.space = s.space AND r.name = ''
     WHERE s.kind = ? AND s.owner = ? AND s.id = ? AND (s.expires IS NULL OR s.expires > ?)"""
 _PUT: Final = "REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?)"
@@ -141,16 +141,17 @@ class SQLiteStore(Store):
         sql, values = listing(query, self._clock())
         with self._connections.reading() as db:
             found = db.execute(sql, values).fetchall() if db else []
-        page = [
-            Row(
-                Space(query.kind, None if owner == ids.NO_OWNER else ids.unescape(owner), ids.unescape(id)),
-                created,
-                updated,
-                parent,
-                summary,
-            )
-            for _, owner, id, created, updated, parent, summary in found[: query.limit]
-        ]
+            page = [
+                Row(
+                    Space(query.kind, None if owner == ids.NO_OWNER else ids.unescape(owner), ids.unescape(id)),
+                    created,
+                    updated,
+                    parent,
+                    summary,
+                    counters_of(db, number, query.counters) if db else {},
+                )
+                for _, owner, id, created, updated, parent, summary, number in found[: query.limit]
+            ]
         more = len(found) > query.limit
         return Page(page, write_cursor(query.order, *found[query.limit - 1][:3]) if more else None)
 

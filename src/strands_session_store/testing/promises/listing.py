@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from dataclasses import replace
 
 import pytest
@@ -182,6 +184,43 @@ class Listing(Binding):
             seen.append(row.summary)
         large = bytes(range(256)) * 16
         assert seen == [None, b"", b"", large, large]
+
+    def test_a_row_tells_the_counters_that_were_asked_for_and_0_for_an_absent_one(self, store: Store) -> None:
+        one, two = make(store, 2)
+        put(store, Add("n", 7), Add("a/b \u00e9", -(2**63)), space=one)
+        put(store, Add("n", 2**63 - 1), Add("other", 1), space=two)
+        for order in Order:
+            query = replace(MINE, order=order, descending=False, counters=("n", "a/b \u00e9", "none", "n"))
+            assert {row.space: row.counters for row in rows(store, query)} == {
+                one: {"n": 7, "a/b \u00e9": -(2**63), "none": 0},
+                two: {"n": 2**63 - 1, "a/b \u00e9": 0, "none": 0},
+            }
+        assert [row.counters for row in rows(store, MINE)] == [{}, {}]
+
+    def test_counters_of_a_row_are_of_the_same_state_as_its_summary(self, store: Store) -> None:
+        def commit(at: int) -> None:
+            store.commit(SPACE, Add("n", 1), commit_id=fresh_id(), summary=Summary(b"%d" % at))
+
+        commit(1)
+        ended = threading.Event()
+
+        def go_on() -> None:
+            for at in itertools.count(2):
+                if ended.is_set():
+                    return
+                commit(at)
+
+        thread = threading.Thread(target=go_on)
+        thread.start()
+        seen = set()
+        try:
+            while len(seen) < 10:
+                (row,) = store.list(replace(MINE, counters=["n"])).rows
+                assert row.summary == b"%d" % row.counters["n"]
+                seen.add(row.summary)
+        finally:
+            ended.set()
+            thread.join()
 
     def test_updated_lags_behind_the_last_commit_by_a_minute_at_most(self, timed: Store, clock: SetClock) -> None:
         put(timed)

@@ -22,7 +22,7 @@ from ...stores.base import (
     Summary,
     Trim,
 )
-from .binding import SPACE, Binding, SetClock, eventually, fresh_id, row_of, rows, whole
+from .binding import PATIENCE, SPACE, Binding, SetClock, eventually, fresh_id, row_of, rows, whole
 from .commits import put, seed, unchanged
 from .hostile import HOSTILE
 
@@ -166,6 +166,30 @@ class Spaces(Binding):
         look = whole(store, SPACE)
         assert look.logs["log"].entries == {0: b"new"} and list(look.docs) == ["doc"]
         assert look.counters == {"n": 20}
+
+    def test_a_read_tells_when_the_space_ends(self, timed: Store, clock: SetClock) -> None:
+        put(timed)
+        assert timed.read(SPACE).expires is None
+        for ttl, expected in ((100.0, 100.0), (KEEP, 100.0), (0.5, 0.5), (None, None), (KEEP, None), (10**9, 10**9)):
+            began = clock.now
+            timed.commit(SPACE, commit_id=fresh_id(), ttl=ttl)
+            for _ in range(2):
+                expires = timed.read(SPACE, Doc("doc")).expires
+                assert expires == (None if expected is None else pytest.approx(began + expected, rel=0, abs=0.002))
+                clock.now += 0.25
+            clock.now = began
+        put(timed, space=Space("session", "ann", "absent"), on=ABSENT)
+        assert timed.read(Space("session", "ann", "absent")).expires is None
+
+    def test_the_time_at_which_a_space_ends_stays_the_same(self, store: Store) -> None:
+        made = store.commit(SPACE, commit_id=fresh_id(), ttl=1000)
+        first = store.read(SPACE).expires
+        assert first is not None
+        for _ in range(20):
+            assert store.read(SPACE, Doc("doc")).expires == first
+        store.commit(SPACE, commit_id=fresh_id(), on=made.incarnation, ttl=2000)
+        second = store.read(SPACE).expires
+        assert second is not None and 999 < second - first < 1000 + PATIENCE
 
     def test_a_ttl_is_of_the_whole_space_and_every_commit_may_move_it(self, timed: Store, clock: SetClock) -> None:
         timed.commit(SPACE, PutDoc("doc", b"d"), Append("log", [b"0"]), commit_id=fresh_id(), ttl=100)
