@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from . import records
-from .sessions import AgentOverview, Overview, SessionPage, Sessions, Slice, Stored
-from .stores.base import Dropped, Store
+from .sessions import AgentOverview, Overview, Receipt, SessionPage, Sessions, Slice, Stored
+from .stores.base import Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class AsyncSessions:
     async def layout_tree(self, session_id: str, user_id: str | None = None) -> tuple[Stored, ...]:
         return await self._off(self._sessions.layout_tree, session_id, user_id)
 
-    async def delete(self, session_id: str, user_id: str | None = None) -> Dropped:
+    async def delete(self, session_id: str, user_id: str | None = None) -> Receipt:
         return await self._off(self._sessions.delete, session_id, user_id)
 
     async def _off(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

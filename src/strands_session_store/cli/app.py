@@ -86,7 +86,7 @@ def list_sessions(
     if everyone and user is not None:
         raise typer.BadParameter("--all lists the sessions of all users; leave --user out")
     with _sessions(store) as sessions:
-        page = sessions.list(user, limit=limit, cursor=cursor, everyone=everyone)
+        page = sessions.list(user, limit=limit, cursor=cursor, everyone=everyone, order="updated")
     if as_json:
         print(json.dumps(pages.page_as_data(page), indent=2))
     elif page.sessions:

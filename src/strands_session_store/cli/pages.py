@@ -279,7 +279,7 @@ def _heading(text: str) -> None:
 
 def _overview_as_data(found: Overview) -> dict[str, Any]:
     times = {"created": found.session.created, "updated": found.updated}
-    iso = {k: None if at is None else datetime.fromtimestamp(at, timezone.utc).isoformat() for k, at in times.items()}
+    iso = {k: datetime.fromtimestamp(at, timezone.utc).isoformat() for k, at in times.items()}
     session = found.session
     return {
         "session_id": session.session_id,

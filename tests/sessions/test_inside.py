@@ -30,7 +30,7 @@ from strands_session_store.sessions import Sessions
 from strands_session_store.stores.base import PutDoc, Space, Store, new_commit_id
 from strands_session_store.testing.models import ScriptedModel, ToolCall
 
-from .plugin.children import wait_for
+from ..plugin.children import wait_for
 
 
 @pytest.fixture(params=["memory", "sqlite"])
