@@ -1,63 +1,365 @@
-"""`Sessions`, awaitable. Mechanical: each call runs on the store's pool, so no event loop ever waits for an engine."""
+"""`Sessions`, awaitable. Each call runs on the store's pool, so no event loop ever waits for an engine.
+
+Written by scripts/make_async_sessions.py from the signatures of `Sessions`; what a method promises is said there. A
+task that is cancelled while it awaits one no longer waits; what was begun is done all the same.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
+from typing import Any, ParamSpec, TypeVar
 
 from . import records
-from .sessions import AgentOverview, Overview, Receipt, SessionPage, Sessions, Slice, Stored
+from .sessions import Sessions
+from .sessions.checks import UNSET, Unset
+from .sessions.erasing import Progress
+from .sessions.listing import OrderBy
+from .sessions.shapes import AgentOverview, Node, Overview, Receipt, SessionPage, Slice, Stored, UserPage
+from .sessions.tree import Children
+from .sessions.users import Users
+from .sessions.values import Metadata, Values
 from .stores.base import Store
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class AsyncSessions:
-    """The methods of `Sessions`, with its contracts."""
+class _Offloaded:
+    """Calls on the pool of a store."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self._sessions = Sessions(store)
+    _store: Store
 
-    async def list(
-        self, user_id: str | None = None, *, limit: int = 50, cursor: str | None = None, everyone: bool = False
-    ) -> SessionPage:
-        return await self._off(self._sessions.list, user_id, limit=limit, cursor=cursor, everyone=everyone)
+    async def _off(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.wrap_future(self._store.offload.submit(call, *args, **kwargs))
 
-    async def get(self, session_id: str, user_id: str | None = None) -> Overview:
-        return await self._off(self._sessions.get, session_id, user_id)
+    @asynccontextmanager
+    async def _within(self, manager: AbstractContextManager[T]) -> AsyncIterator[T]:
+        entered = await self._off(manager.__enter__)
+        try:
+            yield entered
+        except BaseException as error:
+            # a cancelled task still waits until its end is stored
+            if not await asyncio.shield(self._off(manager.__exit__, type(error), error, error.__traceback__)):
+                raise
+        else:
+            await self._off(manager.__exit__, None, None, None)
 
-    async def agents(self, session_id: str, user_id: str | None = None) -> tuple[AgentOverview, ...]:
-        return await self._off(self._sessions.agents, session_id, user_id)
 
-    async def multi_agents(self, session_id: str, user_id: str | None = None) -> tuple[records.MultiAgent, ...]:
-        return await self._off(self._sessions.multi_agents, session_id, user_id)
+class AsyncValues(_Offloaded):
+    """`Values`, awaitable."""
+
+    def __init__(self, sync: Values[Any], store: Store) -> None:
+        self._sync, self._store = sync, store
+
+    async def all(self) -> dict[str, Any]:
+        return await self._off(self._sync.all)
+
+    async def get(self, key: str, default: Any = None) -> Any:
+        return await self._off(self._sync.get, key, default)
+
+    async def has(self, key: str) -> bool:
+        return await self._off(self._sync.has, key)
+
+    async def set(self, key: str, value: Any) -> None:
+        return await self._off(self._sync.set, key, value)
+
+    async def merge(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._off(self._sync.merge, values)
+
+    async def remove(self, *keys: str) -> None:
+        return await self._off(self._sync.remove, *keys)
+
+    async def clear(self) -> None:
+        return await self._off(self._sync.clear)
+
+
+class AsyncMetadata(_Offloaded):
+    """`Metadata`, awaitable."""
+
+    def __init__(self, sync: Metadata[Any], store: Store) -> None:
+        self._sync, self._store = sync, store
+
+    async def all(self) -> dict[str, Any]:
+        return await self._off(self._sync.all)
+
+    async def get(self, key: str, default: Any = None) -> Any:
+        return await self._off(self._sync.get, key, default)
+
+    async def has(self, key: str) -> bool:
+        return await self._off(self._sync.has, key)
+
+    async def set(self, key: str, value: Any) -> None:
+        return await self._off(self._sync.set, key, value)
+
+    async def merge(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._off(self._sync.merge, values)
+
+    async def remove(self, *keys: str) -> None:
+        return await self._off(self._sync.remove, *keys)
+
+    async def clear(self) -> None:
+        return await self._off(self._sync.clear)
+
+    def managed(self, namespace: str) -> AsyncValues:
+        return AsyncValues(self._sync.managed(namespace), self._store)
+
+    async def get_managed(self, namespace: str, key: str, default: Any = None) -> Any:
+        return await self._off(self._sync.get_managed, namespace, key, default)
+
+    async def set_managed(self, namespace: str, key: str, value: Any) -> None:
+        return await self._off(self._sync.set_managed, namespace, key, value)
+
+    async def remove_managed(self, namespace: str, *keys: str) -> None:
+        return await self._off(self._sync.remove_managed, namespace, *keys)
+
+
+class AsyncUsers(_Offloaded):
+    """`Users`, awaitable."""
+
+    def __init__(self, sync: Users) -> None:
+        self._sync, self._store = sync, sync.store
+
+    async def create(
+        self,
+        user_id: str,
+        *,
+        username: str | None = None,
+        email: str | None = None,
+        first_name: str | None = None,
+        last_name: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> records.User:
+        return await self._off(
+            self._sync.create,
+            user_id,
+            username=username,
+            email=email,
+            first_name=first_name,
+            last_name=last_name,
+            metadata=metadata,
+        )
+
+    async def get(self, user_id: str) -> records.User:
+        return await self._off(self._sync.get, user_id)
+
+    async def update(
+        self,
+        user_id: str,
+        *,
+        username: str | Unset | None = UNSET,
+        email: str | Unset | None = UNSET,
+        first_name: str | Unset | None = UNSET,
+        last_name: str | Unset | None = UNSET,
+        active: bool | Unset = UNSET,
+    ) -> records.User:
+        return await self._off(
+            self._sync.update,
+            user_id,
+            username=username,
+            email=email,
+            first_name=first_name,
+            last_name=last_name,
+            active=active,
+        )
+
+    async def deactivate(self, user_id: str) -> records.User:
+        return await self._off(self._sync.deactivate, user_id)
+
+    async def activate(self, user_id: str) -> records.User:
+        return await self._off(self._sync.activate, user_id)
+
+    async def list(self, *, active: bool | None = None, limit: int = 50, cursor: str | None = None) -> UserPage:
+        return await self._off(self._sync.list, active=active, limit=limit, cursor=cursor)
+
+    async def delete(self, user_id: str) -> Receipt:
+        return await self._off(self._sync.delete, user_id)
+
+    def metadata(self, user_id: str) -> AsyncMetadata:
+        return AsyncMetadata(self._sync.metadata(user_id), self._store)
+
+
+class AsyncSessions(_Offloaded):
+    """`Sessions`, awaitable."""
+
+    def __init__(self, store: Store | str) -> None:
+        """As `Sessions`."""
+        self._sync = Sessions(store)
+        self._store = self.store = self._sync.store
+        self.users = AsyncUsers(self._sync.users)
+
+    async def __aenter__(self) -> AsyncSessions:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
 
     async def history(
         self, session_id: str, agent_id: str, user_id: str | None = None, *, start: int | None = None, limit: int = 50
     ) -> Slice[records.Message]:
-        return await self._off(self._sessions.history, session_id, agent_id, user_id, start=start, limit=limit)
+        return await self._off(self._sync.history, session_id, agent_id, user_id, start=start, limit=limit)
 
     async def runs(
         self, session_id: str, user_id: str | None = None, *, start: int | None = None, limit: int = 50
     ) -> Slice[records.Run]:
-        return await self._off(self._sessions.runs, session_id, user_id, start=start, limit=limit)
+        return await self._off(self._sync.runs, session_id, user_id, start=start, limit=limit)
 
     async def open_runs(self, session_id: str, user_id: str | None = None) -> tuple[records.Run, ...]:
-        return await self._off(self._sessions.open_runs, session_id, user_id)
+        return await self._off(self._sync.open_runs, session_id, user_id)
 
     async def events(
         self, session_id: str, user_id: str | None = None, *, start: int | None = None, limit: int = 50
     ) -> Slice[records.Event]:
-        return await self._off(self._sessions.events, session_id, user_id, start=start, limit=limit)
+        return await self._off(self._sync.events, session_id, user_id, start=start, limit=limit)
+
+    async def agents(self, session_id: str, user_id: str | None = None) -> tuple[AgentOverview, ...]:
+        return await self._off(self._sync.agents, session_id, user_id)
+
+    async def multi_agents(self, session_id: str, user_id: str | None = None) -> tuple[records.MultiAgent, ...]:
+        return await self._off(self._sync.multi_agents, session_id, user_id)
 
     async def layout_tree(self, session_id: str, user_id: str | None = None) -> tuple[Stored, ...]:
-        return await self._off(self._sessions.layout_tree, session_id, user_id)
+        return await self._off(self._sync.layout_tree, session_id, user_id)
 
-    async def delete(self, session_id: str, user_id: str | None = None) -> Receipt:
-        return await self._off(self._sessions.delete, session_id, user_id)
+    async def list(
+        self,
+        user_id: str | None = None,
+        *,
+        everyone: bool = False,
+        parent_id: str | None = None,
+        active: bool | None = None,
+        kind: str | None = None,
+        ids: Collection[str] | None = None,
+        text: str | None = None,
+        created_after: float | None = None,
+        created_before: float | None = None,
+        updated_after: float | None = None,
+        updated_before: float | None = None,
+        order: OrderBy = "created",
+        descending: bool = True,
+        limit: int = 50,
+        cursor: str | None = None,
+        offset: int | None = None,
+    ) -> SessionPage:
+        return await self._off(
+            self._sync.list,
+            user_id,
+            everyone=everyone,
+            parent_id=parent_id,
+            active=active,
+            kind=kind,
+            ids=ids,
+            text=text,
+            created_after=created_after,
+            created_before=created_before,
+            updated_after=updated_after,
+            updated_before=updated_before,
+            order=order,
+            descending=descending,
+            limit=limit,
+            cursor=cursor,
+            offset=offset,
+        )
 
-    async def _off(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.wrap_future(self.store.offload.submit(call, *args, **kwargs))
+    async def create(
+        self,
+        session_id: str | None = None,
+        user_id: str | None = None,
+        *,
+        title: str | None = None,
+        description: str | None = None,
+        agent_name: str | None = None,
+        agent_instructions: str | None = None,
+        kind: str = "session",
+        parent_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        state: Mapping[str, Any] | None = None,
+        expires_in: float | None = None,
+    ) -> records.Session:
+        return await self._off(
+            self._sync.create,
+            session_id,
+            user_id,
+            title=title,
+            description=description,
+            agent_name=agent_name,
+            agent_instructions=agent_instructions,
+            kind=kind,
+            parent_id=parent_id,
+            metadata=metadata,
+            state=state,
+            expires_in=expires_in,
+        )
+
+    async def get(self, session_id: str, user_id: str | None = None) -> Overview:
+        return await self._off(self._sync.get, session_id, user_id)
+
+    async def update(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        title: str | Unset | None = UNSET,
+        description: str | Unset | None = UNSET,
+        agent_name: str | Unset | None = UNSET,
+        agent_instructions: str | Unset | None = UNSET,
+        kind: str | Unset = UNSET,
+        active: bool | Unset = UNSET,
+    ) -> records.Session:
+        return await self._off(
+            self._sync.update,
+            session_id,
+            user_id,
+            title=title,
+            description=description,
+            agent_name=agent_name,
+            agent_instructions=agent_instructions,
+            kind=kind,
+            active=active,
+        )
+
+    async def activate(self, session_id: str, user_id: str | None = None) -> records.Session:
+        return await self._off(self._sync.activate, session_id, user_id)
+
+    async def deactivate(self, session_id: str, user_id: str | None = None) -> records.Session:
+        return await self._off(self._sync.deactivate, session_id, user_id)
+
+    async def set_expiry(self, session_id: str, seconds: float, user_id: str | None = None) -> None:
+        return await self._off(self._sync.set_expiry, session_id, seconds, user_id)
+
+    async def extend_expiry(self, session_id: str, seconds: float, user_id: str | None = None) -> None:
+        return await self._off(self._sync.extend_expiry, session_id, seconds, user_id)
+
+    async def clear_expiry(self, session_id: str, user_id: str | None = None) -> None:
+        return await self._off(self._sync.clear_expiry, session_id, user_id)
+
+    def metadata(self, session_id: str, user_id: str | None = None) -> AsyncMetadata:
+        return AsyncMetadata(self._sync.metadata(session_id, user_id), self._store)
+
+    def state(self, session_id: str, user_id: str | None = None) -> AsyncValues:
+        return AsyncValues(self._sync.state(session_id, user_id), self._store)
+
+    async def move(self, session_id: str, parent_id: str | None, user_id: str | None = None) -> records.Session:
+        return await self._off(self._sync.move, session_id, parent_id, user_id)
+
+    async def ancestors(self, session_id: str, user_id: str | None = None) -> tuple[records.Session, ...]:
+        return await self._off(self._sync.ancestors, session_id, user_id)
+
+    async def children(self, session_id: str, user_id: str | None = None) -> tuple[Node, ...]:
+        return await self._off(self._sync.children, session_id, user_id)
+
+    async def descendants(self, session_id: str, user_id: str | None = None) -> tuple[Node, ...]:
+        return await self._off(self._sync.descendants, session_id, user_id)
+
+    async def tree(self, session_id: str, user_id: str | None = None) -> tuple[Node, ...]:
+        return await self._off(self._sync.tree, session_id, user_id)
+
+    async def delete(self, session_id: str, user_id: str | None = None, *, children: Children = "refuse") -> Receipt:
+        return await self._off(self._sync.delete, session_id, user_id, children=children)
+
+    async def erase_user(self, user_id: str, progress: Progress | None = None) -> Receipt:
+        return await self._off(self._sync.erase_user, user_id, progress)
+
+    async def close(self) -> None:
+        return await self._off(self._sync.close)

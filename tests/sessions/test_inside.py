@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
-import inspect
 import os
 import socket
 import time
@@ -25,7 +23,6 @@ from strands_session_store import (
     StoreSessionManager,
     open_store,
 )
-from strands_session_store.async_sessions import AsyncSessions
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores.base import PutDoc, Space, Store, new_commit_id
 from strands_session_store.testing.models import ScriptedModel, ToolCall
@@ -239,47 +236,3 @@ def test_limits_are_refused_by_name(store: Store, limit: int) -> None:
         Sessions(store).history("s", "a", limit=limit)
     with pytest.raises(ValueError, match=r"limit must be 1 to 1,?000"):
         Sessions(store).list(limit=limit)
-
-
-# --------------------------------------------------------------------------------------------------------------- async
-
-
-def _methods(kind: type) -> dict[str, inspect.Signature]:
-    return {name: inspect.signature(f) for name, f in inspect.getmembers(kind, inspect.isfunction) if name[0] != "_"}
-
-
-def test_async_sessions_have_the_same_methods() -> None:
-    assert _methods(AsyncSessions) == _methods(Sessions)
-    assert all(inspect.iscoroutinefunction(getattr(AsyncSessions, name)) for name in _methods(AsyncSessions))
-
-
-def test_async_sessions_answer_the_same(store: Store) -> None:
-    converse(store)
-    sessions = Sessions(store)
-
-    async def ask() -> list[Any]:
-        there = AsyncSessions(store)
-        return [
-            await there.list(),
-            await there.get("s"),
-            await there.agents("s"),
-            await there.multi_agents("s"),
-            await there.history("s", "default", limit=2),
-            await there.runs("s"),
-            await there.open_runs("s"),
-            await there.events("s"),
-            await there.layout_tree("s"),
-        ]
-
-    assert asyncio.run(ask()) == [
-        sessions.list(),
-        sessions.get("s"),
-        sessions.agents("s"),
-        sessions.multi_agents("s"),
-        sessions.history("s", "default", limit=2),
-        sessions.runs("s"),
-        sessions.open_runs("s"),
-        sessions.events("s"),
-        sessions.layout_tree("s"),
-    ]
-    assert asyncio.run(AsyncSessions(store).delete("s")).existed
