@@ -25,6 +25,7 @@ from ..stores.base import (
     PutDoc,
     Space,
     Store,
+    Summary,
     Ttl,
     Want,
     new_commit_id,
@@ -80,14 +81,19 @@ class Access(Generic[R]):
         except ConflictError as conflict:
             raise exists from conflict
 
-    def alter(self, decide: Callable[[R, Look], tuple[R, Sequence[Change]]], *wants: Want, ttl: Ttl | None = KEEP) -> R:
+    def alter(
+        self,
+        decide: Callable[[R, Look], tuple[R, Sequence[Change]]],
+        *wants: Want,
+        ttl: Callable[[Look], Ttl] = lambda look: KEEP,
+    ) -> R:
         """Change the record, and what else ``decide`` says, in one commit. Its ``updated`` moves.
 
         Args:
             decide: Given the record and what was wanted; returns the new record and the other changes. Is called
                 again when another writer came first; may raise what is to be raised.
             *wants: What it wants to see.
-            ttl: As in `Store.commit`.
+            ttl: What `Store.commit` is to be given, decided with it.
 
         Returns:
             The record as it is now.
@@ -105,8 +111,7 @@ class Access(Generic[R]):
             now = max(records.now(), round((before.updated or 0) + 0.001, 3))
             after = after.model_copy(update={"updated": now})
             own = PutDoc(self.path, codec.dump_document(after), expect=look.docs[self.path].version)
-            row = rows.summary(after)
-            self._commit(look, own, *changes, ttl=ttl, summary=row)
+            self._commit(look, own, *changes, ttl=ttl(look), summary=rows.summary(after))
             return after
 
         return self._insist(attempt)
@@ -125,9 +130,11 @@ class Access(Generic[R]):
 
         return self._insist(attempt)
 
-    def _commit(self, look: Look, *changes: Change, **options: object) -> Committed:
-        assert look.incarnation is not None
-        return self.store.commit(self.space, *changes, commit_id=new_commit_id(), on=look.incarnation, **options)  # type: ignore[arg-type]
+    def _commit(self, look: Look, *changes: Change, ttl: Ttl = KEEP, summary: Summary | None = None) -> Committed:
+        assert look.incarnation is not None  # without one there was no record in it
+        return self.store.commit(
+            self.space, *changes, commit_id=new_commit_id(), on=look.incarnation, ttl=ttl, summary=summary
+        )
 
     def _insist(self, attempt: Callable[[], T]) -> T:
         for tried in range(TRIES):
