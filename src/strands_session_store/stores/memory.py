@@ -126,10 +126,11 @@ class MemoryStore(Store):
             held.done[commit_id] = now, result
             if ttl is not KEEP:
                 held.expires = None if ttl is None else now + ttl
-            if (summary is not None and summary.data != held.summary) or now - held.updated >= UPDATED_WITHIN:
-                held.updated = now
+            told = held.summary, held.parent
             if summary is not None:
-                held.summary = summary.data
+                held.summary, held.parent = summary.data, summary.parent
+            if (held.summary, held.parent) != told or now - held.updated >= UPDATED_WITHIN:
+                held.updated = now
             _forget(held, now)
             self._all()[space] = held
             return result

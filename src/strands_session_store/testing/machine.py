@@ -355,7 +355,7 @@ class StoreMachine(RuleBasedStateMachine):
         if ttl is not KEEP:
             life.expires = None if ttl is None else now + ttl
         if summary is not None:
-            life.summary = summary.data
+            life.summary, life.parent = summary.data, summary.parent
         life.touched = now
         life.commits.append((commit_id, now, made))
         assert made == Committed(life.incarnation, len(life.commits), firsts, values)

@@ -28,14 +28,14 @@ class _Candidate:
 
     Attributes:
         first, last: Between which its time is.
-        life: Which one; None: the present one, whichever it is.
+        life: Which one, and its `Head.moved`; None: the present one, whichever it is.
     """
 
     owner: str
     id: str
     first: float
     last: float
-    life: str | None = None
+    life: tuple[str, int] | None = None
 
 
 def listing(blobs: Blobs, query: Query) -> Page:
@@ -73,7 +73,7 @@ def _candidates(blobs: Blobs, query: Query, owner: str) -> Iterator[_Candidate]:
         listed = blobs.list(names.rows(query.kind, owner, query.parent))
         rows = [row for found in listed if (row := names.read_row(found.key))]
         if query.order is Order.CREATED:
-            yield from (_Candidate(owner, row.id, row.time, row.time, row.life) for row in rows)
+            yield from (_Candidate(owner, row.id, row.time, row.time, (row.life, row.moved)) for row in rows)
             return
         children = {row.id for row in rows}
         if not children:
@@ -133,8 +133,8 @@ def _fetch(
             continue
         if query.parent is not None and state.parent != query.parent:
             continue
-        if candidate.life not in (None, state.incarnation):
-            continue  # the row is of an earlier one
+        if candidate.life not in (None, (state.incarnation, 0 if query.parent is None else state.moved)):
+            continue  # the row is of an earlier one, or of an earlier stay below this parent
         if query.order is Order.CREATED:
             time, updated = state.created, state.updated
         else:

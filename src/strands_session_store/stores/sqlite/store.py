@@ -43,7 +43,7 @@ _FORGET_EVERY: Final = 16
 """Commits of a space between two looks for commit ids to forget."""
 
 _FIND: Final = """
-    SELECT s.space, s.incarnation, r.a, s.updated, s.expires, s.summary, x.a, x.data
+    SELECT s.space, s.incarnation, r.a, s.updated, s.expires, s.summary, s.parent, x.a, x.data
     FROM spaces s LEFT JOIN cells r ON r.space = s.space AND r.name = ''
         LEFT JOIN cells x ON x.space = s.space AND x.name = ?
     WHERE s.kind = ? AND s.owner = ? AND s.id = ?"""
@@ -110,7 +110,7 @@ class SQLiteStore(Store):
                 check_space(None, on)
                 number, incarnation, revision = 0, new_incarnation(), 1
             else:
-                number, incarnation, revision, updated, _, data, done, result = row
+                number, incarnation, revision, updated, _, data, parent, done, result = row
                 if done is not None:
                     return Committed(incarnation, done, **json.loads(result), repeated=True)
                 check_space(incarnation, on)
@@ -125,8 +125,10 @@ class SQLiteStore(Store):
                 # only what the index shows or expiry needs: most commits leave the row alone
                 sets: dict[str, object] = {} if ttl is KEEP or expires == row[4] else {"expires": expires}
                 if summary is not None and summary.data != data:
-                    sets |= {"summary": summary.data, "updated": now}
-                elif now - updated >= UPDATED_WITHIN:
+                    sets["summary"] = summary.data
+                if summary is not None and summary.parent != parent:
+                    sets["parent"] = summary.parent
+                if sets.keys() & {"summary", "parent"} or now - updated >= UPDATED_WITHIN:
                     sets["updated"] = now
                 if sets:
                     _update(db, number, sets)

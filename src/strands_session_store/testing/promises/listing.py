@@ -142,19 +142,6 @@ class Listing(Binding):
         for parent in HOSTILE:
             assert [row.parent for row in rows(store, replace(MINE, parent=parent))] == [parent]
 
-    def test_only_the_creating_commit_says_the_parent(self, store: Store) -> None:
-        store.commit(SPACE, commit_id=fresh_id(), summary=Summary(b"1", "p"))
-        store.commit(SPACE, commit_id=fresh_id(), summary=Summary(b"2", "q"))
-        store.commit(SPACE, commit_id=fresh_id(), summary=Summary(b"3"))
-        other = Space("session", "ann", "two")
-        put(store, space=other)
-        store.commit(other, commit_id=fresh_id(), summary=Summary(b"4", "p"))
-        assert [(row.space, row.parent, row.summary) for row in rows(store, replace(MINE, parent="p"))] == [
-            (SPACE, "p", b"3")
-        ]
-        row = row_of(store, other)
-        assert row is not None and (row.parent, row.summary) == (None, b"4")
-
     @BOTH_ORDERS
     def test_since_is_within_and_until_is_not(self, timed: Store, clock: SetClock, order: Order) -> None:
         for space in (Space("session", "ann", f"{at}") for at in range(10)):
@@ -212,7 +199,7 @@ class Listing(Binding):
 
         thread = threading.Thread(target=go_on)
         thread.start()
-        seen = set()
+        seen: set[bytes] = set()
         try:
             while len(seen) < 10:
                 (row,) = store.list(replace(MINE, counters=["n"])).rows
