@@ -32,11 +32,12 @@ from ..base import (
     new_incarnation,
 )
 from ..checks import check_commit, check_query, check_space
+from ..counting import Counting
 from ..paging import UPDATED_WITHIN, write_cursor
 from .connections import Connections
 from .erasing import bury, erase, sweep
 from .plan import Plan
-from .reads import counters_of, listing, look
+from .reads import counters_of, counting, listing, look
 from .schema import COMMIT, LOG, REVISION, key_of
 
 _FORGET_EVERY: Final = 16
@@ -55,7 +56,7 @@ _PUT: Final = "REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?)"
 _FORGET: Final = "DELETE FROM cells WHERE space = ? AND name >= 'x' AND name < 'y' AND a < ? AND b < ?"
 
 
-class SQLiteStore(Store):
+class SQLiteStore(Store, Counting):
     """Spaces in one SQLite file (WAL mode), which processes of one machine may share.
 
     Nothing is opened before the first verb. The first commit makes a missing file; a missing directory is an error.
@@ -156,6 +157,12 @@ class SQLiteStore(Store):
             ]
         more = len(found) > query.limit
         return Page(page, write_cursor(query.order, *found[query.limit - 1][:3]) if more else None)
+
+    def count(self, query: Query) -> int:
+        check_query(query)
+        sql, values = counting(query, self._clock())
+        with self._connections.reading() as db:
+            return int(db.execute(sql, values).fetchone()[0]) if db else 0
 
     def drop(self, space: Space, *, on: Expected = ANY) -> Dropped:
         with self._connections.writing() as db:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ...stores.base import ABSENT, Add, Order, Query, Row, Space, Store, Summary
+from ...stores.counting import Counting
 from .binding import SPACE, Binding, SetClock, fresh_id, row_of, rows
 from .commits import put
 from .hostile import HOSTILE
@@ -231,6 +232,33 @@ class Listing(Binding):
         assert updated(b"b") == clock.now
         moved = clock.now
         assert updated(b"b") == moved
+
+    # ------------------------------------------------------------------------------------------------------- counting
+
+    def test_who_can_count_says_how_many_rows_all_pages_have(self, timed: Store, clock: SetClock) -> None:
+        if not isinstance(timed, Counting):
+            pytest.skip("the engine does not count")
+        assert timed.count(MINE) == timed.count(Query("session", everyone=True)) == 0
+        for owner in ("ann", "bob", None):
+            make(timed, 5, owner, parent="p")
+            clock.now += 70
+            make(timed, 4, owner, name="root")
+        timed.commit(Space("session", "ann", "s0"), commit_id=fresh_id(), ttl=10.0, summary=Summary(b"", "q"))
+        timed.drop(Space("session", "bob", "s0"))
+        began = clock.now
+        for now in (began, began + 10):
+            clock.now = now
+            for base in (Query("session", "ann"), Query("session"), Query("session", everyone=True), Query("user")):
+                for parent in (None,) if base.everyone else (None, "p", "q", "none"):
+                    for order in Order:
+                        for since, until in ((None, None), (began, None), (None, began), (began - 70, began)):
+                            query = replace(base, parent=parent, order=order, since=since, until=until, limit=3)
+                            found = rows(timed, query)
+                            assert timed.count(query) == len(found)
+                            cursor = timed.list(query).cursor
+                            assert timed.count(replace(query, cursor=cursor, limit=1, counters=["n"])) == len(found)
+        with pytest.raises(ValueError, match="limit"):
+            timed.count(replace(MINE, limit=0))
 
     # ------------------------------------------------------------------------------------------------------- refused
 
