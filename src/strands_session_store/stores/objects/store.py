@@ -76,9 +76,10 @@ class ObjectStore(Store, Collecting):
             not read or write last. A space is created by two puts more, or three if it has a parent; to move one below
             another parent takes one put and one delete more.
     read    one get; and, all at once, one for each sealed object that it needs.
-    list    by ``updated``: a list for every 1,000 heads and folders of the owner. By ``created``: one for every 1,000
-            rows, of the owner or below the parent. And a get for each row of the page. With ``everyone``, for all
-            owners.
+    list    by ``created``: one for every 1,000 rows of the page, of the owner or below the parent; from the latest on,
+            as long as there are more than 1,000 rows, a few more, until it is found where the page begins: see
+            `windows`. By ``updated``: a list for every 1,000 heads and folders of the owner. And a get for each row of
+            the page. With ``everyone``, for all owners.
     drop    a get, a put, a list and a delete for every 1,000 sealed objects.
 
     Args:
