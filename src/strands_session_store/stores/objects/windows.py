@@ -18,7 +18,9 @@ from .blobs import Blobs
 BATCH: Final = 1000
 """Keys that one request of a listing returns: S3 gives no more."""
 _GROWTH: Final = 4
+"""How many times longer the window behind an empty one is; and how much faster that grows each time."""
 _CUT: Final = 8
+"""Which part of what is left the window behind one with too many rows is."""
 _LATEST: Final = 9e10
 """Seconds of Unix time; past it a stamp would be longer."""
 
