@@ -122,16 +122,23 @@ def test_a_circle_in_the_data_ends_every_walk(sessions: Sessions) -> None:
     assert sorted(sessions.delete("b", children="cascade").sessions) == ["a", "b", "c"]
 
 
-def test_a_chain_of_ten_thousand(memory: Sessions) -> None:
+@pytest.mark.parametrize("deep", [1_500, pytest.param(10_000, marks=pytest.mark.soak)])
+def test_a_chain_deeper_than_the_stack(memory: Sessions, deep: int) -> None:
+    for at in range(deep):
+        plant(memory.store, f"s{at + 1}", f"s{at}")
+    plant(memory.store, "s0", "nobody")
+    tree = memory.tree("s0")
+    assert (len(tree), tree[-1].depth) == (deep + 1, deep)
+    assert len(memory.delete("s1", children="cascade").sessions) == deep
+
+
+def test_ancestors_of_a_chain_of_ten_thousand(memory: Sessions) -> None:
     for at in range(10_000):
         plant(memory.store, f"s{at + 1}", f"s{at}")
     plant(memory.store, "s0", "nobody")
     assert len(memory.ancestors("s10000")) == 10_000
-    tree = memory.tree("s0")
-    assert (len(tree), tree[-1].depth) == (10_001, 10_000)
     with pytest.raises(IllegalMoveError):
         memory.move("s0", "s10000")
-    assert len(memory.delete("s1", children="cascade").sessions) == 10_000
 
 
 def test_a_chain_of_some_length_on_every_engine(sessions: Sessions) -> None:
