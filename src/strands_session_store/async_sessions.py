@@ -40,19 +40,6 @@ class AsyncSessions:
     ) -> Slice[records.Message]:
         return await self._off(self._sessions.history, session_id, agent_id, user_id, start=start, limit=limit)
 
-    async def runs(
-        self, session_id: str, user_id: str | None = None, *, start: int | None = None, limit: int = 50
-    ) -> Slice[records.Run]:
-        return await self._off(self._sessions.runs, session_id, user_id, start=start, limit=limit)
-
-    async def open_runs(self, session_id: str, user_id: str | None = None) -> tuple[records.Run, ...]:
-        return await self._off(self._sessions.open_runs, session_id, user_id)
-
-    async def events(
-        self, session_id: str, user_id: str | None = None, *, start: int | None = None, limit: int = 50
-    ) -> Slice[records.Event]:
-        return await self._off(self._sessions.events, session_id, user_id, start=start, limit=limit)
-
     async def layout_tree(self, session_id: str, user_id: str | None = None) -> tuple[Stored, ...]:
         return await self._off(self._sessions.layout_tree, session_id, user_id)
 

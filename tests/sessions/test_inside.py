@@ -129,10 +129,10 @@ def test_history_of_an_unknown_agent_is_empty(store: Store) -> None:
 def test_runs_and_events(store: Store) -> None:
     converse(store)
     sessions = Sessions(store)
-    runs = sessions.runs("s")
+    runs = sessions.runs.list("s")
     assert [run.status for run in runs.entries.values()] == ["completed", "completed"]
-    assert sessions.open_runs("s") == ()
-    (event,) = sessions.events("s").entries.values()
+    assert sessions.runs.active("s") == ()
+    (event,) = sessions.events.list("s").entries.values()
     assert (event.type, event.name, event.status, event.attempt) == ("tool_call", "clock", "success", 1)
 
 
@@ -265,9 +265,6 @@ def test_async_sessions_answer_the_same(store: Store) -> None:
             await there.agents("s"),
             await there.multi_agents("s"),
             await there.history("s", "default", limit=2),
-            await there.runs("s"),
-            await there.open_runs("s"),
-            await there.events("s"),
             await there.layout_tree("s"),
         ]
 
@@ -277,9 +274,6 @@ def test_async_sessions_answer_the_same(store: Store) -> None:
         sessions.agents("s"),
         sessions.multi_agents("s"),
         sessions.history("s", "default", limit=2),
-        sessions.runs("s"),
-        sessions.open_runs("s"),
-        sessions.events("s"),
         sessions.layout_tree("s"),
     ]
     assert asyncio.run(AsyncSessions(store).delete("s")).existed

@@ -3,6 +3,7 @@
 Rule 1. A space without its own document (`session`, `user`) is none for a face: NotFoundError, as for another user's.
 Rule 2. A change is decided on what was read and committed under the expectation that it is still so. When it is not,
         it is read and decided again.
+Rule 3. A commit of which no answer came is repeated under its id, so it is applied once.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from .. import codec, ids, layout, records, rows
-from ..errors import ConflictError, NotFoundError, SessionNotFoundError, StoreError, UserNotFoundError
+from ..errors import ConflictError, InDoubt, NotFoundError, SessionNotFoundError, StoreError, UserNotFoundError
 from ..stores.base import (
     ABSENT,
     KEEP,
     Change,
     Committed,
     Doc,
+    Expected,
     Look,
     PutDoc,
     Space,
     Store,
+    Summary,
     Ttl,
     Want,
     new_commit_id,
@@ -37,6 +40,8 @@ K = TypeVar("K", bound=records.Record)
 TRIES: Final = 30
 """How often a change is decided anew because another came first, before its ConflictError is raised. Each of n writers
 is first at least once in n rounds."""
+SENT: Final = 3
+"""How often a commit is sent, at most, while no answer comes; then its InDoubt is raised."""
 PAUSE: Final = 0.005
 """Seconds; a later try waits a random time up to so much for each one before it."""
 
@@ -74,9 +79,7 @@ class Access(Generic[R]):
         """
         own = PutDoc(self.path, codec.dump_document(record))
         try:
-            return self.store.commit(
-                self.space, own, *changes, commit_id=new_commit_id(), on=ABSENT, ttl=ttl, summary=rows.summary(record)
-            )
+            return self._send(own, *changes, on=ABSENT, ttl=ttl, summary=rows.summary(record))
         except ConflictError as conflict:
             raise exists from conflict
 
@@ -106,7 +109,7 @@ class Access(Generic[R]):
             after = after.model_copy(update={"updated": now})
             own = PutDoc(self.path, codec.dump_document(after), expect=look.docs[self.path].version)
             row = rows.summary(after)
-            self._commit(look, own, *changes, ttl=ttl, summary=row)
+            self.commit(look, own, *changes, ttl=ttl, summary=row)
             return after
 
         return self._insist(attempt)
@@ -121,13 +124,24 @@ class Access(Generic[R]):
         def attempt() -> Committed | None:
             look = self.look(*wants)
             changes = decide(look)
-            return self._commit(look, *changes) if changes else None
+            return self.commit(look, *changes) if changes else None
 
         return self._insist(attempt)
 
-    def _commit(self, look: Look, *changes: Change, **options: object) -> Committed:
+    def commit(self, look: Look, *changes: Change, ttl: Ttl = KEEP, summary: Summary | None = None) -> Committed:
+        """As `Store.commit`, if it is still the session that was looked at."""
         assert look.incarnation is not None
-        return self.store.commit(self.space, *changes, commit_id=new_commit_id(), on=look.incarnation, **options)  # type: ignore[arg-type]
+        return self._send(*changes, on=look.incarnation, ttl=ttl, summary=summary)
+
+    def _send(self, *changes: Change, on: Expected, ttl: Ttl, summary: Summary | None) -> Committed:
+        commit_id = new_commit_id()
+        for sent in range(1, SENT + 1):
+            try:
+                return self.store.commit(self.space, *changes, commit_id=commit_id, on=on, ttl=ttl, summary=summary)
+            except InDoubt:
+                if sent == SENT:
+                    raise
+        raise AssertionError
 
     def _insist(self, attempt: Callable[[], T]) -> T:
         for tried in range(TRIES):
