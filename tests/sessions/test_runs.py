@@ -100,17 +100,16 @@ def test_of_many_that_end_a_run_one_does(sessions: Sessions) -> None:
 
 def test_of_two_that_begin_a_run_of_one_id_one_does(sessions: Sessions) -> None:
     sessions.create("s")
-
-    def attempt(_: int) -> bool:
-        try:
-            sessions.runs.start("s", run_id="r")
-        except AlreadyExistsError:
-            return False
-        return True
-
-    with ThreadPoolExecutor(4) as pool:
-        assert sum(pool.map(attempt, range(4))) == 1
-    assert sessions.get("s").counters["runs"] == len(sessions.runs.active("s")) == 1
+    faulty = FaultyStore(sessions.store)
+    held = faulty.plan("commit", hang="before")
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(Sessions(faulty).runs.start, "s", run_id="r", metadata={"late": True})
+        assert held.reached.wait(60)
+        first = sessions.runs.start("s", run_id="r")
+        held.release()
+        with pytest.raises(AlreadyExistsError, match="'r'"):
+            late.result()
+    assert sessions.runs.active("s") == (first,) and sessions.get("s").counters["runs"] == 1
 
 
 def test_an_end_in_doubt_is_repeated_and_kept_once(store: Store) -> None:
@@ -157,6 +156,13 @@ def test_runs_are_paged_from_either_end_and_sifted(sessions: Sessions) -> None:
     assert (names(up), up.older) == (["r0", "r1", "r2", "r3"], None)
     assert names(sessions.runs.list("s", limit=4, cursor=up.newer)) == ["r4", "r5", "r6"]
     assert names(sessions.runs.list("s", agent_id="a", limit=3)) == ["r2", "r4", "r6"]
+    for place, way in (({}, "older"), ({"start": 0}, "newer")):
+        found, cursor = [], None
+        while cursor is not None or not found:
+            page = sessions.runs.list("s", agent_id="a", limit=1, **({"cursor": cursor} if found else place))
+            found += names(page)
+            cursor = getattr(page, way)
+        assert found == (["r0", "r2", "r4", "r6"] if way == "newer" else ["r6", "r4", "r2", "r0"])
     assert names(sessions.runs.list("s", status="failed")) == ["r3"]
     assert names(sessions.runs.list("s", status="completed", agent_id="b")) == []
 
@@ -203,7 +209,16 @@ def test_wrong_arguments_are_named_and_nothing_is_written(memory: Sessions) -> N
         with pytest.raises(error, match=named):
             call()
     assert memory.store.read(memory._session("s", None).space).revision == revision
-    assert memory.runs.list("s", cursor=f"runs/older/{10**17}").entries == {}
+
+
+def test_a_cursor_of_a_longer_log_begins_at_its_end(memory: Sessions) -> None:
+    memory.create("s")
+    memory.runs.start("s", run_id="r")
+    memory.runs.complete("s", "r")
+    page = memory.runs.list("s", cursor=f"runs/older/{10**17}")
+    assert (list(page.entries), page.older, page.newer) == ([0], None, None)
+    page = memory.runs.list("s", cursor=f"runs/newer/{10**17}")
+    assert (list(page.entries), page.older, page.newer) == ([], "runs/older/1", None)
 
 
 def test_metadata_of_an_open_run_is_merged(memory: Sessions) -> None:

@@ -6,8 +6,8 @@
 
 Rule 1. Ids are the model's own. Each call has an answer, in the order of the calls.
 Rule 2. A result is JSON, text as it is. Dates, Decimals, UUIDs, paths and enums are text, sets and tuples lists, bytes
-        base64 (URL-safe), models and dataclasses objects, floats that JSON has not ("nan", "inf") text. Anything else is
-        ``{"type": ..., "text": ...}``: its type and its ``str()``.
+        base64 (URL-safe), models and dataclasses objects, floats that JSON has not ("nan", "inf") text. Anything else
+        is ``{"type": ..., "text": ...}``: its type and its ``str()``.
 """
 
 from __future__ import annotations
