@@ -7,7 +7,7 @@ task that is cancelled while it awaits one no longer waits; what was begun is do
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,8 +15,10 @@ from . import records
 from .sessions import Sessions
 from .sessions.checks import UNSET, Unset
 from .sessions.erasing import Progress
+from .sessions.events import Events
 from .sessions.listing import OrderBy
-from .sessions.shapes import AgentOverview, Node, Overview, Receipt, SessionPage, Slice, Stored, UserPage
+from .sessions.runs import Ended, Runs
+from .sessions.shapes import AgentOverview, LogPage, Node, Overview, Receipt, SessionPage, Slice, Stored, UserPage
 from .sessions.tree import Children
 from .sessions.users import Users
 from .sessions.values import Metadata, Values
@@ -180,6 +182,152 @@ class AsyncUsers(_Offloaded):
         return AsyncMetadata(self._sync.metadata(user_id), self._store)
 
 
+class AsyncRuns(_Offloaded):
+    """`Runs`, awaitable."""
+
+    def __init__(self, sync: Runs) -> None:
+        self._sync, self._store = sync, sync.store
+
+    async def start(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        run_id: str | None = None,
+        agent_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> records.Run:
+        return await self._off(
+            self._sync.start, session_id, user_id, run_id=run_id, agent_id=agent_id, metadata=metadata
+        )
+
+    async def complete(
+        self,
+        session_id: str,
+        run_id: str,
+        user_id: str | None = None,
+        *,
+        reason: str | None = None,
+        usage: records.Usage | None = None,
+    ) -> records.Run:
+        return await self._off(self._sync.complete, session_id, run_id, user_id, reason=reason, usage=usage)
+
+    async def interrupt(
+        self,
+        session_id: str,
+        run_id: str,
+        user_id: str | None = None,
+        *,
+        reason: str | None = None,
+        usage: records.Usage | None = None,
+    ) -> records.Run:
+        return await self._off(self._sync.interrupt, session_id, run_id, user_id, reason=reason, usage=usage)
+
+    async def cancel(
+        self,
+        session_id: str,
+        run_id: str,
+        user_id: str | None = None,
+        *,
+        reason: str | None = None,
+        usage: records.Usage | None = None,
+    ) -> records.Run:
+        return await self._off(self._sync.cancel, session_id, run_id, user_id, reason=reason, usage=usage)
+
+    async def fail(
+        self,
+        session_id: str,
+        run_id: str,
+        error: BaseException | str,
+        user_id: str | None = None,
+        *,
+        reason: str | None = None,
+        usage: records.Usage | None = None,
+    ) -> records.Run:
+        return await self._off(self._sync.fail, session_id, run_id, error, user_id, reason=reason, usage=usage)
+
+    async def edit_metadata(
+        self, session_id: str, run_id: str, values: Mapping[str, Any], user_id: str | None = None
+    ) -> records.Run:
+        return await self._off(self._sync.edit_metadata, session_id, run_id, values, user_id)
+
+    async def get(self, session_id: str, run_id: str, user_id: str | None = None) -> records.Run:
+        return await self._off(self._sync.get, session_id, run_id, user_id)
+
+    async def list(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        status: Ended | None = None,
+        agent_id: str | None = None,
+        start: int | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> LogPage[records.Run]:
+        return await self._off(
+            self._sync.list,
+            session_id,
+            user_id,
+            status=status,
+            agent_id=agent_id,
+            start=start,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    async def active(self, session_id: str, user_id: str | None = None) -> tuple[records.Run, ...]:
+        return await self._off(self._sync.active, session_id, user_id)
+
+    async def tool_calls(
+        self, session_id: str, run_id: str, user_id: str | None = None, *, limit: int = 50, cursor: str | None = None
+    ) -> LogPage[records.Event]:
+        return await self._off(self._sync.tool_calls, session_id, run_id, user_id, limit=limit, cursor=cursor)
+
+    async def usage(self, session_id: str, run_id: str, user_id: str | None = None) -> records.Usage:
+        return await self._off(self._sync.usage, session_id, run_id, user_id)
+
+
+class AsyncEvents(_Offloaded):
+    """`Events`, awaitable."""
+
+    def __init__(self, sync: Events) -> None:
+        self._sync, self._store = sync, sync.store
+
+    async def append(
+        self, session_id: str, events: records.Event | Iterable[records.Event], user_id: str | None = None
+    ) -> tuple[int, ...]:
+        return await self._off(self._sync.append, session_id, events, user_id)
+
+    async def list(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        type: str | None = None,
+        source: records.EventSource | None = None,
+        run_id: str | None = None,
+        parent: str | None = None,
+        agent_id: str | None = None,
+        start: int | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> LogPage[records.Event]:
+        return await self._off(
+            self._sync.list,
+            session_id,
+            user_id,
+            type=type,
+            source=source,
+            run_id=run_id,
+            parent=parent,
+            agent_id=agent_id,
+            start=start,
+            limit=limit,
+            cursor=cursor,
+        )
+
+
 class AsyncSessions(_Offloaded):
     """`Sessions`, awaitable."""
 
@@ -188,6 +336,8 @@ class AsyncSessions(_Offloaded):
         self._sync = Sessions(store)
         self._store = self.store = self._sync.store
         self.users = AsyncUsers(self._sync.users)
+        self.runs = AsyncRuns(self._sync.runs)
+        self.events = AsyncEvents(self._sync.events)
 
     async def __aenter__(self) -> AsyncSessions:
         return self
@@ -200,18 +350,20 @@ class AsyncSessions(_Offloaded):
     ) -> Slice[records.Message]:
         return await self._off(self._sync.history, session_id, agent_id, user_id, start=start, limit=limit)
 
-    async def runs(
-        self, session_id: str, user_id: str | None = None, *, start: int | None = None, limit: int = 50
-    ) -> Slice[records.Run]:
-        return await self._off(self._sync.runs, session_id, user_id, start=start, limit=limit)
-
-    async def open_runs(self, session_id: str, user_id: str | None = None) -> tuple[records.Run, ...]:
-        return await self._off(self._sync.open_runs, session_id, user_id)
-
-    async def events(
-        self, session_id: str, user_id: str | None = None, *, start: int | None = None, limit: int = 50
-    ) -> Slice[records.Event]:
-        return await self._off(self._sync.events, session_id, user_id, start=start, limit=limit)
+    @asynccontextmanager
+    async def run(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        run_id: str | None = None,
+        agent_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> AsyncIterator[records.Run]:
+        async with self._within(
+            self._sync.run(session_id, user_id, run_id=run_id, agent_id=agent_id, metadata=metadata)
+        ) as entered:
+            yield entered
 
     async def agents(self, session_id: str, user_id: str | None = None) -> tuple[AgentOverview, ...]:
         return await self._off(self._sync.agents, session_id, user_id)

@@ -14,6 +14,7 @@
         ├── HasChildrenError        a session with others below it was not to be deleted; nothing was
         ├── IllegalTransitionError  a run that has ended can not end again; nothing was written (a ValueError)
         ├── InvalidCursorError      a cursor that does not belong to this listing (a ValueError)
+        ├── ToolEventsError         tools were run, and what they did could not be recorded; has their answers
         ├── SessionBusyError        another process runs the session (exclusive=True); nothing was written
         ├── ConflictError           an expectation of a commit did not hold; nothing was written
         ├── TooLarge                an entry, a commit or a counter past its limit; nothing was written (a ValueError)
@@ -27,6 +28,8 @@ An engine translates its driver's errors into these at one point, ``from`` the o
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from strands.types.exceptions import SessionException
 
@@ -90,6 +93,18 @@ class IllegalTransitionError(StoreError, ValueError):
 
 class InvalidCursorError(StoreError, ValueError):
     """The cursor is none that a listing with these arguments gave."""
+
+
+class ToolEventsError(StoreError):
+    """The tools of a message were run, and the events that say so could not be stored; the cause says why.
+
+    Attributes:
+        answers: The messages that answer it. To run it again would call the tools twice.
+    """
+
+    def __init__(self, answers: list[dict[str, Any]], problem: StoreError) -> None:
+        self.answers = answers
+        super().__init__(f"the tools were run, but their events not stored: {problem}; the answers are in .answers")
 
 
 class SessionBusyError(StoreError):

@@ -6,7 +6,7 @@ Times are Unix seconds (float, UTC), new ones to the millisecond. ``None`` means
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -157,6 +157,15 @@ class Variant(Record):
 
 
 RunStatus = Literal["open", "completed", "interrupted", "failed", "cancelled", "abandoned"]
+EventType = Literal["tool_call", "summary", "reference", "context_bridge", "custom"]
+EventSource = Literal["user", "llm", "system"]
+MAX_ERROR: Final = 500
+"""Characters of an error's type and text that are kept."""
+
+
+def described(error: BaseException) -> str:
+    """Type and text of an error, bounded."""
+    return f"{type(error).__name__}: {error}"[:MAX_ERROR]
 
 
 class Usage(Record):
@@ -169,9 +178,12 @@ class Usage(Record):
 
 
 class Run(Record):
-    """One invocation of an agent or orchestrator: document `runs/open/<id>` while open, then an entry of log `runs`."""
+    """One invocation of an agent or orchestrator, or what the application calls a run: document `runs/open/<id>` while
+    open, then an entry of log `runs`."""
 
     run_id: str
+    recorded_by: Literal["manager", "application"] = "manager"
+    """Who began it, and so who ends it: a session manager, or the application through the service."""
     agent_id: str | None = None
     multi_agent_id: str | None = None
     status: RunStatus = "open"
@@ -186,13 +198,22 @@ class Run(Record):
     """Sum over its messages."""
     error: str | None = None
     """Type and text of what ended it, when that was an error."""
+    metadata: Any = None
+    """A JSON object of the application's; None when it gave none."""
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from its beginning to its end; None while it is open."""
+        return None if self.ended is None else round(self.ended - self.started, 3)
 
 
 class Event(Record):
     """A recorded fact about a run that is no message: an entry of log `events`."""
 
     type: str
-    """``tool_call``, ..."""
+    """One of `EventType`; a later version may know more."""
+    source: str = "system"
+    """Who it comes from, one of `EventSource`: a tool call from the model that asked for it."""
     at: float = Field(default_factory=now)
     """When it ended."""
     run_id: str | None = None

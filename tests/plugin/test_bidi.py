@@ -190,7 +190,7 @@ def test_tool_calls_of_a_conversation_are_messages_and_events(store: FaultyStore
 
     agent = asyncio.run(main())
     assert said(store) == agent.messages and "seen" in str(agent.messages)
-    (event,) = Sessions(store).events("s").entries.values()
+    (event,) = Sessions(store).events.list("s").entries.values()
     assert (event.name, event.tool_use_id, event.status, event.run_id) == ("look", "use-1", "success", None)
 
 

@@ -108,8 +108,8 @@ def test_what_was_acknowledged_is_there_once_and_the_rest_is_named(
     resumed("and on")
     assert unpaired(resumed.messages) == []
     assert Sessions(store).get("s").counters["messages"] == len(stored(store)) == len(set(stored(store)))
-    runs = [run.run_id for run in Sessions(store).runs("s").entries.values()]
-    assert len(set(runs)) == len(runs) and Sessions(store).open_runs("s") == ()
+    runs = [run.run_id for run in Sessions(store).runs.list("s").entries.values()]
+    assert len(set(runs)) == len(runs) and Sessions(store).runs.active("s") == ()
 
 
 @pytest.mark.parametrize(

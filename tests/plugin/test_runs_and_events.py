@@ -57,12 +57,12 @@ def agent_of(store: Store, script: Any, **options: Any) -> Agent:
 
 def runs(store: Store) -> list[Run]:
     found = Sessions(store)
-    assert found.open_runs("s") == (), "the document of an open run is gone when it has ended"
-    return list(found.runs("s").entries.values())
+    assert found.runs.active("s") == (), "the document of an open run is gone when it has ended"
+    return list(found.runs.list("s").entries.values())
 
 
 def events(store: Store) -> list[Event]:
-    return list(Sessions(store).events("s").entries.values())
+    return list(Sessions(store).events.list("s").entries.values())
 
 
 def test_a_run_has_its_times_its_messages_and_the_sum_of_their_usage(store: Store) -> None:
@@ -84,7 +84,7 @@ def test_a_run_is_a_document_while_it_is_open(store: Store) -> None:
     seen: list[Any] = []
     agent = agent_of(store, ["hi"])
     sessions = Sessions(store)
-    agent.hooks.add_callback(MessageAddedEvent, lambda event: seen.append(sessions.open_runs("s")))
+    agent.hooks.add_callback(MessageAddedEvent, lambda event: seen.append(sessions.runs.active("s")))
     agent("hello")
     assert [[run.status for run in open] for open in seen] == [["open"], ["open"]]
     (run,) = runs(store)
@@ -155,7 +155,7 @@ def test_a_run_left_open_by_a_dead_process_is_closed_by_the_next(store: Store) -
     faulty.plan("commit", at=2, before=Unavailable("the process was killed behind its first commit"), times=None)
     with pytest.raises(Exception, match="was killed"):
         dead("go")
-    assert len(Sessions(store).open_runs("s")) == 1
+    assert len(Sessions(store).runs.active("s")) == 1
     agent_of(store, ["hello"])("go on")
     assert [(r.status, r.first_message) for r in runs(store)] == [("abandoned", None), ("completed", 1)]
 

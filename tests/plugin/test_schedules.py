@@ -194,7 +194,7 @@ def play(seed: int, names: Sequence[str] = WRITERS, keeps: bool = False, **fault
             assert list(found.entries) == list(range(found.length))
             outcome.history = [entry.message for entry in found.entries.values()]
             outcome.counters = service.get("s").counters
-            outcome.runs = len(service.runs("s", limit=1000).entries)
+            outcome.runs = len(service.runs.list("s", limit=1000).entries)
         return outcome
 
 

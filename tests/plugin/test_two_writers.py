@@ -264,5 +264,5 @@ def test_a_run_that_ends_between_anothers_look_and_its_takeover_is_recorded_once
         first("one")
         with contextlib.suppress(ConflictError):
             second[0]("two")
-        runs = [run.run_id for run in Sessions(store).runs("shared").entries.values()]
+        runs = [run.run_id for run in Sessions(store).runs.list("shared").entries.values()]
         assert len(runs) == len(set(runs))

@@ -126,10 +126,10 @@ def test_history_of_an_unknown_agent_is_empty(store: Store) -> None:
 def test_runs_and_events(store: Store) -> None:
     converse(store)
     sessions = Sessions(store)
-    runs = sessions.runs("s")
+    runs = sessions.runs.list("s")
     assert [run.status for run in runs.entries.values()] == ["completed", "completed"]
-    assert sessions.open_runs("s") == ()
-    (event,) = sessions.events("s").entries.values()
+    assert sessions.runs.active("s") == ()
+    (event,) = sessions.events.list("s").entries.values()
     assert (event.type, event.name, event.status, event.attempt) == ("tool_call", "clock", "success", 1)
 
 

@@ -167,9 +167,9 @@ def gather(sessions: Sessions, session_id: str, user_id: str | None, last: int) 
         agents,
         sessions.multi_agents(session_id, user_id),
         {id: sessions.history(session_id, id, user_id, limit=last) for id in ids},
-        sessions.runs(session_id, user_id, limit=last),
-        sessions.open_runs(session_id, user_id),
-        sessions.events(session_id, user_id, limit=last),
+        sessions.runs.list(session_id, user_id, limit=last),
+        sessions.runs.active(session_id, user_id),
+        sessions.events.list(session_id, user_id, limit=last),
     )
 
 

@@ -122,6 +122,8 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
     session = _record(look, layout.SESSION, records.Session)
     loaded = Loaded(look.incarnation, session, look.docs.get(layout.LEASE))
     runs = [codec.load(records.Run, d.data, path) for path, d in look.docs.items() if path.startswith(layout.OPEN_RUNS)]
+    # what the application began it ends itself
+    runs = [run for run in runs if run.recorded_by == "manager"]
     with store.offload.computing:
         for id in agent_ids:
             loaded.agents[id] = _agent(look, id, [run for run in runs if run.agent_id == id])

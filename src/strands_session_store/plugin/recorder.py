@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from strands.hooks import AfterInvocationEvent, AfterToolCallEvent
     from strands.multiagent.base import MultiAgentBase
 
-MAX_ERROR = 500
-"""Characters of an error's text that are kept."""
-
 
 def opened(job: Job, *, agent_id: str | None = None, multi_agent_id: str | None = None) -> records.Run:
     """A new run; its document goes with ``job``."""
@@ -82,7 +79,7 @@ def _by_error() -> dict[str, Any] | None:
     error = sys.exc_info()[1]
     if isinstance(error, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt):
         return {"status": "cancelled"}
-    return None if error is None else {"status": "failed", "error": described(error)}
+    return None if error is None else {"status": "failed", "error": records.described(error)}
 
 
 class Caller(Protocol):
@@ -109,6 +106,7 @@ def tool_call(event: AfterToolCallEvent[Any], caller: Caller, agent_id: str) -> 
     )
     return records.Event(
         type="tool_call",
+        source="llm",
         at=round(time.time(), 3),
         run_id=caller.run.run_id if caller.run is not None else None,
         agent_id=agent_id,
@@ -134,8 +132,3 @@ def moved(job: Job, run: records.Run, **ending: Any) -> None:
     """A run that had to begin and end anew goes with ``job``, whole."""
     job.append(layout.RUNS, run.model_copy(update={"ended": round(time.time(), 3), **ending}))
     job.add("runs", 1)
-
-
-def described(error: BaseException) -> str:
-    """Type and text of an error, bounded."""
-    return f"{type(error).__name__}: {error}"[:MAX_ERROR]

@@ -3,6 +3,7 @@
 Rule 1. A space without its own document (`session`, `user`) is none for a face: NotFoundError, as for another user's.
 Rule 2. A change is decided on what was read and committed under the expectation that it is still so. When it is not,
         it is read and decided again.
+Rule 3. A commit of which no answer came is repeated under its id, so it is applied once.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from .. import codec, ids, layout, records, rows
-from ..errors import ConflictError, NotFoundError, SessionNotFoundError, StoreError, UserNotFoundError
+from ..errors import ConflictError, InDoubt, NotFoundError, SessionNotFoundError, StoreError, UserNotFoundError
 from ..stores.base import (
     ABSENT,
     KEEP,
     Change,
     Committed,
     Doc,
+    Expected,
     Look,
     PutDoc,
     Space,
@@ -38,6 +40,8 @@ K = TypeVar("K", bound=records.Record)
 TRIES: Final = 30
 """How often a change is decided anew because another came first, before its ConflictError is raised. Each of n writers
 is first at least once in n rounds."""
+SENT: Final = 3
+"""How often a commit is sent, at most, while no answer comes; then its InDoubt is raised."""
 PAUSE: Final = 0.005
 """Seconds; a later try waits a random time up to so much for each one before it."""
 
@@ -75,9 +79,7 @@ class Access(Generic[R]):
         """
         own = PutDoc(self.path, codec.dump_document(record))
         try:
-            return self.store.commit(
-                self.space, own, *changes, commit_id=new_commit_id(), on=ABSENT, ttl=ttl, summary=rows.summary(record)
-            )
+            return self._send(own, *changes, on=ABSENT, ttl=ttl, summary=rows.summary(record))
         except ConflictError as conflict:
             raise exists from conflict
 
@@ -111,7 +113,7 @@ class Access(Generic[R]):
             now = max(records.now(), round((before.updated or 0) + 0.001, 3))
             after = after.model_copy(update={"updated": now})
             own = PutDoc(self.path, codec.dump_document(after), expect=look.docs[self.path].version)
-            self._commit(look, own, *changes, ttl=ttl(look), summary=rows.summary(after))
+            self.commit(look, own, *changes, ttl=ttl(look), summary=rows.summary(after))
             return after
 
         return self._insist(attempt)
@@ -126,15 +128,24 @@ class Access(Generic[R]):
         def attempt() -> Committed | None:
             look = self.look(*wants)
             changes = decide(look)
-            return self._commit(look, *changes) if changes else None
+            return self.commit(look, *changes) if changes else None
 
         return self._insist(attempt)
 
-    def _commit(self, look: Look, *changes: Change, ttl: Ttl = KEEP, summary: Summary | None = None) -> Committed:
-        assert look.incarnation is not None  # without one there was no record in it
-        return self.store.commit(
-            self.space, *changes, commit_id=new_commit_id(), on=look.incarnation, ttl=ttl, summary=summary
-        )
+    def commit(self, look: Look, *changes: Change, ttl: Ttl = KEEP, summary: Summary | None = None) -> Committed:
+        """As `Store.commit`, if it is still the session that was looked at."""
+        assert look.incarnation is not None
+        return self._send(*changes, on=look.incarnation, ttl=ttl, summary=summary)
+
+    def _send(self, *changes: Change, on: Expected, ttl: Ttl, summary: Summary | None) -> Committed:
+        commit_id = new_commit_id()
+        for sent in range(1, SENT + 1):
+            try:
+                return self.store.commit(self.space, *changes, commit_id=commit_id, on=on, ttl=ttl, summary=summary)
+            except InDoubt:
+                if sent == SENT:
+                    raise
+        raise AssertionError
 
     def _insist(self, attempt: Callable[[], T]) -> T:
         for tried in range(TRIES):

@@ -12,6 +12,7 @@ MAX_TITLE: Final = 255
 MAX_DESCRIPTION: Final = 1_000
 MAX_INSTRUCTIONS: Final = 100_000
 """Characters."""
+MAX_REASON: Final = 500
 
 
 class Unset(enum.Enum):
@@ -34,6 +35,10 @@ LIMITS: Final = {
     "email": 320,
     "first_name": MAX_TITLE,
     "last_name": MAX_TITLE,
+    "reason": MAX_REASON,
+    "parent": MAX_TITLE,
+    "name": MAX_TITLE,
+    "tool_use_id": MAX_TITLE,
 }
 
 
@@ -70,6 +75,11 @@ def limit(value: object, most: int = MAX_PAGE) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise ValueError(f"limit must be 1 to {most:,}, got {value!r}")
     return value
+
+
+def one_of(argument: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{argument} must be one of {', '.join(known)}; got {value!r}")
 
 
 def index(argument: str, value: object) -> None:

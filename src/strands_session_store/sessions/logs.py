@@ -1,13 +1,13 @@
-"""What is kept in order: messages, runs, events."""
+"""What is kept in order: messages."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
 from .. import codec, ids, layout, records
-from ..stores.base import Docs, Log
+from ..stores.base import Log
 from . import checks
-from .access import Part, load
+from .access import Part
 from .shapes import Slice
 
 R = TypeVar("R", bound=records.Record)
@@ -28,24 +28,6 @@ class Logs(Part):
         """
         log = layout.history(ids.check("agent_id", agent_id))
         return self._slice(session_id, user_id, log, records.Message, start, limit)
-
-    def runs(
-        self, session_id: str, user_id: str | None = None, *, start: int | None = None, limit: int = 50
-    ) -> Slice[records.Run]:
-        """Invocations that have ended, oldest first. Arguments as in `history`."""
-        return self._slice(session_id, user_id, layout.RUNS, records.Run, start, limit)
-
-    def open_runs(self, session_id: str, user_id: str | None = None) -> tuple[records.Run, ...]:
-        """Invocations that have begun and not ended: under way, or their process was killed. Oldest first."""
-        look = self._session(session_id, user_id).look(Docs(layout.OPEN_RUNS))
-        runs = [load(look, path, records.Run) for path in look.docs if path.startswith(layout.OPEN_RUNS)]
-        return tuple(sorted(runs, key=lambda run: run.started))
-
-    def events(
-        self, session_id: str, user_id: str | None = None, *, start: int | None = None, limit: int = 50
-    ) -> Slice[records.Event]:
-        """Tool calls and the like, oldest first. Arguments as in `history`."""
-        return self._slice(session_id, user_id, layout.EVENTS, records.Event, start, limit)
 
     def _slice(
         self, session_id: str, user_id: str | None, log: str, kind: type[R], start: int | None, limit: int

@@ -133,6 +133,16 @@ class Slice(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
+class LogPage(Slice[R]):
+    """A page of a log. Its entries are in the order of the log, whichever way it is paged."""
+
+    older: str | None
+    """Cursor of the page before this one; None when nothing older is left."""
+    newer: str | None
+    """Cursor of the page behind it; None when there is nothing newer yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """One thing in a session's layout."""
 
