@@ -9,11 +9,12 @@
         │   ├── UserNotFoundError
         │   ├── MessageNotFoundError
         │   └── RunNotFoundError
-        ├── AlreadyExistsError      a session, user or run of that id is there already; nothing was written
+        ├── AlreadyExistsError      a session, user, run or message of that id is there already; nothing was written
         ├── IllegalMoveError        a parent that is not there, or would make a circle (a ValueError)
         ├── HasChildrenError        a session with others below it was not to be deleted; nothing was
         ├── IllegalTransitionError  a run that has ended can not end again; nothing was written (a ValueError)
         ├── InvalidCursorError      a cursor that does not belong to this listing (a ValueError)
+        ├── InterruptPendingError   the agent waits for an interrupt's answer; nothing was written
         ├── SessionBusyError        another process runs the session (exclusive=True); nothing was written
         ├── ConflictError           an expectation of a commit did not hold; nothing was written
         ├── TooLarge                an entry, a commit or a counter past its limit; nothing was written (a ValueError)
@@ -73,7 +74,7 @@ class RunNotFoundError(NotFoundError):
 
 
 class AlreadyExistsError(StoreError):
-    """A session, user or run of that id is there already. Nothing was written."""
+    """A session, user, run or message of that id is there already. Nothing was written."""
 
 
 class IllegalMoveError(StoreError, ValueError):
@@ -90,6 +91,10 @@ class IllegalTransitionError(StoreError, ValueError):
 
 class InvalidCursorError(StoreError, ValueError):
     """The cursor is none that a listing with these arguments gave."""
+
+
+class InterruptPendingError(StoreError):
+    """The agent waits for the answer to an interrupt, and needs its messages as they are. Nothing was written."""
 
 
 class SessionBusyError(StoreError):

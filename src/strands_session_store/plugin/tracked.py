@@ -105,10 +105,11 @@ class TrackedAgent:
         if loaded.agent is None:
             return
         stored = loaded.agent
-        if not again:  # it may be the caller's own
-            agent.state = AgentState()
-        set_state(agent, stored.state or {})
-        self._restored_state = snapshot(stored.state or {})
+        if stored.state is not None:  # None: the agent has no state yet, only messages
+            if not again:  # it may be the caller's own
+                agent.state = AgentState()
+            set_state(agent, stored.state)
+            self._restored_state = snapshot(stored.state)
         internal: dict[str, Any] = {}
         if stored.interrupts is not None:
             internal["interrupt_state"] = stored.interrupts
@@ -170,7 +171,7 @@ class TrackedAgent:
         messages = [] if agent is None else [m for m in agent.messages if m is not announced]
         return self.context.unsure([*messages, *prompt])  # type: ignore[list-item]
 
-    def remember(self, said: dict[int, str], shown: dict[int, tuple[int | None, str | None]]) -> Job:
+    def remember(self, said: dict[int, str | None], shown: dict[int, tuple[int | None, str | None]]) -> Job:
         """Note what the rest of the history holds (`loading.ids_in`), and what has to be stored for it."""
         job = Job(self.fence)
         self._write(job, self.context.remember(said, shown))

@@ -9,6 +9,9 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     details.py    a session: made, read, changed, ended          listing.py   many of them, by the page
     tree.py       parents and children; deleting                 inside.py    agents, orchestrators, all by path
     users.py      users                                          erasing.py   all of a user's
+    messages.py   what was said                                  reading.py   a log, by the page and by ids
+    incoming.py, appending.py   messages of others               rewriting.py, clearing.py   what was stored, changed
+    writing.py    how live agents are kept out, and told
 """
 
 from __future__ import annotations
@@ -19,13 +22,17 @@ from .erasing import Progress, erase_user
 from .inside import Inside
 from .listing import Listing
 from .logs import Logs
+from .messages import Messages
 from .shapes import (
     MAX_PAGE,
     AgentOverview,
     Holder,
+    MessagePage,
     Node,
     Overview,
     Receipt,
+    Said,
+    SearchPage,
     SessionPage,
     Slice,
     Stored,
@@ -40,10 +47,14 @@ __all__ = [
     "UNSET",
     "AgentOverview",
     "Holder",
+    "MessagePage",
+    "Messages",
     "Metadata",
     "Node",
     "Overview",
     "Receipt",
+    "Said",
+    "SearchPage",
     "SessionPage",
     "Sessions",
     "Slice",
@@ -74,6 +85,7 @@ class Sessions(Tree, Listing, Inside, Logs):
             store = open_store(store)
         super().__init__(store)
         self.users = Users(store)
+        self.messages = Messages(store)
 
     def erase_user(self, user_id: str, progress: Progress | None = None) -> Receipt:
         """Erase all that a user owns: every session with all that is in it and below it, and the user's record.

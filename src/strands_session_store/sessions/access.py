@@ -109,7 +109,7 @@ class Access(Generic[R]):
             self._commit(look, own, *changes, ttl=ttl, summary=row)
             return after
 
-        return self._insist(attempt)
+        return self.insist(attempt)
 
     def change(self, decide: Callable[[Look], Sequence[Change]], *wants: Want) -> Committed | None:
         """Change what is beside the record, which stays as it is. What ``decide`` relies on it has to expect itself.
@@ -123,13 +123,18 @@ class Access(Generic[R]):
             changes = decide(look)
             return self._commit(look, *changes) if changes else None
 
-        return self._insist(attempt)
+        return self.insist(attempt)
 
     def _commit(self, look: Look, *changes: Change, **options: object) -> Committed:
         assert look.incarnation is not None
         return self.store.commit(self.space, *changes, commit_id=new_commit_id(), on=look.incarnation, **options)  # type: ignore[arg-type]
 
-    def _insist(self, attempt: Callable[[], T]) -> T:
+    def insist(self, attempt: Callable[[], T]) -> T:
+        """Make an attempt, again when another writer came first.
+
+        Raises:
+            ConflictError: Others came first each time.
+        """
         for tried in range(TRIES):
             try:
                 return attempt()

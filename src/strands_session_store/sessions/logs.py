@@ -1,10 +1,10 @@
-"""What is kept in order: messages, runs, events."""
+"""What is kept in order beside messages: runs, events."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-from .. import codec, ids, layout, records
+from .. import codec, layout, records
 from ..stores.base import Docs, Log
 from . import checks
 from .access import Part, load
@@ -14,25 +14,17 @@ R = TypeVar("R", bound=records.Record)
 
 
 class Logs(Part):
-    def history(
-        self, session_id: str, agent_id: str, user_id: str | None = None, *, start: int | None = None, limit: int = 50
-    ) -> Slice[records.Message]:
-        """What was said by an agent and to it, whatever its context is by now.
+    def runs(
+        self, session_id: str, user_id: str | None = None, *, start: int | None = None, limit: int = 50
+    ) -> Slice[records.Run]:
+        """Invocations that have ended, oldest first.
 
         Args:
             session_id: Which session.
-            agent_id: One that is not in the session has an empty history.
             user_id: Its owner.
             start: The first index; None: the last ``limit`` entries.
             limit: 1 to 1,000.
         """
-        log = layout.history(ids.check("agent_id", agent_id))
-        return self._slice(session_id, user_id, log, records.Message, start, limit)
-
-    def runs(
-        self, session_id: str, user_id: str | None = None, *, start: int | None = None, limit: int = 50
-    ) -> Slice[records.Run]:
-        """Invocations that have ended, oldest first. Arguments as in `history`."""
         return self._slice(session_id, user_id, layout.RUNS, records.Run, start, limit)
 
     def open_runs(self, session_id: str, user_id: str | None = None) -> tuple[records.Run, ...]:
@@ -44,7 +36,7 @@ class Logs(Part):
     def events(
         self, session_id: str, user_id: str | None = None, *, start: int | None = None, limit: int = 50
     ) -> Slice[records.Event]:
-        """Tool calls and the like, oldest first. Arguments as in `history`."""
+        """Tool calls and the like, oldest first. Arguments as in `runs`."""
         return self._slice(session_id, user_id, layout.EVENTS, records.Event, start, limit)
 
     def _slice(
