@@ -30,6 +30,7 @@ from .holds import Hold
 from .jobs import Job
 from .loading import LoadedAgent
 from .rebase import Turn
+from .repair import repaired
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
@@ -154,8 +155,8 @@ class TrackedAgent:
         if agent is None or getattr(agent.model, "stateful", False):
             return False
         known = [slot.message for slot in self.context.slots]
-        if self._last is None and self._context_bytes is None:
-            known = self.built.messages
+        if self._last is None:  # as it was restored
+            known = repaired(known) if self._context_bytes is not None else self.built.messages
         return len(known) != len(agent.messages) or not all(map(same, known, agent.messages))
 
     # ------------------------------------------------------------------------------------------------------- storing
