@@ -230,7 +230,7 @@ def _formatted(text: str) -> str:
     ruff = [sys.executable, "-m", "ruff"]
     stdin = f"--stdin-filename={TARGET}"
     sorted_ = subprocess.run(
-        [*ruff, "check", "--quiet", "--fix", "--select=I", stdin, "-"], input=text, capture_output=True, text=True
+        [*ruff, "check", "--quiet", "--fix", "--select=I,F401", stdin, "-"], input=text, capture_output=True, text=True
     )
     return subprocess.run(
         [*ruff, "format", "--quiet", stdin, "-"], input=sorted_.stdout, capture_output=True, text=True, check=True

@@ -7,7 +7,7 @@ task that is cancelled while it awaits one no longer waits; what was begun is do
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,8 +17,21 @@ from .sessions.checks import UNSET, Unset
 from .sessions.erasing import Progress
 from .sessions.events import Events
 from .sessions.listing import OrderBy
+from .sessions.messages import Messages, Role
 from .sessions.runs import Ended, Runs
-from .sessions.shapes import AgentOverview, LogPage, Node, Overview, Receipt, SessionPage, Slice, Stored, UserPage
+from .sessions.shapes import (
+    AgentOverview,
+    LogPage,
+    MessagePage,
+    Node,
+    Overview,
+    Receipt,
+    Said,
+    SearchPage,
+    SessionPage,
+    Stored,
+    UserPage,
+)
 from .sessions.tree import Children
 from .sessions.users import Users
 from .sessions.values import Metadata, Values
@@ -328,6 +341,103 @@ class AsyncEvents(_Offloaded):
         )
 
 
+class AsyncMessages(_Offloaded):
+    """`Messages`, awaitable."""
+
+    def __init__(self, sync: Messages) -> None:
+        self._sync, self._store = sync, sync.store
+
+    async def page(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        agent_id: str = "default",
+        start: int | None = None,
+        before: str | None = None,
+        after: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+        run_id: str | None = None,
+        role: Role | None = None,
+    ) -> MessagePage:
+        return await self._off(
+            self._sync.page,
+            session_id,
+            user_id,
+            agent_id=agent_id,
+            start=start,
+            before=before,
+            after=after,
+            cursor=cursor,
+            limit=limit,
+            run_id=run_id,
+            role=role,
+        )
+
+    async def get(
+        self, session_id: str, message_id: str, user_id: str | None = None, *, agent_id: str = "default"
+    ) -> Said:
+        return await self._off(self._sync.get, session_id, message_id, user_id, agent_id=agent_id)
+
+    async def count(self, session_id: str, user_id: str | None = None, *, agent_id: str | None = None) -> int:
+        return await self._off(self._sync.count, session_id, user_id, agent_id=agent_id)
+
+    async def search(
+        self,
+        session_id: str,
+        text: str,
+        user_id: str | None = None,
+        *,
+        agent_id: str = "default",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> SearchPage:
+        return await self._off(
+            self._sync.search, session_id, text, user_id, agent_id=agent_id, limit=limit, cursor=cursor
+        )
+
+    async def append(
+        self,
+        session_id: str,
+        messages: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        user_id: str | None = None,
+        *,
+        agent_id: str = "default",
+    ) -> tuple[Said, ...]:
+        return await self._off(self._sync.append, session_id, messages, user_id, agent_id=agent_id)
+
+    async def edit_metadata(
+        self,
+        session_id: str,
+        message_id: str,
+        values: Mapping[str, Any],
+        user_id: str | None = None,
+        *,
+        agent_id: str = "default",
+    ) -> dict[str, Any]:
+        return await self._off(self._sync.edit_metadata, session_id, message_id, values, user_id, agent_id=agent_id)
+
+    async def redact(
+        self,
+        session_id: str,
+        message_id: str,
+        user_id: str | None = None,
+        *,
+        text: str = "[redacted]",
+        agent_id: str = "default",
+    ) -> None:
+        return await self._off(self._sync.redact, session_id, message_id, user_id, text=text, agent_id=agent_id)
+
+    async def remove(
+        self, session_id: str, message_id: str, user_id: str | None = None, *, agent_id: str = "default"
+    ) -> None:
+        return await self._off(self._sync.remove, session_id, message_id, user_id, agent_id=agent_id)
+
+    async def clear(self, session_id: str, user_id: str | None = None, *, agent_id: str | None = None) -> int:
+        return await self._off(self._sync.clear, session_id, user_id, agent_id=agent_id)
+
+
 class AsyncSessions(_Offloaded):
     """`Sessions`, awaitable."""
 
@@ -338,17 +448,13 @@ class AsyncSessions(_Offloaded):
         self.users = AsyncUsers(self._sync.users)
         self.runs = AsyncRuns(self._sync.runs)
         self.events = AsyncEvents(self._sync.events)
+        self.messages = AsyncMessages(self._sync.messages)
 
     async def __aenter__(self) -> AsyncSessions:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
-
-    async def history(
-        self, session_id: str, agent_id: str, user_id: str | None = None, *, start: int | None = None, limit: int = 50
-    ) -> Slice[records.Message]:
-        return await self._off(self._sync.history, session_id, agent_id, user_id, start=start, limit=limit)
 
     @asynccontextmanager
     async def run(

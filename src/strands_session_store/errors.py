@@ -9,12 +9,13 @@
         │   ├── UserNotFoundError
         │   ├── MessageNotFoundError
         │   └── RunNotFoundError
-        ├── AlreadyExistsError      a session, user or run of that id is there already; nothing was written
+        ├── AlreadyExistsError      a session, user, run or message of that id is there already; nothing was written
         ├── IllegalMoveError        a parent that is not there, or would make a circle (a ValueError)
         ├── HasChildrenError        a session with others below it was not to be deleted; nothing was
         ├── IllegalTransitionError  a run that has ended can not end again; nothing was written (a ValueError)
         ├── InvalidCursorError      a cursor that does not belong to this listing (a ValueError)
         ├── ToolEventsError         tools were run, and what they did could not be recorded; has their answers
+        ├── InterruptPendingError   the agent waits for an interrupt's answer; nothing was written
         ├── SessionBusyError        another process runs the session (exclusive=True); nothing was written
         ├── ConflictError           an expectation of a commit did not hold; nothing was written
         ├── TooLarge                an entry, a commit or a counter past its limit; nothing was written (a ValueError)
@@ -76,7 +77,7 @@ class RunNotFoundError(NotFoundError):
 
 
 class AlreadyExistsError(StoreError):
-    """A session, user or run of that id is there already. Nothing was written."""
+    """A session, user, run or message of that id is there already. Nothing was written."""
 
 
 class IllegalMoveError(StoreError, ValueError):
@@ -105,6 +106,10 @@ class ToolEventsError(StoreError):
     def __init__(self, answers: list[dict[str, Any]], problem: StoreError) -> None:
         self.answers = answers
         super().__init__(f"the tools were run, but their events not stored: {problem}; the answers are in .answers")
+
+
+class InterruptPendingError(StoreError):
+    """The agent waits for the answer to an interrupt, and needs its messages as they are. Nothing was written."""
 
 
 class SessionBusyError(StoreError):

@@ -21,7 +21,7 @@
     runs/open/<run>                            document   a run that has begun
     runs                                       log        runs that ended
     events                                     log        tool calls and the like
-    counters: messages runs input_tokens ... (`COUNTERS`), agents/<agent>/tail/<log>
+    counters: messages runs input_tokens ... (`COUNTERS`), agents/<agent>/tail/<log>, agents/<agent>/removed
 
 A user's space has the documents user, metadata and managed/<namespace>. Ids are escaped here and nowhere else.
 """
@@ -95,6 +95,11 @@ def variants(agent_id: str) -> str:
 def tail(agent_id: str, log: ContextLog) -> str:
     """Counter: the index in ``log`` that the agent's context reaches back to, so that one read finds it whole."""
     return f"{AGENTS}{escape(agent_id)}/tail/{log}"
+
+
+def removed(agent_id: str) -> str:
+    """Counter: how many entries of the history were removed and not erased since. `messages` is without them."""
+    return f"{AGENTS}{escape(agent_id)}/removed"
 
 
 def multi_agent(multi_agent_id: str) -> str:

@@ -140,9 +140,11 @@ class Message(Record):
     message: Any = Field(alias="m")
     """The Strands message: role, content, tracking_id, metadata."""
     at: float | None = Field(default=None, alias="t")
-    """When it was written, or last replaced (a merge, a redaction)."""
+    """When it was written, or last replaced by the live agent (a merge, a redaction)."""
     redacted: float | None = Field(default=None, alias="r")
     """When its content was replaced by a redaction."""
+    removed: float | None = Field(default=None, alias="d")
+    """When it was removed: of the message only role, id and token usage are left, and no context shows it."""
 
 
 class Variant(Record):
@@ -153,7 +155,7 @@ class Variant(Record):
     of: int | None = None
     """Index in the history of the message this one stands for in the context; None: it is in no history."""
     message: Any = Field(default=None, alias="m")
-    """None: the context shows the history's message again."""
+    """None: the context shows the history's message again, or, without ``of``, it was removed."""
 
 
 RunStatus = Literal["open", "completed", "interrupted", "failed", "cancelled", "abandoned"]

@@ -35,7 +35,7 @@ def is_whole(store: Store, *agents: Agent, failed: int = 0) -> None:
     counters agree."""
     service = Sessions(store)
     for agent in agents:
-        found = service.history("s", agent.agent_id, limit=1000)
+        found = service.messages.page("s", agent_id=agent.agent_id, limit=1000)
         assert list(found.entries) == list(range(found.length))
         assert [entry.message for entry in found.entries.values()] == agent.messages
         resumed, _ = build(store, "s", fine, agent_id=agent.agent_id)

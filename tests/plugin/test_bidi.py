@@ -61,7 +61,7 @@ END = BidiResponseStopEvent("r")
 
 
 def said(store: FaultyStore) -> list[Any]:
-    return [entry.message for entry in Sessions(store).history("s", "default").entries.values()]
+    return [entry.message for entry in Sessions(store).messages.page("s").entries.values()]
 
 
 async def talk(agent: BidiAgent, ends: int = 1) -> None:

@@ -73,7 +73,7 @@ class Steps:
 
 
 def said(store: Store) -> list[Any]:
-    found = Sessions(store).history("s", "default", limit=1000)
+    found = Sessions(store).messages.page("s", limit=1000)
     assert list(found.entries) == list(range(found.length))
     return [entry.message for entry in found.entries.values()]
 

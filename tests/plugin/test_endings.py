@@ -28,7 +28,7 @@ from .children import Parent, build, unpaired, wait_for, with_tools
 
 
 def said(store: Store, session: str = "s", agent: str = "default") -> list[Any]:
-    found = Sessions(store).history(session, agent, limit=1000)
+    found = Sessions(store).messages.page(session, agent_id=agent, limit=1000)
     assert list(found.entries) == list(range(found.length))
     return [entry.message for entry in found.entries.values()]
 

@@ -44,7 +44,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaultyStor
 
 def said(store: FaultyStore) -> list[Any]:
     """The history, which has no holes."""
-    found = Sessions(store).history("s", "default", limit=1000)
+    found = Sessions(store).messages.page("s", limit=1000)
     assert list(found.entries) == list(range(found.length))
     return [entry.message for entry in found.entries.values()]
 

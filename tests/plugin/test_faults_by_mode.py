@@ -36,7 +36,7 @@ CASES = [
 def stored(store: Store) -> list[str]:
     """The ids of the history, which has no holes."""
     try:
-        found = Sessions(store).history("s", "default", limit=1000)
+        found = Sessions(store).messages.page("s", limit=1000)
     except SessionNotFoundError:
         return []
     assert list(found.entries) == list(range(found.length))

@@ -134,7 +134,7 @@ class Crowd:
 def history(store: Store) -> list[Any]:
     """All that was said in the session."""
     sessions, found = Sessions(store), []
-    while (page := sessions.history(SESSION, "default", start=len(found), limit=1000)).entries:
+    while (page := sessions.messages.page(SESSION, start=len(found), limit=1000)).entries:
         assert list(page.entries) == list(range(len(found), len(found) + len(page.entries)))
         found += [entry.message for entry in page.entries.values()]
     return found

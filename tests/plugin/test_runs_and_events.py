@@ -268,6 +268,6 @@ def test_metadata_that_is_no_usage_is_stored_and_not_counted(store: Store, token
     odd: Any = {"tokens": {"usage": {"inputTokens": tokens}}, "usage": {"usage": tokens}, "metadata": tokens}[where]
     agent.messages.append({"role": "user", "content": [{"text": "x"}], "metadata": odd})
     manager.flush()
-    assert len(Sessions(store).history("s", "default").entries) == 3
+    assert len(Sessions(store).messages.page("s").entries) == 3
     assert Sessions(store).get("s").counters == {**before, "messages": 3}
     agent("go on")

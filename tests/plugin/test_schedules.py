@@ -190,7 +190,7 @@ def play(seed: int, names: Sequence[str] = WRITERS, keeps: bool = False, **fault
         service = Sessions(engine)
         outcome = Outcome(writers, schedule, build(engine, "s")[0])
         with contextlib.suppress(SessionNotFoundError):  # when nothing was ever stored
-            found = service.history("s", "default", limit=1000)
+            found = service.messages.page("s", limit=1000)
             assert list(found.entries) == list(range(found.length))
             outcome.history = [entry.message for entry in found.entries.values()]
             outcome.counters = service.get("s").counters

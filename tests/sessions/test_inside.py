@@ -107,19 +107,19 @@ def test_agents_tell_state_history_and_context(store: Store) -> None:
 def test_history_holds_every_message_and_is_paged(store: Store) -> None:
     converse(store, turns=4, conversation_manager=SlidingWindowConversationManager(4))
     sessions = Sessions(store)
-    last = sessions.history("s", "default", limit=3)
+    last = sessions.messages.page("s", limit=3)
     assert (list(last.entries), last.start, last.length) == ([7, 8, 9], 0, 10)
-    pages = [sessions.history("s", "default", start=at, limit=4).entries for at in (0, 4, 8)]
+    pages = [sessions.messages.page("s", start=at, limit=4).entries for at in (0, 4, 8)]
     joined = {index: entry for page in pages for index, entry in page.items()}
     assert list(joined) == list(range(10))
     said = [block["text"] for e in joined.values() for block in e.message["content"] if "text" in block]
     assert said == ["prompt 0", "ok", "prompt 1", "ok", "prompt 2", "ok", "prompt 3", "ok"]
-    assert not sessions.history("s", "default", start=10).entries
+    assert not sessions.messages.page("s", start=10).entries
 
 
 def test_history_of_an_unknown_agent_is_empty(store: Store) -> None:
     converse(store)
-    found = Sessions(store).history("s", "nobody")
+    found = Sessions(store).messages.page("s", agent_id="nobody")
     assert (dict(found.entries), found.length) == ({}, 0)
 
 
@@ -171,7 +171,7 @@ def test_another_users_session_is_not_there(store: Store) -> None:
         with pytest.raises(SessionNotFoundError):
             sessions.get("s", user)
         with pytest.raises(SessionNotFoundError):
-            sessions.history("s", "default", user)
+            sessions.messages.page("s", user)
         assert not sessions.delete("s", user).existed
     assert sessions.get("s", "ada")
 
@@ -227,12 +227,12 @@ def test_ids_that_are_none_are_refused(store: Store, name: str) -> None:
     with pytest.raises(InvalidIdError, match="user_id"):
         Sessions(store).list(name)
     with pytest.raises(InvalidIdError, match="agent_id"):
-        Sessions(store).history("s", name)
+        Sessions(store).messages.page("s", agent_id=name)
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1001])
 def test_limits_are_refused_by_name(store: Store, limit: int) -> None:
     with pytest.raises(ValueError, match=r"limit must be 1 to 1,?000"):
-        Sessions(store).history("s", "a", limit=limit)
+        Sessions(store).messages.page("s", agent_id="a", limit=limit)
     with pytest.raises(ValueError, match=r"limit must be 1 to 1,?000"):
         Sessions(store).list(limit=limit)

@@ -58,7 +58,8 @@ class LoadedAgent:
     """State of the conversation manager."""
     base: Base
     context: Context
-    history: dict[int, Message]
+    history: dict[int, Message | None]
+    """None: it was removed."""
     variants: dict[int, tuple[int | None, Message | None]]
     tails: dict[str, int]
     agent_bytes: bytes | None
@@ -163,9 +164,9 @@ def originals(store: Store, space: Space, loaded: LoadedAgent) -> list[Message]:
     }
     found: list[Message] = []
 
-    def take(messages: Iterable[Message]) -> None:
+    def take(messages: Iterable[Message | None]) -> None:
         for message in messages:
-            if hit := wanted & _names(message):
+            if message is not None and (hit := wanted & _names(message)):
                 wanted.difference_update(hit)
                 found.append(message)
 
@@ -183,9 +184,9 @@ def originals(store: Store, space: Space, loaded: LoadedAgent) -> list[Message]:
 
 def ids_in(
     store: Store, space: Space, agent_id: str, history: Iterable[Span], variants: Iterable[Span]
-) -> tuple[dict[int, str], dict[int, tuple[int | None, str | None]]]:
+) -> tuple[dict[int, str | None], dict[int, tuple[int | None, str | None]]]:
     """What a resume left out of an agent's logs, for `Context.remember`."""
-    said: dict[int, str] = {}
+    said: dict[int, str | None] = {}
     shown: dict[int, tuple[int | None, str | None]] = {}
     for page in (page for span in history for page in _pages(span, RECALL_PAGE)):
         said |= ids(_messages(_read_page(store, space, layout.history(agent_id), page), layout.history(agent_id)))
@@ -217,7 +218,7 @@ def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
         _record(look, layout.agent(id), records.Agent),
         stored.conversation_manager,
         _base(look, layout.writer(id), (layout.agent(id), layout.context(id)), logs, open_runs),
-        Context(history.length, variants.length, history.start),
+        Context(history.length, variants.length, history.start, variants.start),
         _messages(history, layout.history(id)),
         _variants(variants, layout.variants(id)),
         {log: look.counters.get(layout.tail(id, log), 0) for log in ("messages", "variants")},
@@ -268,10 +269,11 @@ def _record(look: Look, path: str, kind: type[codec.R]) -> codec.R | None:
     return codec.load(kind, doc.data, path) if doc is not None else None
 
 
-def _messages(view: LogView, log: str) -> dict[int, Message]:
-    out: dict[int, Message] = {}
+def _messages(view: LogView, log: str) -> dict[int, Message | None]:
+    out: dict[int, Message | None] = {}
     for i, data in view.entries.items():
-        out[i] = _message(codec.load_message(data, f"{log}[{i}]"), f"{log}[{i}]")
+        said = codec.load_message(data, f"{log}[{i}]")
+        out[i] = None if said is None else _message(said, f"{log}[{i}]")
         if len(out) % BREATH == 0:
             time.sleep(PAUSE)
     return out

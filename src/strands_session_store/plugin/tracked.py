@@ -30,6 +30,7 @@ from .holds import Hold
 from .jobs import Job
 from .loading import LoadedAgent
 from .rebase import Turn
+from .repair import repaired
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
@@ -105,10 +106,11 @@ class TrackedAgent:
         if loaded.agent is None:
             return
         stored = loaded.agent
-        if not again:  # it may be the caller's own
-            agent.state = AgentState()
-        set_state(agent, stored.state or {})
-        self._restored_state = snapshot(stored.state or {})
+        if stored.state is not None:  # None: the agent has no state yet, only messages
+            if not again:  # it may be the caller's own
+                agent.state = AgentState()
+            set_state(agent, stored.state)
+            self._restored_state = snapshot(stored.state)
         internal: dict[str, Any] = {}
         if stored.interrupts is not None:
             internal["interrupt_state"] = stored.interrupts
@@ -153,8 +155,8 @@ class TrackedAgent:
         if agent is None or getattr(agent.model, "stateful", False):
             return False
         known = [slot.message for slot in self.context.slots]
-        if self._last is None and self._context_bytes is None:
-            known = self.built.messages
+        if self._last is None:  # as it was restored
+            known = repaired(known) if self._context_bytes is not None else self.built.messages
         return len(known) != len(agent.messages) or not all(map(same, known, agent.messages))
 
     # ------------------------------------------------------------------------------------------------------- storing
@@ -170,7 +172,7 @@ class TrackedAgent:
         messages = [] if agent is None else [m for m in agent.messages if m is not announced]
         return self.context.unsure([*messages, *prompt])  # type: ignore[list-item]
 
-    def remember(self, said: dict[int, str], shown: dict[int, tuple[int | None, str | None]]) -> Job:
+    def remember(self, said: dict[int, str | None], shown: dict[int, tuple[int | None, str | None]]) -> Job:
         """Note what the rest of the history holds (`loading.ids_in`), and what has to be stored for it."""
         job = Job(self.fence)
         self._write(job, self.context.remember(said, shown))

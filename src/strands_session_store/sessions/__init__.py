@@ -11,6 +11,9 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     users.py      users                                          erasing.py   all of a user's
     runs.py       runs                                           events.py    events
     entries.py    a log by the page
+    messages.py   what was said                                  reading.py   a log, by the page and by ids
+    incoming.py, appending.py   messages of others               rewriting.py, clearing.py   what was stored, changed
+    writing.py    how live agents are kept out, and told
 """
 
 from __future__ import annotations
@@ -21,16 +24,19 @@ from .erasing import Progress, erase_user
 from .events import Events
 from .inside import Inside
 from .listing import Listing
-from .logs import Logs
+from .messages import Messages
 from .runs import Running, Runs
 from .shapes import (
     MAX_PAGE,
     AgentOverview,
     Holder,
     LogPage,
+    MessagePage,
     Node,
     Overview,
     Receipt,
+    Said,
+    SearchPage,
     SessionPage,
     Slice,
     Stored,
@@ -47,11 +53,15 @@ __all__ = [
     "Events",
     "Holder",
     "LogPage",
+    "MessagePage",
+    "Messages",
     "Metadata",
     "Node",
     "Overview",
     "Receipt",
     "Runs",
+    "Said",
+    "SearchPage",
     "SessionPage",
     "Sessions",
     "Slice",
@@ -63,7 +73,7 @@ __all__ = [
 ]
 
 
-class Sessions(Tree, Listing, Inside, Running, Logs):
+class Sessions(Tree, Listing, Inside, Running):
     """The sessions and users in a store. Holds nothing itself: make one wherever it is needed.
 
     All methods raise StoreError as the engine does, InvalidIdError for an id that is none, ValueError for an argument
@@ -84,6 +94,7 @@ class Sessions(Tree, Listing, Inside, Running, Logs):
         self.users = Users(store)
         self.runs = Runs(store)
         self.events = Events(store)
+        self.messages = Messages(store)
 
     def erase_user(self, user_id: str, progress: Progress | None = None) -> Receipt:
         """Erase all that a user owns: every session with all that is in it and below it, and the user's record.

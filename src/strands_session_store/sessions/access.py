@@ -116,7 +116,7 @@ class Access(Generic[R]):
             self.commit(look, own, *changes, ttl=ttl(look), summary=rows.summary(after))
             return after
 
-        return self._insist(attempt)
+        return self.insist(attempt)
 
     def change(self, decide: Callable[[Look], Sequence[Change]], *wants: Want) -> Committed | None:
         """Change what is beside the record, which stays as it is. What ``decide`` relies on it has to expect itself.
@@ -130,7 +130,7 @@ class Access(Generic[R]):
             changes = decide(look)
             return self.commit(look, *changes) if changes else None
 
-        return self._insist(attempt)
+        return self.insist(attempt)
 
     def commit(self, look: Look, *changes: Change, ttl: Ttl = KEEP, summary: Summary | None = None) -> Committed:
         """As `Store.commit`, if it is still the session that was looked at."""
@@ -147,7 +147,12 @@ class Access(Generic[R]):
                     raise
         raise AssertionError
 
-    def _insist(self, attempt: Callable[[], T]) -> T:
+    def insist(self, attempt: Callable[[], T]) -> T:
+        """Make an attempt, again when another writer came first.
+
+        Raises:
+            ConflictError: Others came first each time.
+        """
         for tried in range(TRIES):
             try:
                 return attempt()

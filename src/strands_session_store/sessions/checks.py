@@ -60,6 +60,13 @@ def text(argument: str, value: object) -> None:
         raise ValueError(f"{argument} holds a lone surrogate at position {error.start}; remove it") from None
 
 
+def words(argument: str, value: object, *, empty: bool = False) -> str:
+    """A text, of any length."""
+    if not isinstance(value, str) or not (value or empty):
+        raise ValueError(f"{argument} must be a text{'' if empty else ' that is not empty'}, got {value!r:.80}")
+    return value
+
+
 def flag(argument: str, value: object) -> None:
     if value is not UNSET and not isinstance(value, bool):
         raise ValueError(f"{argument} must be True or False, got {value!r}")
