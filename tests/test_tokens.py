@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import tiktoken
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiktoken import registry
 
@@ -195,6 +195,7 @@ blocks = st.dictionaries(
 )
 
 
+@settings(deadline=None)  # the first one loads tiktoken
 @given(st.dictionaries(st.sampled_from(["role", "content"]), json | st.lists(blocks, max_size=3)))
 def test_no_message_is_too_odd_to_be_counted(message: dict[str, object]) -> None:
     found, how = tokens.count(message, "gpt-4o")

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+PICO = 10**12
+"""Costs are whole pico-dollars: so many are a dollar. Why no coarser ones: `prices`."""
 FORMAT = 1
 """Version of the stored format. A document of a higher one is not read (`codec.decode`)."""
 
