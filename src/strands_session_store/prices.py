@@ -149,7 +149,7 @@ def _pico(dollars: Decimal) -> int:
         return int((dollars * PICO).to_integral_value(ROUND_HALF_EVEN))
 
 
-def _checked(own: Own) -> dict[str, tuple[int, int, int, int]]:
+def _checked(own: Any) -> dict[str, tuple[int, int, int, int]]:
     """Pico-dollars a token, for each model and kind."""
     if not isinstance(own, Mapping):
         raise ValueError(

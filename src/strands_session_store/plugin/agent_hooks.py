@@ -273,7 +273,7 @@ class AgentHooks:
                 turn, run = tracked.turn, tracked.run
                 tracked.turn = tracked.run = None
                 if run is not None:
-                    recorder.closed(job, run, **ending)
+                    recorder.closed(job, run, tracked.tally, **ending)
                 self.session.put(job)
             try:
                 await self.session.at_end(tracked.fence, hold=hold, cancelled=cancelled, moves=turn is not None)

@@ -14,6 +14,7 @@ from strands.hooks import HookRegistry
 from strands.session import SessionManager
 
 from .. import ids
+from ..prices import Ask, Own, Prices
 from ..stores import DEFAULT, open_store
 from ..stores.base import Dropped, Store
 from ..stores.read_only import ReadOnlyStore
@@ -54,6 +55,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         ttl: float | None = None,
         timeout: float | None = None,
         before_store: BeforeStore | None = None,
+        prices: Prices | Own | Ask | None = None,
         exclusive: bool = False,
         on_busy: OnBusy = "wait",
         lease_timeout: float = 60.0,
@@ -76,6 +78,8 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
                 STRANDS_SESSION_TIMEOUT, else 30.
             before_store: Given a copy of each message before it is stored; returns what is to be kept. When it raises,
                 that surfaces as a StoreError, and the message stays pending: nothing unscrubbed is ever stored.
+            prices: What model calls cost: dollars a million tokens by model id, which come before the published prices
+                (extra ``prices``); or a callable that is asked instead of them; or `Prices`.
             exclusive: An invocation has the session to itself, among all processes: it takes the session's lease
                 before it begins, and lets go of it with its last commit. Invocations of one manager, and what is called
                 by them, share it.
@@ -110,6 +114,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             read_only=read_only,
         )
         timeout = options.seconds(timeout)
+        prices = prices if isinstance(prices, Prices) else Prices(prices)
         self._owns_store = not isinstance(store, Store)
         if not isinstance(store, Store):
             store = open_store(store or os.environ.get("STRANDS_SESSION_STORE") or DEFAULT, timeout=timeout)
@@ -125,6 +130,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             ttl=ttl,
             timeout=timeout,
             before_store=before_store,
+            prices=prices,
             on_stale=on_stale,
             lease=Terms(lease_timeout, lease_expiry, on_busy) if exclusive else None,
         )

@@ -13,6 +13,7 @@ from typing import Final, Literal, ParamSpec, TypeVar
 
 from .. import codec, layout, records
 from ..errors import ConflictError, Regressed, SessionNotFoundError, StoreError, Unavailable
+from ..prices import Prices
 from ..stores.base import Store
 from ..stores.read_only import ReadOnlyStore
 from . import process
@@ -59,13 +60,16 @@ class BareSession:
         ttl: float | None,
         timeout: float,
         before_store: BeforeStore | None,
+        prices: Prices,
     ) -> None:
         self.store, self.session_id, self.user_id = store, session_id, user_id
         self.space = layout.session_space(session_id, user_id)
         self.timeout = timeout
         self._document = codec.dump_document(records.Session(session_id=session_id, user_id=user_id))
         self._presence = Presence(self._document, tell=partial(process.spread, store, self.space))
-        self._make_writer = partial(Writer, store, self.space, self._presence, ttl=ttl, before_store=before_store)
+        self._make_writer = partial(
+            Writer, store, self.space, self._presence, ttl=ttl, before_store=before_store, prices=prices
+        )
         # one for each agent and orchestrator: when one of them is refused, the others go on
         self._writers: dict[str, Writer] = {}
         self._ends: dict[str, weakref.finalize[..., BareSession]] = {}
