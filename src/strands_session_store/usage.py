@@ -112,7 +112,7 @@ def counters_of(path: str = "") -> list[str]:
 
 def to_dollars(pico: int) -> Decimal:
     """Pico-dollars as dollars, exactly."""
-    return Decimal(pico).scaleb(-12)
+    return Decimal(f"{pico}e-12")  # whatever the context rounds to
 
 
 # ---------------------------------------------------------------------------------------------------------------- keys
