@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any, Final
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .errors import ConflictError, InvalidIdError, SessionBusyError, SessionNotFoundError, StoreError, Unavailable
+    from .errors import (
+        BudgetExceededError,
+        ConflictError,
+        InvalidIdError,
+        SessionBusyError,
+        SessionNotFoundError,
+        StoreError,
+        Unavailable,
+    )
     from .plugin import (
         DirectorySessionManager,
         RedisSessionManager,
@@ -25,13 +33,16 @@ if TYPE_CHECKING:
         SQLiteSessionManager,
         StoreSessionManager,
     )
+    from .prices import Prices
     from .stores import open_store
     from .stores.base import Store
 
 __all__ = [
+    "BudgetExceededError",
     "ConflictError",
     "DirectorySessionManager",
     "InvalidIdError",
+    "Prices",
     "RedisSessionManager",
     "S3SessionManager",
     "SQLiteSessionManager",
@@ -46,9 +57,11 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "BudgetExceededError": ".errors",
     "ConflictError": ".errors",
     "DirectorySessionManager": ".plugin",
     "InvalidIdError": ".errors",
+    "Prices": ".prices",
     "RedisSessionManager": ".plugin",
     "S3SessionManager": ".plugin",
     "SQLiteSessionManager": ".plugin",

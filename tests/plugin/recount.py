@@ -22,6 +22,8 @@ def totals_of(store: Store, histories: list[str], session: str = "s", user: str 
         look = read_whole(store, space, Docs(KEYS), Counters(names), *(Log(log, [(0, None)]) for log in histories))
         if look.docs.keys() == keys.docs.keys():  # else another key came between
             break
+    if look.incarnation is None:
+        return Totals()
     for path, doc in look.docs.items():
         assert usage.path_of(codec.load(UsageKey, doc.data, path)) == path
     entries = [codec.load(Message, data, log) for log in histories for data in look.logs[log].entries.values()]

@@ -164,6 +164,7 @@ class AgentHooks:
         task = asyncio.current_task() if event.messages is None else None
         async with holding(self.session, tracked, Hold(agent, task or token_in(event.invocation_state))) as hold:
             tracked = await self._current(agent, tracked, hold)
+            await self.session.afford()
             if prompt and (message := answered(agent.messages)) is not None:
                 agent.messages.append(message)  # Agent does it too, but did so before the agent was reloaded
             await self.session.room(tracked.fence)

@@ -95,6 +95,12 @@ class Call:
         return self._found
 
 
+class Same(NamedTuple):
+    """A call whose answer was redacted: what it took stays, and was added to the counters with the answer."""
+
+    call: Call
+
+
 def named(model: Any) -> tuple[object, str | None]:
     """A model's id, and who runs it."""
     try:

@@ -18,7 +18,7 @@ from ..errors import StoreError, TooLarge
 from ..messages import snapshot
 from ..prices import Prices
 from ..stores.base import MAX_ENTRY, Add, Append, Change, DropDoc, PutDoc, Replace
-from .counting import Call, Stored, Tally
+from .counting import Call, Same, Stored, Tally
 from .jobs import Atom, Job
 
 logger = logging.getLogger(__name__)
@@ -77,6 +77,8 @@ class Encoder:
                 if place not in self._keys | keys:
                     keys.add(place)
                     adds.append(usage.known(key))
+            elif isinstance(counts, Same):
+                counted, _ = counts.call.count(self._prices, self._computing)
             elif isinstance(counts, Stored):
                 counted = counts.counted(path)
             data = codec.dump(_with(counted, record), lost=lambda place, kind: self._report(path, place, kind))

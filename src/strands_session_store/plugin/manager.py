@@ -14,7 +14,7 @@ from strands.hooks import HookRegistry
 from strands.session import SessionManager
 
 from .. import ids
-from ..prices import Ask, Own, Prices
+from ..prices import Ask, Dollars, Own, Prices, to_pico
 from ..stores import DEFAULT, open_store
 from ..stores.base import Dropped, Store
 from ..stores.read_only import ReadOnlyStore
@@ -56,6 +56,8 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         timeout: float | None = None,
         before_store: BeforeStore | None = None,
         prices: Prices | Own | Ask | None = None,
+        max_tokens: int | None = None,
+        max_cost: Dollars | None = None,
         exclusive: bool = False,
         on_busy: OnBusy = "wait",
         lease_timeout: float = 60.0,
@@ -80,6 +82,9 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
                 that surfaces as a StoreError, and the message stays pending: nothing unscrubbed is ever stored.
             prices: What model calls cost: dollars a million tokens by model id, which come before the published prices
                 (extra ``prices``); or a callable that is asked instead of them; or `Prices`.
+            max_tokens: Once the session has spent so many, input and output, an invocation is refused with a
+                BudgetExceededError, before anything is written. One that has begun is not stopped. Costs a read each.
+            max_cost: The same in dollars, as a text, a Decimal or an int. Calls of unknown price count as nothing.
             exclusive: An invocation has the session to itself, among all processes: it takes the session's lease
                 before it begins, and lets go of it with its last commit. Invocations of one manager, and what is called
                 by them, share it.
@@ -112,7 +117,9 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             on_stale=on_stale,
             on_conflict=on_conflict,
             read_only=read_only,
+            max_tokens=max_tokens,
         )
+        most = None if max_cost is None else to_pico("max_cost", max_cost)
         timeout = options.seconds(timeout)
         prices = prices if isinstance(prices, Prices) else Prices(prices)
         self._owns_store = not isinstance(store, Store)
@@ -131,6 +138,8 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             timeout=timeout,
             before_store=before_store,
             prices=prices,
+            max_tokens=max_tokens,
+            max_cost=most,
             on_stale=on_stale,
             lease=Terms(lease_timeout, lease_expiry, on_busy) if exclusive else None,
         )

@@ -99,6 +99,7 @@ class MultiAgentHooks:
         token = event.source if event.invocation_state is None else token_in(event.invocation_state)
         async with holding(self._session, tracked, Hold(event.source, token)) as hold:
             await self._current(event.source, tracked, hold)
+            await self._session.afford()
             await self._session.room(tracked.fence)
             with self._session.lock:
                 job = Job(tracked.fence)

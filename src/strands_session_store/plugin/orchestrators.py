@@ -20,7 +20,7 @@ from .. import codec, layout, records
 from ..errors import TooLarge
 from ..messages import Message, ensure_id, same, snapshot
 from ..stores.base import MAX_ENTRY
-from .counting import Call, Tally
+from .counting import Call, Same, Tally
 from .holds import Hold
 from .jobs import LAST, Job
 from .loading import LoadedMultiAgent
@@ -152,5 +152,6 @@ class TrackedMultiAgent:
         if before.get("tracking_id") == ensure_id(last) == self._said.get(path):
             now = round(time.time(), 3)
             log = layout.node_history(self.multi_agent_id, path)
-            job.replace(log, LAST, records.Message(message=snapshot(last), at=now, redacted=now), self._calls.get(path))
+            call, record = self._calls.get(path), records.Message(message=snapshot(last), at=now, redacted=now)
+            job.replace(log, LAST, record, Same(call) if call is not None else None)
         return job

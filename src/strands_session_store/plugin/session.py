@@ -14,9 +14,11 @@ from typing import Final, Literal, ParamSpec, TypeVar
 from .. import codec, layout, records
 from ..errors import ConflictError, Regressed, SessionNotFoundError, StoreError, Unavailable
 from ..prices import Prices
-from ..stores.base import Store
+from ..stores.base import Counters, Store
 from ..stores.read_only import ReadOnlyStore
+from ..usage import Totals, counters_of
 from . import process
+from .budgets import Budget
 from .encoding import BeforeStore
 from .jobs import Job
 from .loading import Base, Loaded, LoadedAgent, LoadedMultiAgent, ids_in, load
@@ -61,7 +63,10 @@ class BareSession:
         timeout: float,
         before_store: BeforeStore | None,
         prices: Prices,
+        max_tokens: int | None = None,
+        max_cost: int | None = None,
     ) -> None:
+        """``max_cost``: pico-dollars."""
         self.store, self.session_id, self.user_id = store, session_id, user_id
         self.space = layout.session_space(session_id, user_id)
         self.timeout = timeout
@@ -80,6 +85,10 @@ class BareSession:
         self.whole_turns = False
         """Whether nothing of a turn may be stored before its end, however large it is."""
         self._auto_create = auto_create
+        self.budgets: list[Budget] = []
+        """What is looked at before an invocation."""
+        if max_tokens is not None or max_cost is not None:
+            self.budgets.append(Budget(f"session {session_id!r}", self._spent, max_tokens, max_cost))
         self._ahead: Loaded | None = None
         process.live.add(self)
 
@@ -185,6 +194,19 @@ class BareSession:
             spans = tracked.context.unread()
             look = partial(ids_in, self.store, self.space, tracked.agent_id, *spans)
             self.put(tracked.remember(*self._look(look)))
+
+    async def afford(self) -> None:
+        """Before an invocation: whether there is something left to spend.
+
+        Raises:
+            BudgetExceededError: There is not.
+            StoreError: As the engine says.
+        """
+        for budget in self.budgets:
+            await self.ask(budget.check)
+
+    def _spent(self) -> Totals:
+        return Totals.of(self._look(partial(self.store.read, self.space, Counters(counters_of()))).counters)
 
     async def reread(self, agent_ids: Iterable[str] = (), multi_agent_ids: Iterable[str] = ()) -> Loaded:
         """As `read`, off the event loop."""

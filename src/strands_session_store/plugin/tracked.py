@@ -25,7 +25,7 @@ from ..errors import TooLarge, Unserializable
 from ..messages import Message, same, snapshot
 from ..stores.base import MAX_ENTRY
 from .conversation_managers import manager_state, restore_manager, summaries, without_summary
-from .counting import Call, Stored, Tally
+from .counting import Call, Same, Stored, Tally
 from .holds import Hold
 from .jobs import Job
 from .loading import LoadedAgent
@@ -241,11 +241,13 @@ class TrackedAgent:
                 self.run = self.run.model_copy(update={"first_message": index})
         redacted = now if delta.redacted else None
         for index, message in delta.replaced.items():
-            counts = self._calls.get(index)
-            if redacted is None and isinstance(counts, Call):
-                counts = self._calls[index] = counts.replaced(message)
-            elif index in self._heard:
+            if index in self._heard:
                 self._heard[index] = message
+            counts: Call | Same | Stored | None = self._calls.get(index)
+            if isinstance(counts, Call) and redacted is None:
+                counts = self._calls[index] = counts.replaced(message)
+            elif isinstance(counts, Call):
+                counts = Same(counts)
             job.replace(history, index, records.Message(message=message, at=now, redacted=redacted), counts)
         for index, of, shown in delta.variants:
             job.append(variants, records.Variant(of=of, message=shown), at=index)
