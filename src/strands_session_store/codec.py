@@ -8,8 +8,8 @@ Rule 2. Bytes look as in Strands' own session files: ``{"__bytes_encoded__": tru
 Rule 3. What has no encoding is kept as the text ``<not stored: TypeName>`` and named to ``lost``; it never raises.
 Rule 4. A record is an object. Only a message of a history is an array, as its names would be a fifth of a short one:
         ``[role, content, tracking_id, at, {further keys of the message}, redacted, counted]``, without what is null at
-        the end; content that is one text is that text. Of ``counted``, ``[model, cost, tokens, estimated, day, source]``,
-        the same is left out.
+        the end, and ``counted`` is ``[model, cost, tokens, estimated, day, source]``, the same way; content that is one
+        text is that text.
 """
 
 from __future__ import annotations
