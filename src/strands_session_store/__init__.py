@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .async_sessions import AsyncSessions
     from .errors import (
         AlreadyExistsError,
+        BudgetExceededError,
         ConflictError,
         InDoubt,
         InvalidIdError,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         SQLiteSessionManager,
         StoreSessionManager,
     )
+    from .prices import Prices
     from .sessions import Sessions
     from .stores import open_store
     from .stores.base import Store
@@ -44,11 +46,13 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyExistsError",
     "AsyncSessions",
+    "BudgetExceededError",
     "ConflictError",
     "DirectorySessionManager",
     "InDoubt",
     "InvalidIdError",
     "NotFoundError",
+    "Prices",
     "RedisSessionManager",
     "S3SessionManager",
     "SQLiteSessionManager",
@@ -67,11 +71,13 @@ __all__ = [
 _HOMES: Final = {
     "AlreadyExistsError": ".errors",
     "AsyncSessions": ".async_sessions",
+    "BudgetExceededError": ".errors",
     "ConflictError": ".errors",
     "DirectorySessionManager": ".plugin",
     "InDoubt": ".errors",
     "InvalidIdError": ".errors",
     "NotFoundError": ".errors",
+    "Prices": ".prices",
     "RedisSessionManager": ".plugin",
     "S3SessionManager": ".plugin",
     "SQLiteSessionManager": ".plugin",

@@ -17,6 +17,7 @@
         ├── ToolEventsError         tools were run, and what they did could not be recorded; has their answers
         ├── InterruptPendingError   the agent waits for an interrupt's answer; nothing was written
         ├── SessionBusyError        another process runs the session (exclusive=True); nothing was written
+        ├── BudgetExceededError     as much was spent as may be; nothing was written
         ├── ConflictError           an expectation of a commit did not hold; nothing was written
         ├── TooLarge                an entry, a commit or a counter past its limit; nothing was written (a ValueError)
         ├── Unserializable          a value that can not be kept; nothing was written (also a TypeError)
@@ -30,6 +31,7 @@ An engine translates its driver's errors into these at one point, ``from`` the o
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from strands.types.exceptions import SessionException
@@ -114,6 +116,21 @@ class InterruptPendingError(StoreError):
 
 class SessionBusyError(StoreError):
     """Another process has the session's lease, and had it for as long as was waited. Nothing was written."""
+
+
+class BudgetExceededError(StoreError):
+    """An invocation was refused before it began, as what it belongs to has spent its budget. Nothing was written.
+
+    Attributes:
+        scope: What has spent it: ``session 's'``.
+        option: The limit that was met: ``max_tokens`` or ``max_cost``.
+        limit: That limit: tokens, or dollars (a Decimal).
+        spent: What was spent, of the same kind; dollars are those of the calls whose price is known.
+    """
+
+    def __init__(self, scope: str, option: str, limit: int | Decimal, spent: int | Decimal, text: str) -> None:
+        self.scope, self.option, self.limit, self.spent = scope, option, limit, spent
+        super().__init__(f"{scope} has spent {text}; nothing was written. Raise the limit, or begin another session.")
 
 
 class ConflictError(StoreError):

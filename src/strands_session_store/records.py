@@ -10,6 +10,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+PICO = 10**12
+"""Costs are whole pico-dollars: so many are a dollar. Why no coarser ones: `prices`."""
 FORMAT = 1
 """Version of the stored format. A document of a higher one is not read (`codec.decode`)."""
 
@@ -132,6 +134,37 @@ class MultiAgent(Record):
     state: Any = None
 
 
+Source = Literal["user", "llm", "system"]
+"""On whose behalf a model was called: the user's, an agent's of its own accord, the application's."""
+
+
+class Counted(Record):
+    """What was counted of a model call: beside its answer, an entry of a history."""
+
+    model: str
+    """Its id; ``unknown`` where the agent's model has none."""
+    cost: int | None = None
+    """Pico-dollars (`PICO`); None: unknown."""
+    tokens: tuple[int, int, int, int] | None = None
+    """Input, output, read from a cache, written to one; the last two are among the first. None: as the message's own
+    ``metadata.usage`` says (`usage.reported`)."""
+    estimated: bool = False
+    """Whether the tokens were estimated here, as the model had reported none."""
+    source: Source = "llm"
+    day: str | None = None
+    """UTC, as 2026-11-20; None: that of the entry's ``at``."""
+
+
+class UsageKey(Record):
+    """Document `usage/<day>/<model>/<source>`: what the counters below it are of. A store lists documents, not
+    counters."""
+
+    day: str
+    """UTC, as 2026-11-20."""
+    model: str
+    source: Source
+
+
 class Message(Record):
     """Entry of a history. A history has many, so `codec` keeps it as an array without names."""
 
@@ -145,6 +178,9 @@ class Message(Record):
     """When its content was replaced by a redaction."""
     removed: float | None = Field(default=None, alias="d")
     """When it was removed: of the message only role, id and token usage are left, and no context shows it."""
+    usage: Counted | None = Field(default=None, alias="u")
+    """Of an assistant message: what its model call added to the session's counters. None: nothing; it is another's, or
+    was stored by a version that counted no calls."""
 
 
 class Variant(Record):
@@ -171,12 +207,22 @@ def described(error: BaseException) -> str:
 
 
 class Usage(Record):
-    """Tokens, as models report them; None where a model did not say."""
+    """What model calls took; None where it is not known."""
 
     input_tokens: int | None = None
+    """All that the model was given, with what came from a cache or went into one, whatever the provider calls so."""
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
+    """Of the input tokens, those that were read from a cache."""
     cache_write_input_tokens: int | None = None
+    """Of the input tokens, those that were written to a cache."""
+    calls: int = 0
+    estimated: int = 0
+    """Calls whose tokens were estimated here, as the model had reported none."""
+    unpriced: int = 0
+    """Calls whose price is unknown."""
+    cost: int | None = None
+    """Pico-dollars (`PICO`) of the other calls; None when there were none."""
 
 
 class Run(Record):
@@ -196,6 +242,8 @@ class Run(Record):
     """Index in the history of the first message of the run; None when it added none."""
     messages: int = 0
     """How many it added."""
+    model: str | None = None
+    """Id of the model that was called last; None when none was."""
     usage: Usage = Usage()
     """Sum over its messages."""
     error: str | None = None

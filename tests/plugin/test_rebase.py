@@ -190,7 +190,7 @@ def said(store: FaultyStore) -> list[Any]:
     """The whole history."""
     log = layout.history("default")
     look = read_whole(store, layout.session_space("s", None), Log(log, [(0, None)]))
-    return [codec.load_message(data, log) for data in look.logs[log].entries.values()]
+    return [codec.load_message(data, log)[0] for data in look.logs[log].entries.values()]
 
 
 def test_an_answer_that_was_given_twice_is_kept_once(store: FaultyStore) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -76,7 +77,8 @@ def test_a_run_has_its_times_its_messages_and_the_sum_of_their_usage(store: Stor
     assert (second.status, second.stop_reason, second.agent_id) == ("completed", "end_turn", "default")
     assert second.ended is not None and began - 0.01 <= second.started <= second.ended <= ended + 0.01
     assert (first.first_message, first.messages, second.first_message, second.messages) == (0, 2, 2, 4)
-    assert second.usage == Usage(input_tokens=20, output_tokens=6, cache_read_input_tokens=14)
+    took = {"input_tokens": 20, "output_tokens": 6, "cache_read_input_tokens": 14}
+    assert second.usage == Usage(**took, calls=2, unpriced=2) and second.model == "scripted"
     assert second.error is None and first.run_id != second.run_id
 
 
@@ -249,10 +251,14 @@ def test_counters_add_up_over_agents_and_processes(store: Store) -> None:
     assert Sessions(store).get("s").counters == {
         "messages": 8,
         "runs": 3,
-        "input_tokens": 201,
-        "output_tokens": 22,
+        "input_tokens": 201 + math.ceil(len("no metadata at all") / 4),
+        "output_tokens": 22 + math.ceil(len("none either") / 4),
         "cache_read_input_tokens": 100,
         "cache_write_input_tokens": 40,
+        "calls": 4,
+        "estimated": 1,
+        "unpriced": 4,
+        "cost": 0,
     }
     assert [r.usage.cache_read_input_tokens for r in runs(store)] == [50, None, 50]
 

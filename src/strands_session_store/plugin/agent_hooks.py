@@ -164,6 +164,7 @@ class AgentHooks:
         task = asyncio.current_task() if event.messages is None else None
         async with holding(self.session, tracked, Hold(agent, task or token_in(event.invocation_state))) as hold:
             tracked = await self._current(agent, tracked, hold)
+            await self.session.afford()
             if prompt and (message := answered(agent.messages)) is not None:
                 agent.messages.append(message)  # Agent does it too, but did so before the agent was reloaded
             await self.session.room(tracked.fence)
@@ -273,7 +274,7 @@ class AgentHooks:
                 turn, run = tracked.turn, tracked.run
                 tracked.turn = tracked.run = None
                 if run is not None:
-                    recorder.closed(job, run, **ending)
+                    recorder.closed(job, run, tracked.tally, **ending)
                 self.session.put(job)
             try:
                 await self.session.at_end(tracked.fence, hold=hold, cancelled=cancelled, moves=turn is not None)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..errors import Corrupt
 from ..messages import Message
 from ..stores.base import Counters, Doc, Docs, Document, Log, LogView, Look, Space, Store, Version, Want
 from ..stores.reading import read_whole
+from .counting import Stored
 from .repair import repaired
 
 STASH_PAGE = 500
@@ -60,6 +61,8 @@ class LoadedAgent:
     context: Context
     history: dict[int, Message | None]
     """None: it was removed."""
+    counted: dict[int, Stored]
+    """Of the entries of the history that were read."""
     variants: dict[int, tuple[int | None, Message | None]]
     tails: dict[str, int]
     agent_bytes: bytes | None
@@ -71,6 +74,12 @@ class LoadedAgent:
     """The live list, restored and repaired; the agent's to keep."""
     repaired: bool = False
     """Whether it had tool uses without results, or results without uses."""
+
+    def heard(self) -> Iterator[tuple[int, Message]]:
+        """What was said since the last answer, each with its index; as far as it was read."""
+        there = {index: message for index, message in self.history.items() if message is not None}
+        last = max((index for index, message in there.items() if message["role"] == "assistant"), default=-1)
+        return ((index, message) for index, message in sorted(there.items()) if index > last)
 
 
 @dataclass(slots=True)
@@ -176,7 +185,7 @@ def originals(store: Store, space: Space, loaded: LoadedAgent) -> list[Message]:
         if not wanted:
             break
         entries = _read_page(store, space, layout.history(loaded.agent_id), page)
-        messages = _messages(entries, layout.history(loaded.agent_id))
+        messages = _messages(entries, layout.history(loaded.agent_id), loaded.counted)
         loaded.context.remember(ids(messages), {})
         take(messages.values())
     return found
@@ -184,16 +193,18 @@ def originals(store: Store, space: Space, loaded: LoadedAgent) -> list[Message]:
 
 def ids_in(
     store: Store, space: Space, agent_id: str, history: Iterable[Span], variants: Iterable[Span]
-) -> tuple[dict[int, str | None], dict[int, tuple[int | None, str | None]]]:
-    """What a resume left out of an agent's logs, for `Context.remember`."""
+) -> tuple[dict[int, str | None], dict[int, tuple[int | None, str | None]], dict[int, Stored]]:
+    """What a resume left out of an agent's logs, for `TrackedAgent.remember`."""
     said: dict[int, str | None] = {}
+    counted: dict[int, Stored] = {}
     shown: dict[int, tuple[int | None, str | None]] = {}
     for page in (page for span in history for page in _pages(span, RECALL_PAGE)):
-        said |= ids(_messages(_read_page(store, space, layout.history(agent_id), page), layout.history(agent_id)))
+        view = _read_page(store, space, layout.history(agent_id), page)
+        said |= ids(_messages(view, layout.history(agent_id), counted))
     for page in (page for span in variants for page in _pages(span, RECALL_PAGE)):
         view = _read_page(store, space, layout.variants(agent_id), page)
         shown |= variant_ids(_variants(view, layout.variants(agent_id)))
-    return said, shown
+    return said, shown, counted
 
 
 def _pages(span: Span, size: int) -> Iterable[Span]:
@@ -213,13 +224,15 @@ def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
     agent, context = look.docs.get(layout.agent(id)), look.docs.get(layout.context(id))
     logs = {layout.history(id): history, layout.variants(id): variants}
     stored = _record(look, layout.context(id), records.Context) or records.Context()
+    counted: dict[int, Stored] = {}
     return LoadedAgent(
         id,
         _record(look, layout.agent(id), records.Agent),
         stored.conversation_manager,
         _base(look, layout.writer(id), (layout.agent(id), layout.context(id)), logs, open_runs),
         Context(history.length, variants.length, history.start, variants.start),
-        _messages(history, layout.history(id)),
+        _messages(history, layout.history(id), counted),
+        counted,
         _variants(variants, layout.variants(id)),
         {log: look.counters.get(layout.tail(id, log), 0) for log in ("messages", "variants")},
         agent.data if agent is not None else None,
@@ -251,7 +264,7 @@ def _further(store: Store, space: Space, agents: Iterable[LoadedAgent]) -> None:
     if wants:
         look = read_whole(store, space, *wants)
         for log, loaded in of.items():
-            loaded.history.update(_messages(look.logs.get(log, _NO_LOG), log))
+            loaded.history.update(_messages(look.logs.get(log, _NO_LOG), log, loaded.counted))
 
 
 def _restore(agent: LoadedAgent) -> None:
@@ -269,11 +282,14 @@ def _record(look: Look, path: str, kind: type[codec.R]) -> codec.R | None:
     return codec.load(kind, doc.data, path) if doc is not None else None
 
 
-def _messages(view: LogView, log: str) -> dict[int, Message | None]:
+def _messages(view: LogView, log: str, counted: dict[int, Stored]) -> dict[int, Message | None]:
+    """Index -> message; what was counted with them goes to ``counted``."""
     out: dict[int, Message | None] = {}
     for i, data in view.entries.items():
-        said = codec.load_message(data, f"{log}[{i}]")
-        out[i] = None if said is None else _message(said, f"{log}[{i}]")
+        found, kept = codec.load_message(data, f"{log}[{i}]")
+        message = out[i] = None if found is None else _message(found, f"{log}[{i}]")
+        if kept is not None and message is not None:
+            counted[i] = Stored(*kept, message.get("metadata"))
         if len(out) % BREATH == 0:
             time.sleep(PAUSE)
     return out

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from strands.multiagent.base import Status
 
 from .. import codec, layout, records
+from .counting import Tally
 from .jobs import Job
 
 if TYPE_CHECKING:
@@ -36,17 +37,20 @@ def opened(job: Job, *, agent_id: str | None = None, multi_agent_id: str | None 
     return run
 
 
-def closed(job: Job, run: records.Run, status: records.RunStatus, **more: Any) -> None:
-    """The run's end goes with ``job``."""
+def closed(job: Job, run: records.Run, tally: Tally | None, status: records.RunStatus, **more: Any) -> None:
+    """The run's end goes with ``job``; ``tally``: what its calls took, None where that is not known."""
     job.docs[layout.open_run(run.run_id)] = None
-    job.append(layout.RUNS, run.model_copy(update={"status": status, "ended": round(time.time(), 3), **more}))
+    ended = run.model_copy(update={"status": status, "ended": round(time.time(), 3), **more})
+    job.append(layout.RUNS, ended, counts=tally)
 
 
 def abandoned(job: Job, caller: Caller) -> None:
     """The end, unseen, of the runs that are still open when the next one begins."""
-    for run in [*caller.left_open, *([caller.run] if caller.run is not None else [])]:
-        closed(job, run, "abandoned")
-    caller.left_open = []
+    for run in caller.left_open:
+        closed(job, run, None, "abandoned")
+    if caller.run is not None:
+        closed(job, caller.run, caller.tally, "abandoned")
+    caller.left_open, caller.tally = [], Tally()
 
 
 def ending(event: AfterInvocationEvent) -> dict[str, Any]:
@@ -87,6 +91,7 @@ class Caller(Protocol):
 
     fence: str
     run: records.Run | None
+    tally: Tally
     left_open: list[records.Run]
     attempts: Counter[str]
 
@@ -128,7 +133,7 @@ def happened(job: Job, *events: records.Event) -> Job:
     return job
 
 
-def moved(job: Job, run: records.Run, **ending: Any) -> None:
+def moved(job: Job, run: records.Run, tally: Tally, **ending: Any) -> None:
     """A run that had to begin and end anew goes with ``job``, whole."""
-    job.append(layout.RUNS, run.model_copy(update={"ended": round(time.time(), 3), **ending}))
+    job.append(layout.RUNS, run.model_copy(update={"ended": round(time.time(), 3), **ending}), counts=tally)
     job.add("runs", 1)
