@@ -81,9 +81,8 @@ def limit(value: object, most: int = MAX_PAGE) -> int:
 def mapping(argument: str, value: object) -> None:
     """A dict or the like whose keys are texts, or None."""
     if value is not None and not (isinstance(value, Mapping) and all(isinstance(key, str) and key for key in value)):
-        raise ValueError(
-            f"{argument} must be a dict whose keys are texts that are not empty, or None; got {value!r:.80}"
-        )
+        what = "one with other keys" if isinstance(value, Mapping) else type(value).__name__
+        raise ValueError(f"{argument} must be a dict whose keys are texts that are not empty, or None; got {what}")
 
 
 def one_of(argument: str, value: object, known: tuple[str, ...]) -> None:
