@@ -239,7 +239,8 @@ class Run(Record):
     started: float = Field(default_factory=now)
     ended: float | None = None
     first_message: int | None = None
-    """Index in the history of the first message of the run; None when it added none."""
+    """Index in the history of the first message of the run; None when it added none. In an open run of the application:
+    the one that its first message would get."""
     messages: int = 0
     """How many it added."""
     model: str | None = None

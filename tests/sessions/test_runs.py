@@ -194,6 +194,8 @@ def test_wrong_arguments_are_named_and_nothing_is_written(memory: Sessions) -> N
         (lambda: memory.runs.start("s", agent_id="\x00"), InvalidIdError, "agent_id"),
         (lambda: memory.runs.start("s", metadata={"a": {"b": object()}}), Unserializable, "'b'"),
         (lambda: memory.runs.edit_metadata("s", "r", {"a": object()}), Unserializable, "'a'"),
+        (lambda: memory.runs.start("s", metadata=["a"]), ValueError, "metadata"),  # type: ignore[arg-type]
+        (lambda: memory.runs.edit_metadata("s", "r", {1: 2}), ValueError, "values"),  # type: ignore[dict-item]
         (lambda: memory.runs.complete("s", "x"), RunNotFoundError, "no run 'x'"),
         (lambda: memory.runs.get("s", "x"), RunNotFoundError, "no run 'x'"),
         (lambda: memory.runs.complete("s", "r", reason="x" * 501), ValueError, "reason"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import Final
 
 from .. import ids
@@ -82,6 +83,13 @@ def limit(value: object, most: int = MAX_PAGE) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise ValueError(f"limit must be 1 to {most:,}, got {value!r}")
     return value
+
+
+def mapping(argument: str, value: object) -> None:
+    """A dict or the like whose keys are texts, or None."""
+    if value is not None and not (isinstance(value, Mapping) and all(isinstance(key, str) and key for key in value)):
+        what = "one with other keys" if isinstance(value, Mapping) else type(value).__name__
+        raise ValueError(f"{argument} must be a dict whose keys are texts that are not empty, or None; got {what}")
 
 
 def one_of(argument: str, value: object, known: tuple[str, ...]) -> None:

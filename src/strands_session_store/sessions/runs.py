@@ -60,6 +60,7 @@ class Runs(Part):
             AlreadyExistsError: There is such a run.
             Unserializable: A value that can not be kept.
         """
+        checks.mapping("metadata", metadata)
         drawn = secrets.token_hex(8) if run_id is None else ids.check("run_id", run_id)
         path = layout.open_run(drawn)
         wants: list[Want] = [Doc(path)]
@@ -158,6 +159,7 @@ class Runs(Part):
             IllegalTransitionError: It has ended, or a session manager records it. Nothing was written.
             Unserializable: A value that can not be kept.
         """
+        checks.mapping("values", values)
         found, path = self._session(session_id, user_id), layout.open_run(ids.check("run_id", run_id))
         run: records.Run | None = None
 

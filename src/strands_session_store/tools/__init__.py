@@ -310,7 +310,9 @@ class Tools:
                 self._results.popitem(last=False)
 
     def _refuse_async_in_a_loop(self, batch: _Batch) -> None:
-        if asyncio._get_running_loop() is None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
             return
         for call in batch.calls:
             function = self._functions.get(call.name)
