@@ -5,6 +5,9 @@
         ├── InvalidIdError          an id that is empty, too long or holds control characters (also a ValueError)
         ├── InvalidUrlError         a URL that no store can be opened by (also a ValueError)
         ├── SessionNotFoundError    asked for a session that is not there (also a LookupError)
+        ├── MessageNotFoundError    asked for a message that is not there (also a LookupError)
+        ├── NotTracedError          it is not known what an agent's state was at a message (also a LookupError)
+        ├── AlreadyExistsError      a session of that id is there already; nothing was written
         ├── SessionBusyError        another process runs the session (exclusive=True); nothing was written
         ├── ConflictError           an expectation of a commit did not hold; nothing was written
         ├── TooLarge                an entry, a commit or a counter past its limit; nothing was written (a ValueError)
@@ -45,6 +48,18 @@ class InvalidUrlError(StoreError, ValueError):
 
 class SessionNotFoundError(StoreError, LookupError):
     """The session does not exist (or has expired, or was dropped)."""
+
+
+class MessageNotFoundError(StoreError, LookupError):
+    """The session has no such message (any more)."""
+
+
+class NotTracedError(StoreError, LookupError):
+    """It was not kept what an agent's state and context were at a message. Nothing was written."""
+
+
+class AlreadyExistsError(StoreError):
+    """A session of that id is there already. Nothing was written."""
 
 
 class SessionBusyError(StoreError):

@@ -1,11 +1,13 @@
 """The only place where the path of a document, log or counter is spelled.
 
     session                                    document   what the session is; without it there is none for a face
+    fork                                       document   what is being forked; gone when the fork is made
     agents/<agent>/agent                       document   state, interrupts, model state
     agents/<agent>/context                     document   conversation manager, and where the context's messages are
     agents/<agent>/writer                      document   who wrote last; every commit expects it (fencing)
     agents/<agent>/messages                    log        the history
     agents/<agent>/variants                    log        messages of the context that differ from the history
+    agents/<agent>/trace                       log        what changed of state and context, message by message
     multi_agents/<id>/state                    document   progress of a Graph or Swarm
     multi_agents/<id>/writer                   document   as above
     multi_agents/<id>/nodes/<node>/messages    log        what the agent of a node said
@@ -31,6 +33,7 @@ from .ids import escape, unescape
 from .stores.base import Space
 
 SESSION: Final = "session"
+FORK: Final = "fork"
 LEASE: Final = "lease"
 LEASE_BEAT: Final = "lease-beat"
 LEASE_WANTED: Final = "lease-wanted"
@@ -39,6 +42,7 @@ MULTI_AGENTS: Final = "multi_agents/"
 RUNS: Final = "runs"
 OPEN_RUNS: Final = "runs/open/"
 EVENTS: Final = "events"
+USAGE: Final = "usage/"
 
 COUNTERS: Final = (
     "messages",
@@ -48,6 +52,8 @@ COUNTERS: Final = (
     "cache_read_input_tokens",
     "cache_write_input_tokens",
 )
+
+_TRACE: Final = "trace"
 
 ContextLog: TypeAlias = Literal["messages", "variants"]
 
@@ -76,9 +82,25 @@ def variants(agent_id: str) -> str:
     return f"{AGENTS}{escape(agent_id)}/variants"
 
 
+def trace(agent_id: str) -> str:
+    return f"{AGENTS}{escape(agent_id)}/{_TRACE}"
+
+
+def is_trace(log: str) -> bool:
+    """Whether this is a log that `trace` spelled."""
+    return log.startswith(AGENTS) and log.endswith(f"/{_TRACE}")
+
+
 def tail(agent_id: str, log: ContextLog) -> str:
     """Counter: the index in ``log`` that the agent's context reaches back to, so that one read finds it whole."""
     return f"{AGENTS}{escape(agent_id)}/tail/{log}"
+
+
+def is_presence(path: str) -> bool:
+    """Whether this document says who writes or runs the session now, and nothing of what is in it."""
+    return path in (LEASE, LEASE_BEAT, LEASE_WANTED) or (
+        path.startswith((AGENTS, MULTI_AGENTS)) and path.count("/") == 2 and path.endswith("/writer")
+    )
 
 
 def multi_agent(multi_agent_id: str) -> str:

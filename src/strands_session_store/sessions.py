@@ -142,8 +142,8 @@ class Sessions:
             _load(look, layout.SESSION, records.Session),
             None,
             dict(look.counters),
-            tuple(_ids_of(look, layout.AGENTS)),
-            tuple(_ids_of(look, layout.MULTI_AGENTS)),
+            tuple(ids_of(look, layout.AGENTS)),
+            tuple(ids_of(look, layout.MULTI_AGENTS)),
             sum(path.startswith(layout.OPEN_RUNS) for path in look.docs),
             _holder(look),
         )
@@ -151,7 +151,7 @@ class Sessions:
     def agents(self, session_id: str, user_id: str | None = None) -> tuple[AgentOverview, ...]:
         """Its agents, in order of their ids."""
         look = self._read(session_id, user_id, Docs(layout.AGENTS))
-        found = [id for id in _ids_of(look, layout.AGENTS) if layout.agent(id) in look.docs]
+        found = [id for id in ids_of(look, layout.AGENTS) if layout.agent(id) in look.docs]
         logs = self._read(session_id, user_id, *(Log(layout.history(id)) for id in found)).logs
         out = []
         for id in found:
@@ -166,7 +166,7 @@ class Sessions:
     def multi_agents(self, session_id: str, user_id: str | None = None) -> tuple[records.MultiAgent, ...]:
         """Its Graphs and Swarms, in order of their ids; without those that are nodes of another."""
         look = self._read(session_id, user_id, Docs(layout.MULTI_AGENTS))
-        paths = (layout.multi_agent(id) for id in _ids_of(look, layout.MULTI_AGENTS))
+        paths = (layout.multi_agent(id) for id in ids_of(look, layout.MULTI_AGENTS))
         return tuple(_load(look, path, records.MultiAgent) for path in paths if path in look.docs)
 
     def history(
@@ -206,10 +206,7 @@ class Sessions:
         """Everything that is kept of a session, in order of path: documents with their bytes, logs with their number of
         entries, counters with their values. Empty logs and counters that are 0 are left out."""
         look = self._read(session_id, user_id, Docs(""))
-        logs = tuple(_logs_of(look))
-        agents = _ids_of(look, layout.AGENTS)
-        names = [*layout.COUNTERS, *(layout.tail(id, log) for id in agents for log in ("messages", "variants"))]
-        rest = self._read(session_id, user_id, Counters(names), *map(Log, logs))
+        rest = self._read(session_id, user_id, Counters(counters_of(look)), *map(Log, logs_of(look)))
         out = [Stored(path, "document", bytes=len(doc.data)) for path, doc in look.docs.items()]
         out += [
             Stored(name, "log", entries=view.length - view.start)
@@ -272,7 +269,18 @@ def _holder(look: Look) -> Holder | None:
     return Holder(lease.host, lease.pid, lease.at, seen, lease.expiry, waiting)
 
 
-def _ids_of(look: Look, prefix: str) -> list[str]:
+def counters_of(look: Look) -> list[str]:
+    """The counters a session can have, told by its documents: the port lists none."""
+    agents = ids_of(look, layout.AGENTS)
+    return [*layout.COUNTERS, *(layout.tail(id, log) for id in agents for log in ("messages", "variants"))]
+
+
+def logs_of(look: Look) -> tuple[str, ...]:
+    """The logs a session can have, told by its documents: the port lists none."""
+    return tuple(_logs_of(look))
+
+
+def ids_of(look: Look, prefix: str) -> list[str]:
     return sorted({layout.id_in(path) for path in look.docs if path.startswith(prefix)})
 
 
@@ -284,9 +292,9 @@ def _in_context(context: records.Context, history: int) -> int:
 def _logs_of(look: Look) -> Iterator[str]:
     """The logs a session can have, told by its documents: the port lists no logs."""
     yield from (layout.RUNS, layout.EVENTS)
-    for id in _ids_of(look, layout.AGENTS):
-        yield from (layout.history(id), layout.variants(id))
-    for id in _ids_of(look, layout.MULTI_AGENTS):
+    for id in ids_of(look, layout.AGENTS):
+        yield from (layout.history(id), layout.variants(id), layout.trace(id))
+    for id in ids_of(look, layout.MULTI_AGENTS):
         for path in look.docs:
             if layout.is_state_of(id, path):
                 outer = layout.nodes_in(path)

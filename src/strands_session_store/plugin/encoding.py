@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from .. import codec, records
+from .. import codec, records, trace
 from ..errors import StoreError, TooLarge
 from ..messages import snapshot
 from ..stores.base import MAX_ENTRY, Add, Append, Change, DropDoc, PutDoc, Replace
@@ -51,6 +51,12 @@ class Encoder:
                 # its id is what redaction and a resume know it by
                 record = record.model_copy(update={"message": {**kept, "tracking_id": record.message["tracking_id"]}})
             data = codec.dump(record, lost=lambda place, kind: self._report(path, place, kind))
+            if isinstance(record, records.Trace) and len(data) > trace.MAX_BYTES:
+                # no error: nothing is missing of the session, and a fork says what can't be had
+                logger.warning(
+                    "session_id=<%s>, bytes=<%d> | not traced: no fork at this message", self._session_id, len(data)
+                )
+                return codec.dump(records.Trace(history=record.history, at=record.at, lost=True))
             if len(data) <= MAX_ENTRY:
                 return data
             text = f"<not stored: {len(data):,} bytes, the limit is {MAX_ENTRY:,}>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .. import records
+from .. import layout, records
 from ..stores.base import MAX_CHANGES, MAX_COMMIT, MAX_ENTRY, Add, Append, Change, DropDoc, PutDoc, Replace
 
 SOFT_BYTES = MAX_COMMIT // 8
@@ -131,11 +131,12 @@ def merge(changes: list[Change]) -> list[Change]:
 
 
 def split(changes: list[Change]) -> list[list[Change]]:
-    """A set too large for one commit as several, to be made in this order: appends first, then all else."""
+    """A set too large for one commit as several, to be made in this order: appends first, then all else. With that the
+    trace, which would otherwise be ahead of the documents when the process ends in between."""
     parts: list[list[Change]] = []
     rest: list[Change] = []
     for change in changes:
-        if not isinstance(change, Append):
+        if not isinstance(change, Append) or layout.is_trace(change.log):
             rest.append(change)
             continue
         at, piece, size = change.at, list[bytes](), 0
