@@ -20,9 +20,9 @@ from itertools import takewhile
 from typing import Final
 
 from . import codec, layout, points, records, trace
-from .errors import AlreadyExistsError, ConflictError, InDoubt, SessionNotFoundError, StoreError, Unavailable
+from .errors import AlreadyExistsError, ConflictError, InDoubt, StoreError, Unavailable
 from .points import NO_LOG
-from .sessions import counters_of, ids_of, logs_of
+from .sessions import counters_of, logs_of
 from .stores.base import (
     ABSENT,
     Add,
@@ -113,8 +113,7 @@ def fork(
         look = _read(store, source, {})
         content, origin = _whole(look), records.Origin(session_id=source.id)
     else:
-        first = _found(source, read_whole(store, source, Doc(layout.SESSION), Docs(layout.AGENTS)))
-        id, index = points.find(store, source, [agent_id] if agent_id is not None else agents_of(first), at)
+        id, index = points.find(store, source, agent_id, at)
         look = _read(store, source, {layout.history(id): index + 2})
         content = _up_to(source, look, id, index)
         origin = records.Origin(session_id=source.id, message_id=at, agent_id=id, index=index)
@@ -141,24 +140,12 @@ def _read(store: Store, source: Space, ends: Mapping[str, int]) -> Look:
     """All of the source, in one state; of some logs only what stands before an index."""
     for _ in range(TRIES):
         first = read_whole(store, source, Docs(""))
-        names = logs_of(_found(source, first))
+        names = logs_of(points.present(source, first))
         logs = (Log(name, spans=[(0, ends.get(name))]) for name in names)
         look = read_whole(store, source, Docs(""), Counters(counters_of(first)), *logs)
         if look.incarnation == first.incarnation and set(logs_of(look)) == set(names):
             return look
     raise Unavailable(f"session {source.id!r} changed during each of {TRIES} attempts to read it; try again")
-
-
-def _found(source: Space, look: Look) -> Look:
-    if layout.SESSION not in look.docs:
-        whose = f" of user {source.owner!r}" if source.owner is not None else ""
-        raise SessionNotFoundError(f"there is no session {source.id!r}{whose}")
-    return look
-
-
-def agents_of(look: Look) -> list[str]:
-    """Its agents, by the documents that were read."""
-    return [id for id in ids_of(look, layout.AGENTS) if layout.agent(id) in look.docs]
 
 
 def _common(look: Look) -> Iterator[tuple[str, bytes]]:
@@ -186,7 +173,7 @@ def _whole(look: Look) -> Content:
 def _up_to(source: Space, look: Look, agent_id: str, index: int) -> Content:
     content = Content(dict(_common(look)))
     time = _said_at(look, agent_id, index)
-    lengths = {id: index + 1 if id == agent_id else _length_at(look, id, time) for id in agents_of(look)}
+    lengths = {id: index + 1 if id == agent_id else _length_at(look, id, time) for id in points.agents_of(look)}
     lengths = {id: length for id, length in lengths.items() if length}
     for id, length in lengths.items():
         _add_agent(content, source, look, id, length, None if id == agent_id else time)
@@ -210,7 +197,7 @@ def _add_agent(content: Content, source: Space, look: Look, id: str, length: int
     content.docs[layout.agent(id)] = codec.dump_document(point.agent)
     content.docs[layout.context(id)] = codec.dump_document(point.context)
     content.log(layout.history(id), look.logs[layout.history(id)], length)
-    content.log(layout.variants(id), look.logs.get(layout.variants(id), NO_LOG), point.variants)
+    content.log(layout.variants(id), look.logs.get(layout.variants(id), NO_LOG), point.moment.variants)
     content.log(log, view, sum(1 for _ in takewhile(lambda one: trace.is_before(one, length, until), entries)))
     tails = dict(zip(("messages", "variants"), point.slots.tails()))
     content.counters |= {layout.tail(id, name): reach for name, reach in tails.items()}  # type: ignore[arg-type]

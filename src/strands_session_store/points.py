@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from . import codec, layout, records, trace
 from .context import Context
-from .errors import MessageNotFoundError, NotTracedError
+from .errors import MessageNotFoundError, NotTracedError, SessionNotFoundError
 from .messages import Message
-from .stores.base import Log, LogView, Look, Space, Store
+from .sessions import ids_of
+from .stores.base import Doc, Docs, Log, LogView, Look, Space, Store
 from .stores.reading import read_whole
 
 PAGE: Final = 500
@@ -26,20 +27,47 @@ class Point:
     context: records.Context
     slots: Context
     """That context beside its logs; its messages have nothing but their ids."""
-    variants: int
-    """Length of the variants log."""
+    moment: trace.Moment
+    """The same, as the trace has it."""
 
 
-def find(store: Store, space: Space, agent_ids: Sequence[str], message_id: str) -> tuple[str, int]:
-    """The agent that has the message, and the message's index; of several entries with its id the last.
+def present(space: Space, look: Look) -> Look:
+    """What was read of a session, if there is one.
 
     Raises:
-        MessageNotFoundError: None of the agents has it.
-        ValueError: Several have it.
+        SessionNotFoundError: Else.
     """
-    found = [(id, index) for id in agent_ids if (index := _index(store, space, id, message_id)) is not None]
+    if layout.SESSION not in look.docs:
+        whose = f" of user {space.owner!r}" if space.owner is not None else ""
+        raise SessionNotFoundError(f"there is no session {space.id!r}{whose}")
+    return look
+
+
+def agents_of(look: Look) -> list[str]:
+    """Its agents, by its documents."""
+    return [id for id in ids_of(look, layout.AGENTS) if layout.agent(id) in look.docs]
+
+
+def find(store: Store, space: Space, agent_id: str | None, message_id: str) -> tuple[str, int]:
+    """The agent that has the message, and the message's index; of several entries with its id the last.
+
+    Args:
+        store: Where.
+        space: Of the session.
+        agent_id: The agent; None: whichever has it.
+        message_id: Tracking id.
+
+    Raises:
+        SessionNotFoundError: There is no such session.
+        MessageNotFoundError: It has no such message.
+        ValueError: Several of its agents have it.
+    """
+    agents = agents_of(present(space, read_whole(store, space, Doc(layout.SESSION), Docs(layout.AGENTS))))
+    if agent_id is not None:
+        agents = [id for id in agents if id == agent_id]
+    found = [(id, index) for id in agents if (index := _index(store, space, id, message_id)) is not None]
     if not found:
-        of = f"agent {agent_ids[0]!r} of " if len(agent_ids) == 1 else ""
+        of = f"agent {agent_id!r} of " if agent_id is not None else ""
         raise MessageNotFoundError(f"{of}session {space.id!r} has no message with tracking id {message_id!r}")
     if len(found) > 1:
         names = ", ".join(repr(id) for id, _ in found)
@@ -93,6 +121,7 @@ def rebuilt(
             f"{length - 1} (stored by an earlier version, or too large to be kept); choose a later message, or fork "
             "without at= to have all that is there now"
         ) from None
+    traced = found
     variants = {
         index: codec.load(records.Variant, data, f"{layout.variants(id)}[{index}]")
         for index, data in shown.entries.items()
@@ -118,7 +147,7 @@ def rebuilt(
         found = trace.with_summary(found, _name(message) if shows else message)
     parts = {"state": found.state, "interrupts": found.interrupts, "model_state": found.model_state}
     context = records.Context(spans=slots.spans(), conversation_manager=found.conversation_manager)
-    return Point(agent.model_copy(update=parts), context, slots, found.variants)
+    return Point(agent.model_copy(update=parts), context, slots, traced)
 
 
 def _placed(found: trace.Moment, variants: Mapping[int, records.Variant], length: int, end: int, start: int) -> Context:

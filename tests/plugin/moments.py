@@ -15,11 +15,12 @@ from strands_session_store.plugin.repair import repaired
 from strands_session_store.plugin.tracked import TrackedAgent
 from strands_session_store.stores.base import Log, Space, Store
 from strands_session_store.stores.reading import read_whole
-from strands_session_store.testing.models import ScriptedModel
+from strands_session_store.testing.models import Reply, ScriptedModel
 
 from .agents import build
 from .compare import AGENT
 from .payloads import alike, copied, kept
+from .script import USAGE
 
 
 @dataclass
@@ -89,20 +90,29 @@ class Moments:
             assert i is not None
             data = look.logs[log].entries[i]
             now = codec.load(records.Variant if log == variants else records.Message, data, log).message
-            assert (log, i) in self.replaced or alike(now, kept(message)), f"{now} != {message}"
+            assert (log, i) in self.replaced or alike(now, kept(message)), differ(now, message)
             found.append(now)
         return found
 
     def check(self, store: Store, source: Space, index: int, session_id: str) -> Any:
         """An agent of the session is what the source's was at the message; returns it."""
         live = self.at[index]
-        model = ScriptedModel(lambda _: "ok", stateful=live.kind == "stateful", context_window_limit=10_000)
+        model = ScriptedModel(
+            lambda _: Reply("ok", usage=USAGE), stateful=live.kind == "stateful", context_window_limit=10_000
+        )
         agent = build(live.kind, model, StoreSessionManager(session_id, store), [])
         wanted = [] if live.kind == "stateful" else repaired(self.wanted(store, source, index))
-        assert alike(agent.messages, wanted), f"at {index}: {agent.messages}\n!=\n{wanted}"
-        assert alike(agent.state._data, live.state), f"at {index}: {agent.state._data} != {live.state}"
-        assert alike(agent._interrupt_state.to_dict(), live.interrupts), f"at {index}: interrupts"
+        assert alike(agent.messages, wanted), differ(agent.messages, wanted, index)
+        assert alike(agent.state._data, live.state), differ(agent.state._data, live.state, index)
+        assert alike(agent._interrupt_state.to_dict(), live.interrupts), differ(
+            agent._interrupt_state.to_dict(), live.interrupts, index
+        )
         found = agent.conversation_manager.get_state()
-        assert alike(found, live.manager), f"at {index}: {found}\n!=\n{live.manager}"
+        assert alike(found, live.manager), differ(found, live.manager, index)
         assert alike(agent._model_state, live.model_state)
         return agent
+
+
+def differ(found: Any, wanted: Any, index: int | None = None) -> str:
+    """As stored: some values have no text."""
+    return f"at {index}:\n{codec.encode(found).decode()}\n!=\n{codec.encode(wanted).decode()}"

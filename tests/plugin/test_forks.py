@@ -19,14 +19,15 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from strands_session_store import StoreError, StoreSessionManager, codec, layout
 from strands_session_store.forks import fork
+from strands_session_store.rewinding import rewind
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores.base import Log, Store
 from strands_session_store.stores.reading import read_whole
 
-from .agents import TOOLS, put, small_presets
+from .agents import build, put, small_presets
 from .compare import AGENT, SESSION
 from .conversations import KINDS, Conversation, conversations
-from .moments import Moments
+from .moments import Moments, differ
 from .payloads import alike
 from .play import Play
 
@@ -93,6 +94,20 @@ class Forked(Play):
             last = last_places(said)[-1][0]
             fork(store, layout.session_space(f"f{last}", None), layout.session_space(f"ff{index}", None), id)
             moments.check(store, SOURCE, index, f"ff{index}")
+        self._rewind_some(last_places(said))
+
+    def _rewind_some(self, said: list[tuple[int, str]]) -> None:
+        """Back and forth, with a turn behind each; forks of what was said before and since are right."""
+        store, moments = self.engine, self.moments_of
+        for index, id in [*said[-2::-3], *said[1::5]]:
+            rewind(store, SOURCE, id, AGENT)
+            agent = moments.check(store, SOURCE, index, SESSION)
+            moments.kind = moments.at[index].kind
+            goes_on(store, SESSION, agent, moments.kind)
+            self.fired["rewound"] += 1
+        for index, id in last_places(ids(store, SESSION))[::3]:
+            fork(store, SOURCE, layout.session_space(f"g{index}", None), id, AGENT)
+            moments.check(store, SOURCE, index, f"g{index}")
 
 
 def ids(store: Store, session_id: str) -> list[str]:
@@ -114,12 +129,10 @@ def goes_on(store: Store, session_id: str, agent: Any, kind: str) -> None:
     agent(answers if waiting.activated else "and on")
     manager = agent._session_manager
     manager.flush()
-    model = type(agent.model)(lambda _: "ok", stateful=kind == "stateful", context_window_limit=10_000)
-    from .agents import build
-
+    model = type(agent.model)([], stateful=kind == "stateful", context_window_limit=10_000)
     again = build(kind, model, StoreSessionManager(session_id, store), [])
     if kind != "stateful":
-        assert alike(again.messages, agent.messages), f"{again.messages}\n!=\n{agent.messages}"
+        assert alike(again.messages, agent.messages), differ(again.messages, agent.messages)
     assert alike(again.state._data, agent.state._data)
     assert alike(again.conversation_manager.get_state(), agent.conversation_manager.get_state())
 
