@@ -64,9 +64,10 @@ class Tracing:
         place = named[1] if named is not None and named[0] == trace.summary_of(self._manager) else None
         agent = records.Agent(agent_id="", state=state, interrupts=interrupts, model_state=model_state)
         now = trace.moment(agent, records.Context(spans=spans, conversation_manager=self._manager), variants, place)
-        before, self._before = self._before, now
-        # an agent that was stored before there were traces begins one with the next message
-        if changed or (said and before is None):
+        before = self._before
+        if changed or (said and before is None):  # one that was stored before there were traces begins with a message
             base = None if self._length % trace.WHOLE == 0 else before
             job.append(self._log, trace.entry(base, now, history, None if said else at), at=self._length)
             self._length += 1
+            before = now
+        self._before = before and now
