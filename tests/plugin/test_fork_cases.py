@@ -27,10 +27,11 @@ from strands_session_store.errors import (
     StoreError,
 )
 from strands_session_store.forks import fork
+from strands_session_store.plugin.jobs import split
 from strands_session_store.plugin.tracing import Tracing
 from strands_session_store.rewinding import rewind
 from strands_session_store.sessions import Sessions
-from strands_session_store.stores.base import Doc, Log, PutDoc, Space, Store, Trim, new_commit_id
+from strands_session_store.stores.base import Append, Doc, Log, PutDoc, Space, Store, Trim, new_commit_id
 from strands_session_store.stores.reading import read_whole
 from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import Reply, ScriptedModel, ToolCall
@@ -396,3 +397,12 @@ def test_the_trace_holds_no_message_and_turns_without_a_change_none(store: Fault
     view = read_whole(store, space("s"), Log(log, spans=[(0, None)])).logs[log]
     assert view.length == 1 and b"secret" not in view.entries[0]
     assert codec.load(records.Trace, view.entries[0], log).whole
+
+
+def test_a_job_in_several_commits_has_its_trace_with_its_documents() -> None:
+    """Else a process that ends in between has a trace that is ahead of them."""
+    messages = [b"x" * 3_000_000] * 3
+    changes = [Append(layout.history("a"), messages, 0), Append(layout.trace("a"), [b"t"], 0), PutDoc("d", b"d")]
+    *first, last = split(changes)
+    assert [change.log for part in first for change in part] == [layout.history("a")] * 3
+    assert last == [Append(layout.trace("a"), [b"t"], 0), PutDoc("d", b"d")]
