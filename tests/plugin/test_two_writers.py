@@ -251,7 +251,7 @@ def test_what_the_first_changed_while_the_second_was_built_is_not_written_over(e
         first.state.set("whose", "the first's")
         its.flush()
         second.state.set("whose", "the second's")
-        with pytest.raises(ConflictError, match="agents/default/agent"):
+        with pytest.raises(ConflictError, match="agents/default/trace"):
             others.flush()
         assert build(store, "shared")[0].state.get("whose") == "the first's"
 
