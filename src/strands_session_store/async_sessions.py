@@ -598,6 +598,35 @@ class AsyncSessions(_Offloaded):
     def state(self, session_id: str, user_id: str | None = None) -> AsyncValues:
         return AsyncValues(self._sync.state(session_id, user_id), self._store)
 
+    async def fork(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        at: str | None = None,
+        agent_id: str | None = None,
+        new_id: str | None = None,
+        parent_id: str | Unset | None = UNSET,
+        title: str | Unset | None = UNSET,
+        expires_in: float | None = None,
+    ) -> records.Session:
+        return await self._off(
+            self._sync.fork,
+            session_id,
+            user_id,
+            at=at,
+            agent_id=agent_id,
+            new_id=new_id,
+            parent_id=parent_id,
+            title=title,
+            expires_in=expires_in,
+        )
+
+    async def rewind(
+        self, session_id: str, at: str, user_id: str | None = None, *, agent_id: str | None = None
+    ) -> records.Event:
+        return await self._off(self._sync.rewind, session_id, at, user_id, agent_id=agent_id)
+
     async def move(self, session_id: str, parent_id: str | None, user_id: str | None = None) -> records.Session:
         return await self._off(self._sync.move, session_id, parent_id, user_id)
 

@@ -8,7 +8,8 @@
         │   ├── SessionNotFoundError
         │   ├── UserNotFoundError
         │   ├── MessageNotFoundError
-        │   └── RunNotFoundError
+        │   ├── RunNotFoundError
+        │   └── NotTracedError      what an agent's state was at a message
         ├── AlreadyExistsError      a session, user, run or message of that id is there already; nothing was written
         ├── IllegalMoveError        a parent that is not there, or would make a circle (a ValueError)
         ├── HasChildrenError        a session with others below it was not to be deleted; nothing was
@@ -76,6 +77,10 @@ class MessageNotFoundError(NotFoundError):
 
 class RunNotFoundError(NotFoundError):
     """The session has no such run."""
+
+
+class NotTracedError(NotFoundError):
+    """It was not kept what an agent's state and context were at a message. Nothing was written."""
 
 
 class AlreadyExistsError(StoreError):

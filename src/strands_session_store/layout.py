@@ -5,11 +5,13 @@
     state                                      document   what the application keeps in the session, apart from agents
     metadata                                   document   what the application says about it
     managed/<namespace>                        document   the same, kept apart for each part of the application
+    fork                                       document   what is being forked; gone when the fork is made
     agents/<agent>/agent                       document   state, interrupts, model state
     agents/<agent>/context                     document   conversation manager, and where the context's messages are
     agents/<agent>/writer                      document   who wrote last; every commit expects it (fencing)
     agents/<agent>/messages                    log        the history
     agents/<agent>/variants                    log        messages of the context that differ from the history
+    agents/<agent>/trace                       log        what changed of state and context, message by message
     multi_agents/<id>/state                    document   progress of a Graph or Swarm
     multi_agents/<id>/writer                   document   as above
     multi_agents/<id>/nodes/<node>/messages    log        what the agent of a node said
@@ -41,6 +43,7 @@ USER: Final = "user"
 INSTRUCTIONS: Final = "instructions"
 STATE: Final = "state"
 METADATA: Final = "metadata"
+FORK: Final = "fork"
 LEASE: Final = "lease"
 LEASE_BEAT: Final = "lease-beat"
 LEASE_WANTED: Final = "lease-wanted"
@@ -64,6 +67,8 @@ USAGE_COUNTERS: Final = (
 """What model calls took, see `usage.Totals`: of the session, and below ``usage/`` of each day, model and source."""
 COUNTERS: Final = ("messages", "runs", *USAGE_COUNTERS)
 """Of the session as a whole."""
+
+_TRACE: Final = "trace"
 
 ContextLog: TypeAlias = Literal["messages", "variants"]
 
@@ -100,6 +105,20 @@ def variants(agent_id: str) -> str:
     return f"{AGENTS}{escape(agent_id)}/variants"
 
 
+def trace(agent_id: str) -> str:
+    return f"{AGENTS}{escape(agent_id)}/{_TRACE}"
+
+
+def is_trace(log: str) -> bool:
+    """Whether this is a log that `trace` spelled."""
+    return log.startswith(AGENTS) and log.endswith(f"/{_TRACE}")
+
+
+def is_history(log: str) -> bool:
+    """Whether this is a log that `history` spelled."""
+    return log.startswith(AGENTS) and log.endswith("/messages")
+
+
 def tail(agent_id: str, log: ContextLog) -> str:
     """Counter: the index in ``log`` that the agent's context reaches back to, so that one read finds it whole."""
     return f"{AGENTS}{escape(agent_id)}/tail/{log}"
@@ -108,6 +127,13 @@ def tail(agent_id: str, log: ContextLog) -> str:
 def removed(agent_id: str) -> str:
     """Counter: how many entries of the history were removed and not erased since. `messages` is without them."""
     return f"{AGENTS}{escape(agent_id)}/removed"
+
+
+def is_presence(path: str) -> bool:
+    """Whether this document says who writes or runs the session now, and nothing of what is in it."""
+    return path in (LEASE, LEASE_BEAT, LEASE_WANTED) or (
+        path.startswith((AGENTS, MULTI_AGENTS)) and path.count("/") == 2 and path.endswith("/writer")
+    )
 
 
 def multi_agent(multi_agent_id: str) -> str:

@@ -27,6 +27,18 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class Origin(Record):
+    """What a fork was made of."""
+
+    session_id: str
+    message_id: str | None = None
+    """Tracking id of the last message it has; None: of the whole session."""
+    agent_id: str | None = None
+    """Whose message that is."""
+    index: int | None = None
+    """Its index, in both histories."""
+
+
 class Session(Record):
     """Document `session`: what the session is. The index row tells the same (`rows`)."""
 
@@ -43,6 +55,8 @@ class Session(Record):
     title: str | None = None
     description: str | None = None
     agent_name: str | None = None
+    origin: Origin | None = None
+    """Of a fork."""
 
 
 class User(Record):
@@ -192,6 +206,30 @@ class Variant(Record):
     """Index in the history of the message this one stands for in the context; None: it is in no history."""
     message: Any = Field(default=None, alias="m")
     """None: the context shows the history's message again, or, without ``of``, it was removed."""
+
+
+class Trace(Record):
+    """Entry of a trace: what one job changed of an agent beside its messages; written and read by `trace` alone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    history: int = Field(alias="h")
+    """Length of the history before the job."""
+    at: float | None = Field(default=None, alias="t")
+    """When; None for a job that added messages, whose times are theirs."""
+    variants: int | None = Field(default=None, alias="v")
+    """Length of the variants log after it; None: as before."""
+    whole: bool = Field(default=False, alias="w")
+    """Whether it says all, and not only what is another now."""
+    state: Any = Field(default=None, alias="s")
+    """Keys of the agent's state that were set."""
+    gone: Any = Field(default=None, alias="g")
+    """Keys that were taken out, before any was set."""
+    parts: Any = Field(default=None, alias="p")
+    """Interrupts (``i``), model state (``m``), spans of the context (``c``), state of the conversation manager (``k``),
+    or those of its keys that are others now (``d``)."""
+    lost: bool = Field(default=False, alias="x")
+    """It was too large to be kept."""
 
 
 RunStatus = Literal["open", "completed", "interrupted", "failed", "cancelled", "abandoned"]

@@ -168,14 +168,14 @@ def test_a_parent_and_its_forked_child_are_two_writers(processes: Parent, url: s
 
 
 def test_also_a_change_of_state_alone_conflicts() -> None:
-    """No log tells: only the writer document does."""
+    """No message tells: the trace does, and the writer document."""
     with MemoryStore() as store:
         build(store, "shared")[0]("one")
         (first, its), (second, others) = build(store, "shared"), build(store, "shared")
         first.state.set("whose", "the first's")
         second.state.set("whose", "the second's")
         its.flush()
-        with pytest.raises(ConflictError, match="agents/default/writer"):
+        with pytest.raises(ConflictError, match="agents/default/trace"):
             others.flush()
         its.flush()
         assert build(store, "shared")[0].state.get("whose") == "the first's"
@@ -251,7 +251,7 @@ def test_what_the_first_changed_while_the_second_was_built_is_not_written_over(e
         first.state.set("whose", "the first's")
         its.flush()
         second.state.set("whose", "the second's")
-        with pytest.raises(ConflictError, match="agents/default/agent"):
+        with pytest.raises(ConflictError, match="agents/default/trace"):
             others.flush()
         assert build(store, "shared")[0].state.get("whose") == "the first's"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
@@ -15,6 +16,7 @@ from strands.types.exceptions import EventLoopException
 from strands_session_store import StoreError, codec, layout, open_store
 from strands_session_store.records import Lease
 from strands_session_store.stores.base import Append, Change, PutDoc
+from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import Reply, ScriptedModel, ToolCall
 from strands_session_store.testing.wrapping import Call, Wrapped
 
@@ -151,3 +153,21 @@ def end_in_a_turn(said: Connection, url: str, session: str, how: str, durability
     # a global, as in a script: it lives until the interpreter ends
     globals()["kept"] = agent, _ = build(url, session, script, exclusive=True, durability=durability, **options)
     agent("go")
+
+
+def fork_and_hang(said: Connection, url: str, session: str, at: int, vanishes: float) -> None:
+    """Fork a session in small commits, and hang in one of them; says that it does. What it leaves vanishes in time."""
+    from strands_session_store import forks
+
+    setattr(forks, "BATCH_CHANGES", 3)  # noqa: B010
+    setattr(forks, "HALF_MADE_SECONDS", vanishes)  # noqa: B010
+    store = FaultyStore(open_store(url))
+    held = store.plan("commit", at=at, hang="before")
+    threading.Thread(
+        target=forks.fork,
+        args=(store, layout.session_space(session, None), layout.session_space("copy", None)),
+        daemon=True,
+    ).start()
+    held.reached.wait()
+    said.send("hangs")
+    said.recv()

@@ -41,6 +41,14 @@ def without_summary(manager: Any, context: Context) -> Any:
     return manager
 
 
+def summary_place(manager: Any, context: Context) -> int | None:
+    """The entry of the variants log that has the manager's summary; None when the context does not show it."""
+    summary = _summary(manager)
+    if summary is None:
+        return None
+    return next((slot.variant for slot in context.slots if same(slot.message, summary)), None)
+
+
 def restore_manager(agent: LocalAgent, stored: Any, messages: list[Message], session_id: str) -> None:
     """Give the agent's conversation manager its state back; another one starts afresh, which is logged.
 

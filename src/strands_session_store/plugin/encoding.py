@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from .. import codec, records, usage
+from .. import codec, layout, records, trace, usage
 from ..errors import StoreError, TooLarge
 from ..messages import snapshot
 from ..prices import Prices
@@ -82,6 +82,12 @@ class Encoder:
             elif isinstance(counts, Stored):
                 counted = counts.counted(path)
             data = codec.dump(_with(counted, record), lost=lambda place, kind: self._report(path, place, kind))
+            if isinstance(record, records.Trace) and len(data) > trace.MAX_BYTES:
+                # no error: nothing is missing of the session, and a fork says what can't be had
+                logger.warning(
+                    "session_id=<%s>, bytes=<%d> | not traced: no fork at this message", self._session_id, len(data)
+                )
+                return codec.dump(records.Trace(history=record.history, at=record.at, lost=True)), []
             if len(data) <= MAX_ENTRY:
                 return data, adds
             text = f"<not stored: {len(data):,} bytes, the limit is {MAX_ENTRY:,}>"
@@ -95,13 +101,17 @@ class Encoder:
             return codec.dump(_with(counted, without_content(record, text))), adds
 
         atoms: list[Atom] = []
+        rest: Atom = []
         for log, (at, entries) in job.appends.items():
+            if layout.is_trace(log):
+                # with the documents, of which it would otherwise be ahead when the process ends in between
+                rest.append(Append(log, [encode(record, log)[0] for record in entries], at))
+                continue
             for place, record in enumerate(entries):
                 data, adds = encode(record, log)
                 if isinstance(record, records.Message):
                     adds.append(Add("messages", 1))
                 atoms.append([Append(log, [data], None if at is None else at + place), *adds])
-        rest: Atom = []
         for (log, index), record in job.replaces.items():
             data, adds = encode(record, log)
             rest += [Replace(log, index, data), *adds]

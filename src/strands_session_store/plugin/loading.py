@@ -70,6 +70,8 @@ class LoadedAgent:
     open_runs: list[records.Run]
     """Whose end was never stored: their process was killed."""
     spans: Spans
+    traced: int
+    """Length of the trace."""
     messages: list[Message] = field(default_factory=list)
     """The live list, restored and repaired; the agent's to keep."""
     repaired: bool = False
@@ -121,6 +123,7 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
             Doc(layout.writer(id)),
             Log(layout.history(id), since=layout.tail(id, "messages")),
             Log(layout.variants(id), since=layout.tail(id, "variants")),
+            Log(layout.trace(id)),
         ]
     wants.append(Docs(layout.OPEN_RUNS))
     names = [layout.tail(id, log) for id in agent_ids for log in ("messages", "variants")]
@@ -222,7 +225,8 @@ def _read_page(store: Store, space: Space, log: str, page: Span) -> LogView:
 def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
     history, variants = (look.logs.get(path, _NO_LOG) for path in (layout.history(id), layout.variants(id)))
     agent, context = look.docs.get(layout.agent(id)), look.docs.get(layout.context(id))
-    logs = {layout.history(id): history, layout.variants(id): variants}
+    traced = look.logs.get(layout.trace(id), _NO_LOG)
+    logs = {layout.history(id): history, layout.variants(id): variants, layout.trace(id): traced}
     stored = _record(look, layout.context(id), records.Context) or records.Context()
     counted: dict[int, Stored] = {}
     return LoadedAgent(
@@ -239,6 +243,7 @@ def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
         context.data if context is not None else None,
         open_runs,
         stored.spans or [],
+        traced.length,
     )
 
 

@@ -24,13 +24,14 @@ from ..context import Context, Delta, Spans
 from ..errors import TooLarge, Unserializable
 from ..messages import Message, same, snapshot
 from ..stores.base import MAX_ENTRY
-from .conversation_managers import manager_state, restore_manager, summaries, without_summary
+from .conversation_managers import manager_state, restore_manager, summaries, summary_place, without_summary
 from .counting import Call, Same, Stored, Tally
 from .holds import Hold
 from .jobs import Job
 from .loading import LoadedAgent
 from .rebase import Turn
 from .repair import repaired
+from .tracing import Tracing
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
@@ -86,6 +87,7 @@ class TrackedAgent:
         self._tails = dict(loaded.tails)
         self._agent_bytes, self._context_bytes = loaded.agent_bytes, loaded.context_bytes
         self._restored_state = self.built.state
+        self._trace = Tracing(loaded)
         self._last: tuple[Any, ...] | None = None
         self._last_spans: Spans | None = None
         self._last_manager: Any = None
@@ -205,6 +207,7 @@ class TrackedAgent:
         values, agent_bytes = self._agent_document(agent)
         manager = manager_state(agent)
         # the manager's own summary was never said, wherever in the list it stands
+        length = self.context.history
         delta = self.context.sync(agent.messages, announced, summaries(manager))  # type: ignore[arg-type]
         self._write(job, delta)
         self._last = values
@@ -216,6 +219,16 @@ class TrackedAgent:
             context_bytes = self._context_document(spans, manager)
             if context_bytes != self._context_bytes:
                 job.docs[layout.context(self.agent_id)] = self._context_bytes = context_bytes
+        self._trace.note(
+            job,
+            values,
+            spans,
+            self.context.variants,
+            length,
+            round(time.time(), 3),
+            said=bool(delta.appended),
+            changed=bool(job.docs or delta.variants),
+        )
         return job
 
     def redact(self, message: Message) -> Job:
@@ -272,7 +285,7 @@ class TrackedAgent:
         self._heard = {}
         return call
 
-    def _agent_document(self, agent: LocalAgent) -> tuple[tuple[Any, ...] | None, bytes | None]:
+    def _agent_document(self, agent: LocalAgent) -> tuple[tuple[Any, ...], bytes | None]:
         """What the agent document is made of, and the document if it differs from what was stored last, else None.
 
         Encoded here and not by the writer: telling whether it changed takes the same walk, and what can't be stored is
@@ -318,7 +331,9 @@ class TrackedAgent:
                 self.agent_id,
                 len(encoded),
             )
+            kept = None
             encoded = codec.dump_document(record.model_copy(update={"conversation_manager": None}))
+        self._trace.keeps(kept, summary_place(self._last_manager, self.context))
         return encoded
 
     def _refuse(self, place: str, kind: str) -> None:

@@ -16,7 +16,7 @@ from ..stores.base import ABSENT, Add, Append, Change, Doc, Expect, Log, LogView
 from .access import Access, load
 from .reading import entry
 from .shapes import Said
-from .writing import guards, version, wants
+from .writing import guards, traced, version, wants
 
 REPEATS: Final = 100
 """Among so many entries at the end of a history an id that was given is looked for."""
@@ -51,7 +51,8 @@ def append(
         ]
 
     documents = Doc(layout.agent(agent_id)), Doc(layout.context(agent_id))
-    access.change(decide, *wants(agent_id), *documents, Log(log, last=REPEATS if given else 0))
+    lengths = Log(layout.variants(agent_id)), Log(layout.trace(agent_id))
+    access.change(decide, *wants(agent_id), *documents, *lengths, Log(log, last=REPEATS if given else 0))
     return tuple(Said(first + i, said) for i, said in enumerate(entries))
 
 
@@ -67,10 +68,12 @@ def _check_new(agent_id: str, view: LogView, given: Collection[str]) -> None:
 def _joining(look: Look, agent_id: str, length: int) -> Iterator[Change]:
     """What has a history's next messages be in the context; the agent itself where it is new."""
     own, path = layout.agent(agent_id), layout.context(agent_id)
+    agent = records.Agent(agent_id=agent_id)
     if own not in look.docs:
-        yield PutDoc(own, codec.dump_document(records.Agent(agent_id=agent_id)), expect=ABSENT)
+        yield PutDoc(own, codec.dump_document(agent), expect=ABSENT)
     else:
-        if load(look, own, records.Agent).interrupts is not None:
+        agent = load(look, own, records.Agent)
+        if agent.interrupts is not None:
             raise InterruptPendingError(
                 f"agent {agent_id!r} waits for the answer to an interrupt; nothing was written. Answer it first"
             )
@@ -82,6 +85,7 @@ def _joining(look: Look, agent_id: str, length: int) -> Iterator[Change]:
     else:
         context = context.model_copy(update={"spans": [*spans, {"history": [length, None]}]})
         yield PutDoc(path, codec.dump_document(context), expect=version(look, path))
+        yield traced(look, agent, context, None)
 
 
 def _counted(added: Sequence[Message]) -> list[Change]:

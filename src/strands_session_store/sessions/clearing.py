@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import codec, layout, records
 from ..stores.base import Add, Append, Change, Counters, Doc, Log, Look, PutDoc, Trim, Want
 from .access import Access, load
-from .writing import guards, version, wants
+from .writing import guards, traced, version, wants
 
 
 def extent(agent_id: str) -> tuple[Want, ...]:
@@ -22,7 +22,7 @@ def existing(look: Look, agent_id: str) -> int:
 def clear(access: Access[records.Session], agent_id: str) -> int:
     """See `Messages.clear`; of one agent."""
     own, path, count = layout.agent(agent_id), layout.context(agent_id), layout.removed(agent_id)
-    logs = layout.history(agent_id), layout.variants(agent_id)
+    logs, past = (layout.history(agent_id), layout.variants(agent_id)), layout.trace(agent_id)
     erased = 0
 
     def decide(look: Look) -> list[Change]:
@@ -38,10 +38,11 @@ def clear(access: Access[records.Session], agent_id: str) -> int:
             PutDoc(own, codec.dump_document(agent), expect=version(look, own)),
             PutDoc(path, codec.dump_document(context), expect=version(look, path)),
             *(Append(log, [], at=look.logs[log].length) for log in logs),
-            *(Trim(log, look.logs[log].length) for log in logs),
+            *(Trim(log, look.logs[log].length) for log in (*logs, past)),
+            traced(look, agent, context, records.now()),
             Add("messages", -erased),
             Add(count, -look.counters[count]),
         ]
 
-    access.change(decide, *wants(agent_id), Doc(own), Doc(path), *extent(agent_id), Log(logs[1]))
+    access.change(decide, *wants(agent_id), Doc(own), Doc(path), *extent(agent_id), Log(logs[1]), Log(past))
     return erased

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from .. import codec, layout, records
+from .. import codec, layout, records, usage
 from ..stores.base import Counters, Docs, Log, Look
 from .access import Part, load
 from .shapes import AgentOverview, Holder, Stored
@@ -55,7 +55,8 @@ def counters_of(look: Look) -> list[str]:
     """The counters a session can have, told by its documents: the port lists none."""
     agents = ids_of(look, layout.AGENTS)
     tails = (layout.tail(id, log) for id in agents for log in ("messages", "variants"))
-    return [*layout.COUNTERS, *tails, *map(layout.removed, agents)]
+    kept = (name for path in look.docs if path.startswith(layout.USAGE) for name in usage.counters_of(path))
+    return [*layout.COUNTERS, *tails, *map(layout.removed, agents), *kept]
 
 
 def logs_of(look: Look) -> tuple[str, ...]:
@@ -91,7 +92,7 @@ def _in_context(context: records.Context, history: int) -> int:
 def _logs_of(look: Look) -> Iterator[str]:
     yield from (layout.RUNS, layout.EVENTS)
     for id in ids_of(look, layout.AGENTS):
-        yield from (layout.history(id), layout.variants(id))
+        yield from (layout.history(id), layout.variants(id), layout.trace(id))
     for id in ids_of(look, layout.MULTI_AGENTS):
         for path in look.docs:
             if layout.is_state_of(id, path):

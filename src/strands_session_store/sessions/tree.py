@@ -15,13 +15,13 @@ from .. import ids, layout, records, rows
 from ..errors import HasChildrenError, IllegalMoveError, SessionNotFoundError
 from ..stores.base import Counters, Doc, Order, Query, Row
 from . import access
-from .details import Details
+from .branching import Branching
 from .shapes import MAX_PAGE, Node, Receipt
 
 Children: TypeAlias = Literal["refuse", "cascade", "detach"]
 
 
-class Tree(Details):
+class Tree(Branching):
     """Parents and children."""
 
     def move(self, session_id: str, parent_id: str | None, user_id: str | None = None) -> records.Session:

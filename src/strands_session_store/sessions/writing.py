@@ -18,10 +18,11 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
-from .. import codec, layout, records
+from .. import codec, layout, records, trace
 from ..errors import SessionBusyError
 from ..stores.base import (
     ABSENT,
+    Append,
     Change,
     Committed,
     Doc,
@@ -100,6 +101,22 @@ class Outside:
             for change in self._guards
         ]
         return committed
+
+
+def traced(look: Look, agent: records.Agent, context: records.Context, at: float | None) -> Change:
+    """The entry of the trace that says what an agent is from now on, for who changes its documents.
+
+    Args:
+        look: With the lengths of its history, variants and trace.
+        agent: As it will be.
+        context: As it will be.
+        at: Now; None for a commit that adds messages.
+    """
+    history, variants, log = (
+        look.logs[path(agent.agent_id)].length for path in (layout.history, layout.variants, layout.trace)
+    )
+    entry = trace.entry(None, trace.moment(agent, context, variants), history, at)
+    return Append(layout.trace(agent.agent_id), [codec.dump(entry)], at=log)
 
 
 def pieces(changes: Sequence[Replace]) -> Iterator[list[Replace]]:

@@ -1,0 +1,348 @@
+"""A fork: a new session that goes on from a message of another, or from its end.
+
+Law: its agents are what a process would have restored that died right after that message was stored. The source is
+read, in one state, and never changed; the fork is there whole or not at all.
+
+Rule 1. The message's agent has the history up to and with it, other agents theirs up to its time; runs and events too.
+        What was replaced since (a redaction, a merge) is as it is now, and counts as said when it was replaced.
+Rule 2. State, interrupts, model state and context are rebuilt from the trace. What the session keeps as a whole is as
+        it is now. Graphs and Swarms are in a fork of the whole session only: what they were before is not kept.
+Rule 3. Indices stay, so traces, variants and runs are copied as they are; what was erased stays so.
+Rule 4. The fork has spent nothing: of the counters it has those that tell what is there.
+Rule 5. Its session document is written last. Until then there is no session, and what is there vanishes by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Final
+
+from .. import codec, layout, records, rows, trace
+from ..errors import AlreadyExistsError, ConflictError, InDoubt, StoreError, Unavailable
+from ..stores.base import (
+    ABSENT,
+    Add,
+    Append,
+    Change,
+    Committed,
+    Counters,
+    Doc,
+    Docs,
+    DropDoc,
+    Expected,
+    Log,
+    LogView,
+    Look,
+    PutDoc,
+    Space,
+    Store,
+    Summary,
+    Trim,
+    new_commit_id,
+)
+from ..stores.reading import read_whole
+from . import points
+from .inside import counters_of, logs_of
+from .points import NO_LOG
+
+HALF_MADE_SECONDS: Final = 600.0
+"""After which what a fork that was killed has left vanishes; from its last commit, of which none takes so long."""
+BATCH_BYTES: Final = 4 * 2**20
+BATCH_CHANGES: Final = 2_500
+"""Of one commit, unless a single entry is larger: such a one holds up a Redis server for less than 10 ms."""
+TRIES: Final = 5
+
+
+@dataclass(slots=True)
+class Content:
+    """All that a fork will hold, but for its session document."""
+
+    docs: dict[str, bytes] = field(default_factory=dict)
+    logs: dict[str, tuple[int, list[bytes]]] = field(default_factory=dict)
+    """Log -> (start, entries): below the start, all is erased."""
+    counters: dict[str, int] = field(default_factory=dict)
+
+    def log(self, name: str, view: LogView, end: int | None = None) -> None:
+        """Of a log of the source, what stands before ``end``."""
+        length = view.length if end is None else min(end, view.length)
+        if length:
+            start = min(view.start, length)
+            entries = [view.entries[index] for index in range(start, length)]
+            if layout.is_history(name):
+                entries = [_unpaid(data, f"{name}[{start + at}]") for at, data in enumerate(entries)]
+            self.logs[name] = start, entries
+
+
+def fork(
+    store: Store,
+    source: Space,
+    target: Space,
+    at: str | None = None,
+    agent_id: str | None = None,
+    *,
+    named: Callable[[records.Session], records.Session],
+    ttl: float | None = None,
+) -> records.Session:
+    """Make a new session of another one.
+
+    Takes one commit for up to 4 MiB, and holds in memory what it copies. Interrupted, it can be repeated.
+
+    Args:
+        store: Of both.
+        source: Space of the session that is forked.
+        target: Space of the fork, of the same or another owner.
+        at: Tracking id of the last message that the fork has; None: all that there is.
+        agent_id: Whose message that is; None: of the one agent that has it.
+        named: Given the source's record, returns the fork's, but for ids and origin.
+        ttl: Seconds after which the fork expires; None: never.
+
+    Returns:
+        The fork's session record, with its origin.
+
+    Raises:
+        SessionNotFoundError: There is no source.
+        MessageNotFoundError: It has no such message.
+        NotTracedError: It is not known what was there right after that message.
+        AlreadyExistsError: The target is there already.
+        ValueError: Several agents have the message, or ``agent_id`` was given without ``at``.
+        Unavailable: The source was being changed the whole time.
+        StoreError: As the engine says. InDoubt: the fork may be there.
+    """
+    if agent_id is not None and at is None:
+        raise ValueError(f"agent_id={agent_id!r} says whose message at= is, but at= is not given; give both or neither")
+    _clear(store, target)
+    if at is None:
+        look = _read(store, source, {})
+        content, origin = _whole(look), records.Origin(session_id=source.id)
+    else:
+        id, index = points.find(store, source, agent_id, at)
+        look = _read(store, source, {layout.history(id): index + 2})
+        content = _up_to(source, look, id, index)
+        origin = records.Origin(session_id=source.id, message_id=at, agent_id=id, index=index)
+    session = codec.load(records.Session, look.docs[layout.SESSION].data, layout.SESSION)
+    own = {"session_id": target.id, "user_id": target.owner, "origin": origin}
+    made = named(session).model_copy(update={**own, "created": records.now(), "updated": None})
+    _write(store, target, content, made, ttl)
+    return made
+
+
+# ------------------------------------------------------------------------------------------------------------- reading
+
+
+def _unpaid(data: bytes, path: str) -> bytes:
+    """An entry of a history without what was counted with it (rule 4)."""
+    entry = codec.load(records.Message, data, path)
+    return data if entry.usage is None else codec.dump(entry.model_copy(update={"usage": None}))
+
+
+def _clear(store: Store, target: Space) -> None:
+    """Have nothing at the target: what a fork that was interrupted has left is dropped."""
+    look = store.read(target, Doc(layout.SESSION), Doc(layout.FORK))
+    if look.incarnation is None:
+        return
+    if layout.SESSION in look.docs or layout.FORK not in look.docs:
+        raise AlreadyExistsError(f"session {target.id!r} is there already; nothing was written. Choose another id")
+    store.drop(target, on=look.incarnation)
+
+
+def _read(store: Store, source: Space, ends: Mapping[str, int]) -> Look:
+    """All of the source, in one state; of some logs only what stands before an index."""
+    for _ in range(TRIES):
+        first = read_whole(store, source, Docs(""))
+        names = logs_of(points.present(source, first))
+        logs = (Log(name, spans=[(0, ends.get(name))]) for name in names)
+        look = read_whole(store, source, Docs(""), Counters(counters_of(first)), *logs)
+        if look.incarnation == first.incarnation and set(logs_of(look)) == set(names):
+            return look
+    raise Unavailable(f"session {source.id!r} changed during each of {TRIES} attempts to read it; try again")
+
+
+def _common(look: Look) -> Iterator[tuple[str, bytes]]:
+    """What the session keeps as a whole, whatever is said in it."""
+    for path, doc in look.docs.items():
+        inside = path.startswith((layout.AGENTS, layout.MULTI_AGENTS, layout.OPEN_RUNS, layout.USAGE))
+        if not inside and not layout.is_presence(path) and path not in (layout.SESSION, layout.FORK):
+            yield path, doc.data
+
+
+# ------------------------------------------------------------------------------------------------------------- content
+
+
+def _whole(look: Look) -> Content:
+    inside = (layout.AGENTS, layout.MULTI_AGENTS, layout.OPEN_RUNS)
+    docs = {p: doc.data for p, doc in look.docs.items() if p.startswith(inside) and not layout.is_presence(p)}
+    content = Content({**dict(_common(look)), **docs})
+    for name, view in look.logs.items():
+        content.log(name, view)
+    spent = {*layout.COUNTERS} - {"messages", "runs"}
+    kept = (name for name in look.counters if name not in spent and not name.startswith(layout.USAGE))
+    content.counters = {name: look.counters[name] for name in kept}
+    return content
+
+
+def _up_to(source: Space, look: Look, agent_id: str, index: int) -> Content:
+    content = Content(dict(_common(look)))
+    time = _said_at(look, agent_id, index)
+    lengths = {id: index + 1 if id == agent_id else _length_at(look, id, time) for id in points.agents_of(look)}
+    lengths = {id: length for id, length in lengths.items() if length}
+    for id, length in lengths.items():
+        _add_agent(content, source, look, id, length, None if id == agent_id else time)
+    runs = list(_runs(look, lengths, time))
+    ended = [codec.dump(run) for run in runs if run.ended is not None]
+    content.docs |= {layout.open_run(run.run_id): codec.dump_document(run) for run in runs if run.ended is None}
+    view = look.logs.get(layout.EVENTS, NO_LOG)
+    events = ((data, codec.load(records.Event, data, f"{layout.EVENTS}[{i}]")) for i, data in view.entries.items())
+    happened = [data for data, event in events if event.at <= time and event.agent_id in (None, *lengths)]
+    content.logs |= {name: (0, log) for name, log in ((layout.RUNS, ended), (layout.EVENTS, happened)) if log}
+    content.counters |= {layout.removed(id): _removed(look, id, length) for id, length in lengths.items()}
+    there = (length - look.logs[layout.history(id)].start for id, length in lengths.items())
+    gone = sum(content.counters[layout.removed(id)] for id in lengths)
+    content.counters |= {"messages": sum(there) - gone, "runs": len(runs)}
+    return content
+
+
+def _add_agent(content: Content, source: Space, look: Look, id: str, length: int, until: float | None) -> None:
+    log = layout.trace(id)
+    view = look.logs.get(log, NO_LOG)
+    entries = [codec.load(records.Trace, data, f"{log}[{i}]") for i, data in sorted(view.entries.items())]
+    agent = codec.load(records.Agent, look.docs[layout.agent(id)].data, layout.agent(id))
+    point = points.rebuilt(source, agent, entries, look, length, until=until)
+    content.docs[layout.agent(id)] = codec.dump_document(point.agent)
+    content.docs[layout.context(id)] = codec.dump_document(point.context)
+    content.log(layout.history(id), look.logs[layout.history(id)], length)
+    content.log(layout.variants(id), look.logs.get(layout.variants(id), NO_LOG), point.moment.variants)
+    content.log(log, view, sum(1 for _ in takewhile(lambda one: trace.is_before(one, length, until), entries)))
+    tails = dict(zip(("messages", "variants"), point.slots.tails()))
+    content.counters |= {layout.tail(id, name): reach for name, reach in tails.items()}  # type: ignore[arg-type]
+
+
+def _removed(look: Look, agent_id: str, length: int) -> int:
+    """How many of the messages before ``length`` were removed."""
+    log = layout.history(agent_id)
+    entries = ((i, data) for i, data in look.logs[log].entries.items() if i < length)
+    return sum(codec.load_message(data, f"{log}[{i}]")[0] is None for i, data in entries)
+
+
+def _said_at(look: Look, agent_id: str, index: int) -> float:
+    """When the message was said, at the latest: one that was replaced has the time of that, the next one may not."""
+    log = layout.history(agent_id)
+    entries = look.logs[log].entries
+    said = (codec.load(records.Message, entries[i], f"{log}[{i}]").at for i in (index, index + 1) if i in entries)
+    return min((at for at in said if at is not None), default=float("inf"))
+
+
+def _length_at(look: Look, agent_id: str, time: float) -> int:
+    """Of an agent's history, then."""
+    log = layout.history(agent_id)
+    entries = look.logs.get(log, NO_LOG).entries
+    for index in sorted(entries, reverse=True):
+        at = codec.load(records.Message, entries[index], f"{log}[{index}]").at
+        if at is None or at <= time:
+            return index + 1
+    return 0
+
+
+def _runs(look: Look, lengths: Mapping[str, int], time: float) -> Iterator[records.Run]:
+    """The runs that had begun, each as it was known then: one that had not ended is open."""
+    view = look.logs.get(layout.RUNS, NO_LOG)
+    runs = [codec.load(records.Run, data, f"{layout.RUNS}[{i}]") for i, data in sorted(view.entries.items())]
+    paths = (path for path in look.docs if path.startswith(layout.OPEN_RUNS))
+    runs += [codec.load(records.Run, look.docs[path].data, path) for path in paths]
+    for run in runs:
+        first, length = run.first_message, lengths.get(run.agent_id or "", 0)
+        if not length or run.started > time:
+            continue
+        if first is not None and first >= length:
+            continue
+        behind = first is not None and first + run.messages > length
+        if run.ended is not None and run.ended <= time and not behind:
+            yield run
+        else:
+            yield records.Run(run_id=run.run_id, agent_id=run.agent_id, started=run.started)
+
+
+# ------------------------------------------------------------------------------------------------------------- writing
+
+
+def _write(
+    store: Store,
+    target: Space,
+    content: Content,
+    session: records.Session,
+    ttl: float | None,
+) -> None:
+    summary = rows.summary(session)
+    trims: list[Change] = [Trim(name, start) for name, (start, _) in content.logs.items() if start]
+    last = [*trims, PutDoc(layout.SESSION, codec.dump_document(session), expect=ABSENT)]
+    batches = list(_batches(content))
+    if len(batches) == 1 and not trims:
+        _commit(store, target, [*batches[0], *last], ABSENT, ttl, summary)
+        return
+    # what is under way is told from what an agent has begun, which also comes without a session document at first
+    on: Expected = ABSENT
+    for batch in batches:
+        mark = [PutDoc(layout.FORK, b"{}")] if on is ABSENT else []
+        on = _commit(store, target, [*mark, *batch], on, HALF_MADE_SECONDS, None).incarnation
+    _commit(store, target, [DropDoc(layout.FORK), *last], on, ttl, summary)
+
+
+def _batches(content: Content) -> Iterator[list[Change]]:
+    """All but the session document, in commits of a bounded size."""
+    batch: list[Change] = []
+    size = count = 0
+    for change, weight in _changes(content):
+        if batch and (size + weight > BATCH_BYTES or count >= BATCH_CHANGES):
+            yield _joined(batch)
+            batch, size, count = [], 0, 0
+        batch.append(change)
+        size, count = size + weight, count + 1
+    yield _joined(batch)
+
+
+def _changes(content: Content) -> Iterator[tuple[Change, int]]:
+    for name, (start, entries) in content.logs.items():
+        for index in range(start + len(entries)):
+            data = b"" if index < start else entries[index - start]
+            yield Append(name, [data], index), len(data)
+    for path, data in content.docs.items():
+        yield PutDoc(path, data), len(data)
+    for counter, value in content.counters.items():
+        if value:
+            yield Add(counter, value), 0
+
+
+def _joined(changes: Iterable[Change]) -> list[Change]:
+    """With one append for each log."""
+    out: list[Change] = []
+    for change in changes:
+        match out[-1] if out else None, change:
+            case Append(log, entries), Append(same, (data,)) if log == same and isinstance(entries, list):
+                entries.append(data)
+            case _:
+                out.append(change)
+    return out
+
+
+def _commit(
+    store: Store,
+    target: Space,
+    changes: list[Change],
+    on: Expected,
+    ttl: float | None,
+    summary: Summary | None,
+) -> Committed:
+    commit_id = new_commit_id()
+    doubt: StoreError | None = None
+    for _ in range(TRIES):
+        try:
+            return store.commit(target, *changes, commit_id=commit_id, on=on, ttl=ttl, summary=summary)
+        except InDoubt as error:
+            doubt = error
+        except ConflictError as conflict:
+            raise AlreadyExistsError(
+                f"session {target.id!r} is being made by somebody else; nothing of it was changed. Choose another id"
+            ) from conflict
+    assert doubt is not None
+    raise doubt
