@@ -14,6 +14,7 @@
         ├── HasChildrenError        a session with others below it was not to be deleted; nothing was
         ├── IllegalTransitionError  a run that has ended can not end again; nothing was written (a ValueError)
         ├── InvalidCursorError      a cursor that does not belong to this listing (a ValueError)
+        ├── ArchiveError            a file that is no archive, or not as it was written; names the line (a ValueError)
         ├── SessionBusyError        another process runs the session (exclusive=True); nothing was written
         ├── ConflictError           an expectation of a commit did not hold; nothing was written
         ├── TooLarge                an entry, a commit or a counter past its limit; nothing was written (a ValueError)
@@ -90,6 +91,18 @@ class IllegalTransitionError(StoreError, ValueError):
 
 class InvalidCursorError(StoreError, ValueError):
     """The cursor is none that a listing with these arguments gave."""
+
+
+class ArchiveError(StoreError, ValueError):
+    """A file that is no archive, ends too early, or is not as it was written.
+
+    Attributes:
+        line: Of the file, from 1; the first at which that shows.
+    """
+
+    def __init__(self, line: int, why: str) -> None:
+        self.line = line
+        super().__init__(f"line {line:,} of the archive {why}")
 
 
 class SessionBusyError(StoreError):

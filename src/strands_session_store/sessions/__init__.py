@@ -9,11 +9,15 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     details.py    a session: made, read, changed, ended          listing.py   many of them, by the page
     tree.py       parents and children; deleting                 inside.py    agents, orchestrators, all by path
     users.py      users                                          erasing.py   all of a user's
+    archive.py    export, import, copy                           archive_format.py   the lines of the file
+    outgoing.py   a space read by pieces                         incoming.py  a space written by pieces
+    pieces.py     what these are, and their digest          selection.py  which sessions are meant
 """
 
 from __future__ import annotations
 
 from ..stores.base import Store
+from .archive import Archive
 from .checks import UNSET, Unset
 from .erasing import Progress, erase_user
 from .inside import Inside
@@ -22,12 +26,15 @@ from .logs import Logs
 from .shapes import (
     MAX_PAGE,
     AgentOverview,
+    Exported,
     Holder,
+    Imported,
     Node,
     Overview,
     Receipt,
     SessionPage,
     Slice,
+    Step,
     Stored,
     UserPage,
 )
@@ -39,7 +46,10 @@ __all__ = [
     "MAX_PAGE",
     "UNSET",
     "AgentOverview",
+    "Archive",
+    "Exported",
     "Holder",
+    "Imported",
     "Metadata",
     "Node",
     "Overview",
@@ -47,6 +57,7 @@ __all__ = [
     "SessionPage",
     "Sessions",
     "Slice",
+    "Step",
     "Stored",
     "Unset",
     "UserPage",
@@ -74,6 +85,7 @@ class Sessions(Tree, Listing, Inside, Logs):
             store = open_store(store)
         super().__init__(store)
         self.users = Users(store)
+        self.archive = Archive(store)
 
     def erase_user(self, user_id: str, progress: Progress | None = None) -> Receipt:
         """Erase all that a user owns: every session with all that is in it and below it, and the user's record.
