@@ -176,10 +176,7 @@ def export(
     _one_selection(everyone, user, ids)
     with _sessions(store) as sessions, archiving.shown("Exporting") as tell:
         done = sessions.archive.export(file, user, everyone=everyone, ids=ids, progress=tell)
-    if as_json:
-        print(json.dumps(asdict(done), indent=2))
-    else:
-        console.print(f"Exported {archiving.told(done, f'to {file}')}", markup=False, soft_wrap=True)
+    archiving.report(done, as_json, "Exported", f"to {file}")
 
 
 @app.command(name="import")
@@ -187,17 +184,14 @@ def import_(
     file: Annotated[Path, typer.Argument(dir_okay=False, show_default=False)],
     store: StoreOption = None,
     user: Annotated[str | None, typer.Option("--user", metavar="USER_ID", help="Only what is this user's.")] = None,
-    on_existing: ExistingOption = archiving.Existing.error,
+    on_existing: ExistingOption = archiving.Existing.ERROR,
     as_json: JsonOption = False,
 ) -> None:
     """Write the sessions of an exported file to a store. Interrupted, it is repeated and goes on."""
     only = {} if user is None else {"user_id": user}
     with open_store(store or DEFAULT) as opened, archiving.shown("Importing") as tell:
         done = Sessions(opened).archive.import_(file, **only, on_existing=on_existing.value, progress=tell)
-    if as_json:
-        print(json.dumps(asdict(done), indent=2))
-    else:
-        console.print(f"Imported {archiving.told(done, f'from {file}')}", markup=False, soft_wrap=True)
+    archiving.report(done, as_json, "Imported", f"from {file}")
 
 
 @app.command()
@@ -207,7 +201,7 @@ def copy(
     user: UserOption = None,
     everyone: EveryoneOption = False,
     ids: IdsOption = None,
-    on_existing: ExistingOption = archiving.Existing.error,
+    on_existing: ExistingOption = archiving.Existing.ERROR,
     as_json: JsonOption = False,
 ) -> None:
     """Write sessions to another store. Interrupted, it is repeated and goes on."""
@@ -216,10 +210,7 @@ def copy(
         done = sessions.archive.copy(
             target, user, everyone=everyone, ids=ids, on_existing=on_existing.value, progress=tell
         )
-    if as_json:
-        print(json.dumps(asdict(done), indent=2))
-    else:
-        console.print(f"Copied {archiving.told(done, f'to {redact(target)}')}", markup=False, soft_wrap=True)
+    archiving.report(done, as_json, "Copied", f"to {redact(target)}")
 
 
 def _one_selection(everyone: bool, user: str | None, ids: list[str] | None) -> None:

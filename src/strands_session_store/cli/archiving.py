@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import enum
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..errors import StoreError
 from ..sessions import Exported, Imported, Step
-from .pages import many, size
+from .pages import console, many, size
 
 
 @contextmanager
@@ -21,9 +23,9 @@ def shown(what: str) -> Iterator[Callable[[Step], None]]:
     Raises:
         StoreError: A file can not be read or written, or an argument will not do.
     """
-    console = Console(stderr=True, highlight=False)
+    on = Console(stderr=True, highlight=False)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[so_far]}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    with Progress(*columns, console=on, disable=not on.is_terminal, transient=True) as bar:
         task = bar.add_task(what, total=None, so_far="")
 
         def tell(step: Step) -> None:
@@ -43,12 +45,20 @@ def shown(what: str) -> Iterator[Callable[[Step], None]]:
 class Existing(str, enum.Enum):
     """`OnExisting`, as options name it."""
 
-    error = "error"
-    skip = "skip"
-    replace = "replace"
+    ERROR = "error"
+    SKIP = "skip"
+    REPLACE = "replace"
 
 
-def told(done: Exported | Imported, where: str) -> str:
+def report(done: Exported | Imported, as_json: bool, verb: str, where: str) -> None:
+    """Say what was done."""
+    if as_json:
+        print(json.dumps(asdict(done), indent=2))
+    else:
+        console.print(f"{verb} {_told(done, where)}", markup=False, soft_wrap=True)
+
+
+def _told(done: Exported | Imported, where: str) -> str:
     """``2 sessions and 1 user (12 log entries, 3,456 B) to x.jsonl; 3 there already.``"""
     out = many(done.sessions, "session")
     if done.users:
