@@ -49,3 +49,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def sessions(store: Store) -> Sessions:
     return Sessions(store)
+
+
+@pytest.fixture
+def memory() -> Iterator[Sessions]:
+    """For what does not touch an engine's nature."""
+    with Sessions("memory://") as opened:
+        yield opened

@@ -175,7 +175,7 @@ def export(
     """Write sessions to a file of JSON lines, which is there once it is whole."""
     _one_selection(everyone, user, ids)
     with _sessions(store) as sessions, archiving.shown("Exporting") as tell:
-        done = sessions.archive.export(file, user, everyone=everyone, ids=ids, progress=tell)
+        done = sessions.archive.export(file, user, everyone=everyone, ids=ids or None, progress=tell)
     archiving.report(done, as_json, "Exported", f"to {file}")
 
 
@@ -208,7 +208,7 @@ def copy(
     _one_selection(everyone, user, ids)
     with _sessions(store) as sessions, archiving.shown("Copying") as tell:
         done = sessions.archive.copy(
-            target, user, everyone=everyone, ids=ids, on_existing=on_existing.value, progress=tell
+            target, user, everyone=everyone, ids=ids or None, on_existing=on_existing.value, progress=tell
         )
     archiving.report(done, as_json, "Copied", f"to {redact(target)}")
 
