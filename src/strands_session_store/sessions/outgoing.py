@@ -136,8 +136,8 @@ def _paged(look: Callable[..., Look], log: str, start: int, length: int, at: int
         found = look(Log(log, ((at, until),)))
         entries = tuple(found.logs[log].entries.values())
         if found.more:
-            # a cut read has the newest of what was asked for; as many as came will come from the start on too
-            page = len(entries)
+            # a cut read has the newest of what was asked for; the oldest, which are next, may be larger still
+            page = max(1, min(len(entries), (until - at) // 2))
             continue
         yield Entries(log, start, length, at, entries)
         at = until
