@@ -17,7 +17,9 @@ from strands_session_store.sessions import Sessions, archive, outgoing
 from strands_session_store.sessions import archive_format as form
 from strands_session_store.sessions.pieces import Counts, Digest, Documents, Entries
 from strands_session_store.stores.base import Append, Log, Look, Space, Store, Trim, Want, new_commit_id
+from strands_session_store.stores.memory import MemoryStore
 from strands_session_store.stores.sqlite import SQLiteStore
+from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import ScriptedModel
 
 from .contents import ODD, fill, shape
@@ -276,11 +278,23 @@ def test_large_entries_are_read_by_smaller_pages(tmp_path: Path, monkeypatch: py
         assert meter.most <= 9 * 2**20 and meter.reads < 30, (meter.most, meter.reads)
 
 
-def test_a_small_session_costs_three_reads(memory: Sessions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_small_session_costs(memory: Sessions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(memory)
-    meter = Meter(monkeypatch, type(memory.store))
-    memory.archive.export(tmp_path / "x", "ada", ids=["s"])
-    assert meter.reads == 3
+    source = FaultyStore(memory.store)
+
+    def calls(target: FaultyStore, verb: str) -> int:
+        return sum(call.verb == verb for call in target.calls)
+
+    Sessions(source).archive.export(tmp_path / "x", "ada", ids=["s"])
+    assert calls(source, "read") == 3
+    target = FaultyStore(MemoryStore())
+    for how, reads, commits in (("new", 4, 2), ("there", 3, 0)):
+        target.calls.clear()
+        Sessions(target).archive.import_(tmp_path / "x")
+        assert (calls(target, "read"), calls(target, "commit")) == (reads, commits), how
+    source.calls.clear(), target.calls.clear()
+    Sessions(source).archive.copy(target, "ada", ids=["s"])
+    assert (calls(source, "read"), calls(target, "read")) == (3, 3)
 
 
 def test_a_log_that_was_trimmed_far_keeps_its_indices(memory: Sessions) -> None:

@@ -27,7 +27,7 @@ from .archive_format import Begin, End, Header, Sealing, Total
 from .checks import UNSET, Unset, owner
 from .incoming import Incoming, make_way
 from .inside import holder
-from .outgoing import Found, digest_of, find, insist
+from .outgoing import Found, digested, find, insist
 from .pieces import Digest
 from .selection import selected
 from .shapes import Exported, Imported, Step
@@ -148,7 +148,8 @@ class Archive(Part):
                         case Begin(space):
                             expires = line.expires
                             if user_id is UNSET or _owner(space) == user_id:
-                                done, incoming = self._admit(done, line, on_existing)
+                                there = digested(self.store, space)
+                                done, incoming = self._admit(done, line, there, on_existing)
                         case End():
                             if incoming is not None:
                                 if incoming.digest.hexdigest() != line.digest:
@@ -244,11 +245,11 @@ class Archive(Part):
         found = find(self.store, space)
         if found is None:
             return None
-        there = find(target.store, space)
-        if there is not None and there.incarnation == found.incarnation:
+        there = digested(target.store, space)
+        if there is not None and there[0].incarnation == found.incarnation:
             raise ValueError("target must be another store than the one that is copied from")
-        digest = found.digest() if there is not None else ""
-        done, incoming = target._admit(done, Begin(space, _parent(found), found.expires, digest), on_existing)
+        begin = Begin(space, _parent(found), found.expires, found.digest() if there is not None else "")
+        done, incoming = target._admit(done, begin, there, on_existing)
         if incoming is None:
             return done
         try:
@@ -261,15 +262,16 @@ class Archive(Part):
             raise
         return _plus(done, space, incoming.digest)
 
-    def _admit(self, done: Imported, begin: Begin, on_existing: OnExisting) -> tuple[Imported, Incoming | None]:
-        """What is to be written, if it is; and what is to be said of it else."""
+    def _admit(
+        self, done: Imported, begin: Begin, there: tuple[Found, str] | None, on_existing: OnExisting
+    ) -> tuple[Imported, Incoming | None]:
+        """What is to be written, if it is; and what is to be said of it else. ``there``: what is, with its digest."""
         space = begin.space
         if begin.expires is not None and begin.expires <= time.time():
             return replace(done, expired=done.expired + 1), None
-        there = find(self.store, space)
         if there is None:
             make_way(self.store, space)
-        elif digest_of(self.store, space) == begin.digest:
+        elif there[1] == begin.digest:
             return replace(done, same=done.same + 1), None
         elif on_existing == "skip":
             return replace(done, skipped=done.skipped + 1), None
@@ -281,7 +283,7 @@ class Archive(Part):
             )
         else:
             self._refuse_busy(space)
-            self.store.drop(space, on=there.incarnation)
+            self.store.drop(space, on=there[0].incarnation)
             done = replace(done, replaced=done.replaced + 1)
         return done, Incoming(self.store, space, begin.parent)
 

@@ -71,12 +71,12 @@ def find(store: Store, space: Space) -> Found | None:
     return Found(store, space, look.incarnation, look.revision, look.docs[own].data, look.expires)
 
 
-def digest_of(store: Store, space: Space) -> str | None:
-    """The digest of what is there; None: there is none."""
+def digested(store: Store, space: Space) -> tuple[Found, str] | None:
+    """The space as it is now, and its digest; None: there is none."""
 
-    def attempt() -> str | None:
+    def attempt() -> tuple[Found, str] | None:
         found = find(store, space)
-        return None if found is None else found.digest()
+        return None if found is None else (found, found.digest())
 
     return insist(space, attempt)
 
