@@ -85,10 +85,11 @@ def test_the_digest_is_of_content_not_of_cuts() -> None:
         digest(*cut, Counts({"n": 2})),
         digest(*cut[:-1], Entries("l", 2, 4, 3, [b"z"]), Counts({"n": 1})),
         digest(Documents({"a": b"1", "b": b"2"}), Entries("l", 0, 2, 0, [b"x", b"y"]), Counts({"n": 1})),
+        digest(Documents({"a1": b"", "b": b"2"}), Entries("l", 2, 4, 2, [b"x", b"y"]), Counts({"n": 1})),
         digest(Documents({"a": b"12", "b": b""}), Entries("l", 2, 4, 2, [b"x", b"y"]), Counts({"n": 1})),
         digest(Documents({"a": b"1", "b": b"2"}), Entries("l", 2, 4, 2, [b"xy", b""]), Counts({"n": 1})),
     ]
-    assert len({whole, *others}) == 7
+    assert len({whole, *others}) == 8
 
 
 # ------------------------------------------------------------------------------------------------ files that are broken
