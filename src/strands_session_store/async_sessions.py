@@ -13,6 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from . import records
 from .sessions import Sessions
+from .sessions.access import Part
+from .sessions.archive import Archive, OnExisting, Tell, os
 from .sessions.checks import UNSET, Unset
 from .sessions.erasing import Progress
 from .sessions.events import Events
@@ -21,6 +23,8 @@ from .sessions.messages import Messages, Role
 from .sessions.runs import Ended, Runs
 from .sessions.shapes import (
     AgentOverview,
+    Exported,
+    Imported,
     LogPage,
     MessagePage,
     Node,
@@ -438,6 +442,48 @@ class AsyncMessages(_Offloaded):
         return await self._off(self._sync.clear, session_id, user_id, agent_id=agent_id)
 
 
+class AsyncArchive(_Offloaded):
+    """`Archive`, awaitable."""
+
+    def __init__(self, sync: Archive) -> None:
+        self._sync, self._store = sync, sync.store
+
+    async def export(
+        self,
+        file: str | os.PathLike[str],
+        user_id: str | None = None,
+        *,
+        everyone: bool = False,
+        ids: Collection[str] | None = None,
+        progress: Tell | None = None,
+    ) -> Exported:
+        return await self._off(self._sync.export, file, user_id, everyone=everyone, ids=ids, progress=progress)
+
+    async def import_(
+        self,
+        file: str | os.PathLike[str],
+        *,
+        user_id: str | Unset | None = UNSET,
+        on_existing: OnExisting = "error",
+        progress: Tell | None = None,
+    ) -> Imported:
+        return await self._off(self._sync.import_, file, user_id=user_id, on_existing=on_existing, progress=progress)
+
+    async def copy(
+        self,
+        target: Part | Store | str,
+        user_id: str | None = None,
+        *,
+        everyone: bool = False,
+        ids: Collection[str] | None = None,
+        on_existing: OnExisting = "error",
+        progress: Tell | None = None,
+    ) -> Imported:
+        return await self._off(
+            self._sync.copy, target, user_id, everyone=everyone, ids=ids, on_existing=on_existing, progress=progress
+        )
+
+
 class AsyncSessions(_Offloaded):
     """`Sessions`, awaitable."""
 
@@ -449,6 +495,7 @@ class AsyncSessions(_Offloaded):
         self.runs = AsyncRuns(self._sync.runs)
         self.events = AsyncEvents(self._sync.events)
         self.messages = AsyncMessages(self._sync.messages)
+        self.archive = AsyncArchive(self._sync.archive)
 
     async def __aenter__(self) -> AsyncSessions:
         return self

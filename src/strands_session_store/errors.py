@@ -17,6 +17,7 @@
         ├── InvalidCursorError      a cursor that does not belong to this listing (a ValueError)
         ├── ToolEventsError         tools were run, and what they did could not be recorded; has their answers
         ├── InterruptPendingError   the agent waits for an interrupt's answer; nothing was written
+        ├── ArchiveError            a file that is no archive, or not as it was written; names the line (a ValueError)
         ├── SessionBusyError        another process runs the session (exclusive=True); nothing was written
         ├── BudgetExceededError     as much was spent as may be; nothing was written
         ├── ConflictError           an expectation of a commit did not hold; nothing was written
@@ -117,6 +118,18 @@ class ToolEventsError(StoreError):
 
 class InterruptPendingError(StoreError):
     """The agent waits for the answer to an interrupt, and needs its messages as they are. Nothing was written."""
+
+
+class ArchiveError(StoreError, ValueError):
+    """A file that is no archive, ends too early, or is not as it was written.
+
+    Attributes:
+        line: Of the file, from 1; the first at which that shows.
+    """
+
+    def __init__(self, line: int, why: str) -> None:
+        self.line = line
+        super().__init__(f"line {line:,} of the archive {why}")
 
 
 class SessionBusyError(StoreError):

@@ -32,6 +32,7 @@ A user's space has the documents user, metadata and managed/<namespace>. Ids are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
@@ -53,6 +54,9 @@ RUNS: Final = "runs"
 OPEN_RUNS: Final = "runs/open/"
 EVENTS: Final = "events"
 USAGE: Final = "usage/"
+
+LEASES: Final = (LEASE, LEASE_BEAT, LEASE_WANTED)
+"""What tells who runs the session, not what is in it."""
 
 USAGE_COUNTERS: Final = (
     "input_tokens",
@@ -79,6 +83,11 @@ def session_space(session_id: str, user_id: str | None) -> Space:
 
 def user_space(user_id: str) -> Space:
     return Space("user", None, user_id)
+
+
+def own(space: Space) -> str:
+    """The document without which the space is none for a face."""
+    return USER if space.kind == "user" else SESSION
 
 
 def managed(namespace: str) -> str:
@@ -183,3 +192,23 @@ def usage(day: str, model: str, source: str) -> str:
 def id_in(path: str) -> str:
     """The agent or multi-agent id in a path that begins with ``agents/`` or ``multi_agents/``."""
     return unescape(path.split("/")[1])
+
+
+_KNOWN: Final = re.compile(
+    "|".join(
+        (
+            *map(re.escape, (SESSION, USER, INSTRUCTIONS, STATE, METADATA, *LEASES)),
+            "managed/[^/]+",
+            f"{AGENTS}[^/]+/(agent|context|writer)",
+            f"{MULTI_AGENTS}[^/]+/(state|writer|nodes/.+/state)",
+            f"{OPEN_RUNS}[^/]+",
+            f"{USAGE}[^/]+/[^/]+/[^/]+",
+        )
+    )
+)
+
+
+def is_known(path: str) -> bool:
+    """Whether this is a document that is spelled here. Beside any other there may be logs and counters that nobody here
+    can name."""
+    return _KNOWN.fullmatch(path) is not None

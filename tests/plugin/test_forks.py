@@ -33,7 +33,7 @@ from .payloads import alike
 from .play import Play
 
 
-def fork(*args: Any, **options: Any) -> records.Session:
+def fork(*args: Any, **options: Any) -> Any:
     """As `Sessions.fork` calls it."""
     return forks.fork(*args, named=lambda session: session, **options)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def url_of(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
         case _:
             pytest.importorskip("redis")
             made = request.getfixturevalue("standalone" if engine == "redis" else "cluster")
-            return f"{made.url}?prefix={uuid.uuid4().hex[:8]}"
+            return str(made.url)
 
 
 @pytest.fixture(params=ENGINES)

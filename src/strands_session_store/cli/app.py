@@ -21,7 +21,7 @@ from ..errors import SessionNotFoundError, StoreError
 from ..sessions import Sessions
 from ..stores import DEFAULT, open_store, redact
 from ..stores.collecting import Collecting
-from . import pages
+from . import archiving, pages
 from .pages import console
 
 """As for StoreSessionManager."""
@@ -153,6 +153,69 @@ def gc(
         pages.complain(f"{key} can not be read; it was left alone")
     if done.corrupt:
         raise SystemExit(1)
+
+
+EveryoneOption = Annotated[bool, typer.Option("--all", help="All sessions of all users, and the users.")]
+IdsOption = Annotated[list[str] | None, typer.Option("--id", metavar="SESSION_ID", help="Only this; may be repeated.")]
+ExistingOption = Annotated[
+    archiving.Existing,
+    typer.Option("--on-existing", help="When one is there with other content: stop, skip or replace it."),
+]
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(dir_okay=False, show_default=False)],
+    store: StoreOption = None,
+    user: UserOption = None,
+    everyone: EveryoneOption = False,
+    ids: IdsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write sessions to a file of JSON lines, which is there once it is whole."""
+    _one_selection(everyone, user, ids)
+    with _sessions(store) as sessions, archiving.shown("Exporting") as tell:
+        done = sessions.archive.export(file, user, everyone=everyone, ids=ids or None, progress=tell)
+    archiving.report(done, as_json, "Exported", f"to {file}")
+
+
+@app.command(name="import")
+def import_(
+    file: Annotated[Path, typer.Argument(dir_okay=False, show_default=False)],
+    store: StoreOption = None,
+    user: Annotated[str | None, typer.Option("--user", metavar="USER_ID", help="Only what is this user's.")] = None,
+    on_existing: ExistingOption = archiving.Existing.ERROR,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the sessions of an exported file to a store. Interrupted, it is repeated and goes on."""
+    only = {} if user is None else {"user_id": user}
+    with open_store(store or DEFAULT) as opened, archiving.shown("Importing") as tell:
+        done = Sessions(opened).archive.import_(file, **only, on_existing=on_existing.value, progress=tell)
+    archiving.report(done, as_json, "Imported", f"from {file}")
+
+
+@app.command()
+def copy(
+    target: Annotated[str, typer.Argument(metavar="TARGET_URL", show_default=False)],
+    store: StoreOption = None,
+    user: UserOption = None,
+    everyone: EveryoneOption = False,
+    ids: IdsOption = None,
+    on_existing: ExistingOption = archiving.Existing.ERROR,
+    as_json: JsonOption = False,
+) -> None:
+    """Write sessions to another store. Interrupted, it is repeated and goes on."""
+    _one_selection(everyone, user, ids)
+    with _sessions(store) as sessions, archiving.shown("Copying") as tell:
+        done = sessions.archive.copy(
+            target, user, everyone=everyone, ids=ids or None, on_existing=on_existing.value, progress=tell
+        )
+    archiving.report(done, as_json, "Copied", f"to {redact(target)}")
+
+
+def _one_selection(everyone: bool, user: str | None, ids: list[str] | None) -> None:
+    if everyone and (user is not None or ids):
+        raise typer.BadParameter("--all takes the sessions of all users; leave --user and --id out")
 
 
 @contextmanager

@@ -12,13 +12,17 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     runs.py       runs                                           events.py    events
     entries.py    a log by the page
     messages.py   what was said                                  reading.py   a log, by the page and by ids
-    incoming.py, appending.py   messages of others               rewriting.py, clearing.py   what was stored, changed
+    submitted.py, appending.py  messages of others               rewriting.py, clearing.py   what was stored, changed
     writing.py    how live agents are kept out, and told
+    archive.py    export, import, copy                           archive_format.py   the lines of the file
+    outgoing.py   a space read by pieces                         incoming.py  a space written by pieces
+    pieces.py     what these are, and their digest          selection.py  which sessions are meant
 """
 
 from __future__ import annotations
 
 from ..stores.base import Store
+from .archive import Archive
 from .checks import UNSET, Unset
 from .erasing import Progress, erase_user
 from .events import Events
@@ -29,7 +33,9 @@ from .runs import Running, Runs
 from .shapes import (
     MAX_PAGE,
     AgentOverview,
+    Exported,
     Holder,
+    Imported,
     LogPage,
     MessagePage,
     Node,
@@ -39,6 +45,7 @@ from .shapes import (
     SearchPage,
     SessionPage,
     Slice,
+    Step,
     Stored,
     UserPage,
 )
@@ -50,8 +57,11 @@ __all__ = [
     "MAX_PAGE",
     "UNSET",
     "AgentOverview",
+    "Archive",
     "Events",
+    "Exported",
     "Holder",
+    "Imported",
     "LogPage",
     "MessagePage",
     "Messages",
@@ -65,6 +75,7 @@ __all__ = [
     "SessionPage",
     "Sessions",
     "Slice",
+    "Step",
     "Stored",
     "Unset",
     "UserPage",
@@ -95,6 +106,7 @@ class Sessions(Tree, Listing, Inside, Running):
         self.runs = Runs(store)
         self.events = Events(store)
         self.messages = Messages(store)
+        self.archive = Archive(store)
 
     def erase_user(self, user_id: str, progress: Progress | None = None) -> Receipt:
         """Erase all that a user owns: every session with all that is in it and below it, and the user's record.

@@ -1,109 +1,197 @@
-"""Messages that others than Strands hand over, checked before anything is written. Pure.
+"""A space, written piece by piece: it is there whole, or not at all.
 
-Rule 1. A message is Strands': role, content, and if there are any metadata and tracking_id. A text for content is short
-        for one text block.
-Rule 2. Of a block only what is relied on here is looked at: kinds that are not known are kept as they are.
-Rule 3. None of what was handed over is changed.
+Rule 1. Until its own document is written, last, a space is none for a face, and has only `PENDING` seconds to live.
+Rule 2. Before that, all of it is read back, and has to have the digest that was told.
+Rule 3. Commits are bounded, and expect that nobody else writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import Final
 
-from .. import codec, ids
-from ..errors import Unserializable
-from ..messages import Message, ensure_id, snapshot
+from .. import codec, layout, records, rows
+from ..errors import ConflictError, Corrupt, StoreError
+from ..stores.base import (
+    ABSENT,
+    MAX_CHANGES,
+    Add,
+    Append,
+    Change,
+    Doc,
+    PutDoc,
+    Space,
+    Store,
+    Summary,
+    Trim,
+    new_commit_id,
+)
+from .outgoing import Changed, rest
+from .pieces import Counts, Digest, Documents, Entries, Piece
 
-_KEYS: Final = ("role", "content", "metadata", "tracking_id")
-_TOOLS: Final[Mapping[str, Mapping[str, type]]] = {
-    "toolUse": {"toolUseId": str, "name": str, "input": object},
-    "toolResult": {"toolUseId": str, "content": list},
-}
+PENDING: Final = 900.0
+"""Seconds that a space lives after each commit but the last."""
+BATCH_BYTES: Final = 4 * 2**20
+BATCH_CHANGES: Final = 1_000
+"""Of a commit; a single entry may be larger."""
 
 
-def checked(messages: object) -> tuple[list[Message], tuple[str, ...]]:
-    """The messages as they are to be stored, and the tracking ids that they came with.
+class Incoming:
+    """A space that is being written.
 
-    Raises:
-        ValueError: They are none; names the place.
-        InvalidIdError: A tracking id is none.
-        Unserializable: A value in them can not be stored; names its place.
+    Attributes:
+        space: Which.
+        digest: Of what was added.
     """
-    if isinstance(messages, Mapping):
-        named, several = [("message", messages)], False
-    elif isinstance(messages, Sequence) and not isinstance(messages, str | bytes):
-        named, several = [(f"messages[{i}]", message) for i, message in enumerate(messages)], True
-    else:
-        raise ValueError(f"messages must be a message or a list of them, not {type(messages).__name__}")
-    if several and not named:
-        raise ValueError("messages is empty; give at least one")
-    given = [str(message["tracking_id"]) for place, message in named if _given(place, message)]
-    if len(set(given)) < len(given):
-        twice = next(id for id in given if given.count(id) > 1)
-        raise ValueError(f"two of the messages have the tracking_id {twice!r}; give each its own, or none")
-    return [_message(place, message) for place, message in named], tuple(given)
 
+    def __init__(self, store: Store, space: Space, parent: str | None = None) -> None:
+        self.space, self.digest = space, Digest()
+        self._store, self._parent = store, parent
+        self._own_path = layout.own(space)
+        self._own: bytes | None = None
+        self._state: tuple[str, int] | None = None
+        self._batch: list[Change] = []
+        self._tail: tuple[str, int, list[bytes]] | None = None
+        self._size = self._count = 0
 
-def refuse(place: str, kind: str) -> None:
-    """Told by the codec of what has no encoding."""
-    raise Unserializable(
-        f"{place} is a {kind}, which can not be stored; use JSON values, bytes, tuples, sets, dates, Decimal or UUID"
-    )
+    def add(self, piece: Piece) -> None:
+        """Write what is next.
 
+        Raises:
+            ConflictError: Another one writes the space.
+        """
+        self.digest.add(piece)
+        match piece:
+            case Documents(found):
+                for path, data in found.items():
+                    if path == self._own_path:
+                        self._own = data
+                    else:
+                        self._room(len(data))
+                        self._batch.append(PutDoc(path, data, ABSENT))
+            case Entries(log, start, _, at, entries):
+                if at == start:
+                    self._begin(log, start)
+                for data in entries:
+                    self._room(len(data))
+                    self._append(log, at, data)
+                    at += 1
+            case Counts(found):
+                for name, value in found.items():
+                    self._room(0)
+                    self._batch.append(Add(name, value))
 
-def _given(place: str, message: Any) -> bool:
-    if not isinstance(message, Mapping):
-        raise ValueError(f"{place} must be a dict with role and content, not {type(message).__name__}")
-    if message.get("tracking_id") is None:
-        return False
-    ids.check(f"{place}['tracking_id']", message["tracking_id"])
-    return True
+    def finish(self, expires: float | None) -> None:
+        """Have the space be there.
 
+        Args:
+            expires: Unix time at which it ends.
 
-def _message(place: str, message: Mapping[str, Any]) -> Message:
-    if other := [key for key in message if key not in _KEYS]:
-        raise ValueError(
-            f"{place} has the key {other[0]!r}; a message has {', '.join(_KEYS)}. What is yours belongs into "
-            "metadata['custom']"
+        Raises:
+            Corrupt: The store does not hold what was added, or its own document is not what it has to be.
+            ConflictError: Another one writes the space.
+        """
+        record = self._record()
+        self._flush()
+        state = self._state
+        assert state is not None and self._own is not None
+        if self._read_back(state) != self.digest.hexdigest():
+            raise Corrupt(f"{self.space.kind} {self.space.id!r}", "it is not what was written to it")
+        self._state = None  # from here on it may be there, and is not taken back
+        self._store.commit(
+            self.space,
+            PutDoc(self._own_path, self._own, ABSENT),
+            commit_id=new_commit_id(),
+            on=state[0],
+            ttl=None if expires is None else max(1.0, expires - time.time()),
+            summary=rows.summary(record),
         )
-    if (role := message.get("role")) not in ("user", "assistant"):
-        raise ValueError(f"{place}['role'] must be 'user' or 'assistant', got {role!r}")
-    out: Message = {"role": role, "content": _content(f"{place}['content']", message.get("content"))}
-    if (metadata := message.get("metadata")) is not None:
-        custom = metadata.get("custom", {}) if isinstance(metadata, Mapping) else None
-        if not isinstance(custom, Mapping):
-            raise ValueError(f"{place}['metadata'] must be a dict, and 'custom' in it one too, got {metadata!r:.80}")
-        out["metadata"] = snapshot(dict(metadata))
-    if message.get("tracking_id") is not None:
-        out["tracking_id"] = message["tracking_id"]
-    ensure_id(out)
-    codec.encode(out, lost=refuse, place=place)
-    return out
+
+    def abandon(self) -> None:
+        """Take back what was written. What can't be is gone after `PENDING` seconds."""
+        if self._state is not None:
+            with contextlib.suppress(StoreError):
+                self._store.drop(self.space, on=self._state[0])
+
+    def _record(self) -> records.Session | records.User:
+        space, path = self.space, self._own_path
+        if self._own is None:
+            raise Corrupt(path, f"{space.kind} {space.id!r} has none")
+        record: records.Session | records.User
+        told: tuple[str | None, str, str | None]
+        if space.kind == "user":
+            record = codec.load(records.User, self._own, path)
+            told = (None, record.user_id, None)
+        else:
+            record = codec.load(records.Session, self._own, path)
+            told = (record.user_id, record.session_id, record.parent_id)
+        if told != (space.owner, space.id, self._parent):
+            raise Corrupt(path, f"it is of another {space.kind}: {told}, not {(space.owner, space.id, self._parent)}")
+        return record
+
+    def _read_back(self, state: tuple[str, int]) -> str:
+        digest = Digest()
+        try:
+            for piece in rest(self._store, self.space, state):
+                digest.add(piece)
+        except Changed:
+            raise ConflictError("", state[0], None, f"another writes {self.space.kind} {self.space.id!r}") from None
+        assert self._own is not None
+        digest.add(Documents({self._own_path: self._own}))
+        return digest.hexdigest()
+
+    # ------------------------------------------------------------------------------------------------------- commits
+
+    def _begin(self, log: str, start: int) -> None:
+        """Have the log begin at an index: what is before it is put, empty, and erased."""
+        if start == 0:
+            return
+        self._flush()
+        for at in range(0, start, MAX_CHANGES - 1):
+            blank = [b""] * min(MAX_CHANGES - 1, start - at)
+            self._commit([Append(log, blank, at), Trim(log, at)])
+        self._batch.append(Trim(log, start))
+
+    def _append(self, log: str, at: int, data: bytes) -> None:
+        if self._tail is None or self._tail[0] != log:
+            self._end_tail()
+            self._tail = (log, at, [])
+        self._tail[2].append(data)
+
+    def _end_tail(self) -> None:
+        if self._tail is not None:
+            log, at, entries = self._tail
+            self._batch.append(Append(log, entries, at))
+            self._tail = None
+
+    def _room(self, size: int) -> None:
+        if self._count and (self._size + size > BATCH_BYTES or self._count == BATCH_CHANGES):
+            self._flush()
+        self._size += size
+        self._count += 1
+
+    def _flush(self) -> None:
+        self._end_tail()
+        if self._batch or self._state is None:
+            self._commit(self._batch)
+        self._batch, self._size, self._count = [], 0, 0
+
+    def _commit(self, changes: Sequence[Change]) -> None:
+        done = self._store.commit(
+            self.space,
+            *changes,
+            commit_id=new_commit_id(),
+            on=ABSENT if self._state is None else self._state[0],
+            ttl=PENDING,
+            summary=Summary(b"", self._parent) if self._state is None else None,
+        )
+        self._state = done.incarnation, done.revision
 
 
-def _content(place: str, content: Any) -> list[dict[str, Any]]:
-    if isinstance(content, str):
-        return [{"text": content}]
-    if not isinstance(content, list | tuple) or not content:
-        raise ValueError(f"{place} must be a text, or a list of content blocks that is not empty, got {content!r:.80}")
-    for i, block in enumerate(content):
-        _check_block(f"{place}[{i}]", block)
-    return [snapshot(block) for block in content]
-
-
-def _check_block(place: str, block: Any) -> None:
-    if not isinstance(block, dict) or not block or not all(isinstance(key, str) for key in block):
-        raise ValueError(f"{place} must be a content block, as {{'text': '...'}}, got {block!r:.80}")
-    if "text" in block and not isinstance(block["text"], str):
-        raise ValueError(f"{place}['text'] must be a text, got {block['text']!r:.80}")
-    for kind, fields in _TOOLS.items():
-        if kind not in block:
-            continue
-        for key, wanted in fields.items():
-            value = block[kind].get(key) if isinstance(block[kind], dict) else None
-            if value is None or not isinstance(value, wanted):
-                raise ValueError(f"{place}[{kind!r}] must have {', '.join(fields)}; {key} is {value!r:.80}")
-        for part in block[kind].get("content", ()) if kind == "toolResult" else ():
-            if not isinstance(part, dict):
-                raise ValueError(f"{place}['toolResult']['content'] must be a list of blocks, got {part!r:.80} in it")
+def make_way(store: Store, space: Space) -> None:
+    """Erase what an interrupted writer left of a space, so that it can be written anew."""
+    look = store.read(space, Doc(layout.own(space)))
+    if look.incarnation is not None and layout.own(space) not in look.docs:
+        store.drop(space, on=look.incarnation)

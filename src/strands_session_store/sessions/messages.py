@@ -20,13 +20,13 @@ from . import checks
 from .access import Part
 from .appending import append
 from .clearing import clear, existing, extent
-from .incoming import checked, refuse
 from .inside import ids_of
 from .reading import cursor as cursor_at
 from .reading import find, missing, read_cursor, span, walk
 from .rewriting import Change as Rewriting
 from .rewriting import edited, redacted, removed, rewrite
 from .shapes import MAX_PAGE, MessagePage, Said, SearchPage
+from .submitted import checked, refuse
 
 Role: TypeAlias = Literal["user", "assistant"]
 

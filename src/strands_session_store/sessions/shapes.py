@@ -187,3 +187,50 @@ class Stored:
     """Of a log."""
     value: int | None = None
     """Of a counter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What is in an archive."""
+
+    sessions: int = 0
+    users: int = 0
+    documents: int = 0
+    entries: int = 0
+    bytes: int = 0
+    """Of documents and entries."""
+    digest: str = ""
+    """SHA-256 of the archive, also in its last line; of the same sessions exported again another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What was written to a store, and what was not. Sessions and users count alike in all but the first two."""
+
+    sessions: int = 0
+    users: int = 0
+    replaced: int = 0
+    """Of those, which took the place of others."""
+    same: int = 0
+    """There already, with the same content."""
+    skipped: int = 0
+    """There already, with other content (``on_existing="skip"``)."""
+    expired: int = 0
+    """Their time was over."""
+    documents: int = 0
+    entries: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far an export, import or copy is."""
+
+    done: int
+    """Of an import: bytes of the file. Else: sessions and users."""
+    of: int | None
+    """How many there will be; None: unknown."""
+    entries: int
+    """Of logs: messages, runs and the like, so far."""
+    bytes: int
+    """Of documents and entries, so far."""
