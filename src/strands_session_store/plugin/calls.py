@@ -1,0 +1,136 @@
+"""Agents that are called, as a tool by another agent or as the node of a Graph or Swarm: who called, what is heard.
+
+Rule 1. An agent is heard only while it is called by who has a session. What an application says to it is nobody's.
+Rule 2. An agent may be shared by many callers, one after the other and in many sessions. So its hooks are put on it
+        once, know no session, and ask at the beginning of each invocation who has called.
+Rule 3. Strands hands a tool's failure to the model. That something could not be stored is none: the caller raises it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
+
+from strands import Agent
+from strands.hooks import (
+    AfterInvocationEvent,
+    AfterModelCallEvent,
+    AfterToolCallEvent,
+    BeforeInvocationEvent,
+    BeforeModelCallEvent,
+    BeforeToolCallEvent,
+    HookOrder,
+    HookRegistry,
+    MessageAddedEvent,
+    MessageUpdatedEvent,
+)
+
+from .. import records
+from ..errors import StoreError
+
+if TYPE_CHECKING:
+    from .sub_sessions import Recorded
+
+NODES = "strands_session_store_nodes"
+"""Key in an invocation's state of the agents at the nodes of the orchestrator that was invoked with it."""
+EAR = "_strands_session_store_ear"
+"""Attribute of an agent's hooks: its `Ear`."""
+
+
+class Caller(Protocol):
+    """A tracked agent or orchestrator."""
+
+    run: records.Run | None
+    failure: StoreError | None
+
+
+def surface(caller: Caller) -> None:
+    """Raise what could not be stored of an agent that was called."""
+    if (failure := caller.failure) is not None:
+        caller.failure = None
+        raise failure
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One call of an agent."""
+
+    caller: Caller
+    recorded: Recorded
+    """Where it is kept."""
+    run_id: str | None = None
+    """Of the run there that it has become; None: the agent was not invoked."""
+
+    def ended(self) -> dict[str, str] | None:
+        """What the caller's event tells of it."""
+        called.set(None)
+        return None if self.run_id is None else {"session_id": self.recorded.session_id, "run_id": self.run_id}
+
+    @contextlib.contextmanager
+    def surfacing(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            self.caller.failure = error
+            raise
+
+
+called: ContextVar[tuple[Agent, Call] | None] = ContextVar("strands_session_store_called", default=None)
+"""The agent that is about to be invoked as a tool."""
+
+
+def at_nodes(state: dict[str, Any], calls: dict[Agent, Call]) -> None:
+    """Have the agents at an orchestrator's nodes known by the state that it hands them."""
+    state.setdefault(NODES, WeakKeyDictionary()).update(calls)
+
+
+def call_of(event: BeforeInvocationEvent) -> Call | None:
+    """The call by which an agent is invoked; None: it is invoked by the application."""
+    if (found := called.get()) is not None and found[0] is event.agent:
+        called.set(None)
+        return found[1]
+    call: Call | None = (event.invocation_state.get(NODES) or {}).get(event.agent)
+    return call if call is not None and call.caller.run is not None else None
+
+
+def hear(agent: Agent) -> None:
+    """Have the agent heard from now on, whoever calls it."""
+    ear = Ear()
+    if vars(agent.hooks).setdefault(EAR, ear) is ear:  # atomic: of two threads, one puts its hooks there
+        ear.register(agent.hooks)
+
+
+class Ear:
+    """The hooks of one agent that is called. Holds neither the agent nor, between its invocations, anything else."""
+
+    def __init__(self) -> None:
+        self._call: Call | None = None
+        """By which it is invoked now."""
+        self._again: Call | None = None
+        """By which it is invoked once more at once (`AfterInvocationEvent.resume`)."""
+
+    def register(self, hooks: HookRegistry) -> None:
+        hooks.add_callback(BeforeInvocationEvent, self._begin, order=HookOrder.SDK_FIRST)
+        hooks.add_callback([MessageAddedEvent, MessageUpdatedEvent], self._hear)
+        hooks.add_callback([BeforeModelCallEvent, BeforeToolCallEvent], self._hear, order=HookOrder.SDK_LAST)
+        hooks.add_callback(AfterModelCallEvent, self._hear, order=HookOrder.SDK_FIRST)
+        hooks.add_callback([AfterToolCallEvent, AfterInvocationEvent], self._hear, order=HookOrder.SDK_LAST)
+
+    async def _begin(self, event: BeforeInvocationEvent) -> None:
+        call, self._call, self._again = self._again or call_of(event), None, None
+        if call is not None:
+            with call.surfacing():
+                call.run_id = await call.recorded.begin(event.agent)
+            self._call = call
+
+    async def _hear(self, event: Any) -> None:
+        if (call := self._call) is None:
+            return
+        if isinstance(event, AfterInvocationEvent):
+            self._call, self._again = None, call if event.resume is not None else None
+        with call.surfacing():
+            await call.recorded.hear(event)
