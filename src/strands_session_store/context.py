@@ -91,14 +91,6 @@ class Context:
         self._start = start
         self._seen = Seen(history, variants, start)
 
-    @classmethod
-    def behind(cls, history: int, variants: int) -> Context:
-        """Begin with an empty context behind logs of these lengths, where no message that is in them comes again, or
-        all that do are told as ``summaries``: nothing of them is ever to be read."""
-        context = cls(history, 0, history)
-        context.variants = variants
-        return context
-
     # ---------------------------------------------------------------------------------------------------- storing
 
     def sync(self, live: Sequence[Message], announced: Message | None = None, summaries: Collection[str] = ()) -> Delta:

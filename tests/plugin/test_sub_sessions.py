@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from strands import Agent, ToolContext, tool
 from strands.hooks import AfterInvocationEvent
-from strands.tools.executors import SequentialToolExecutor
+from strands.multiagent import Swarm
+from strands.tools.executors import ConcurrentToolExecutor, SequentialToolExecutor
 from strands.types.exceptions import EventLoopException
 
 from strands_session_store import ConflictError, StoreError, StoreSessionManager, Unavailable, ids, open_store
@@ -20,6 +21,7 @@ from strands_session_store.stores.base import Store
 from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import Reply, ScriptedModel, ToolCall
 
+from .children import wait_for
 from .test_multi_agent import graph, killed_before, node, swarm
 from .test_multi_agent import said as said_by_node
 
@@ -336,6 +338,39 @@ def test_what_is_pending_below_is_stored_by_flush(store: FaultyStore) -> None:
     assert opened.pending == 0 and len(children(store)) == 1
 
 
+def test_what_is_pending_below_is_stored_by_the_next_turn(store: FaultyStore) -> None:
+    opened = manager(store, durability="background")
+    script = lambda m: ToolCall("researcher", {"input": "x"}) if "ask" in str(m[-1]) else "fine"  # noqa: E731
+    tools = [worker().as_tool()]
+    caller = Agent(model=ScriptedModel(script), tools=tools, session_manager=opened, callback_handler=None)
+    store.plan("commit", before=Unavailable("down"), times=None)
+    caller("ask")
+    store.heal()
+    assert opened.pending
+    caller("call nobody")
+    wait_for(lambda: opened.pending == 0)
+    (sub,) = children(store)
+    assert len(said(store, sub.session_id)) == 2
+
+
+def test_a_record_that_can_not_be_read_surfaces(store: FaultyStore) -> None:
+    caller = boss(manager(store, on_stale="conflict"), worker())
+    store.plan("read", before=Unavailable("down"))
+    with pytest.raises(EventLoopException) as caught:
+        caller("go")
+    assert isinstance(caught.value.__cause__, Unavailable)
+
+
+def test_a_tool_that_is_called_directly(store: FaultyStore) -> None:
+    caller = boss(manager(store), worker())
+    caller.tool.researcher(input="for researcher")
+    (sub,) = children(store)
+    assert said(store, sub.session_id) == CALL
+    store.plan("commit", before=Unavailable("down"), times=2)
+    with pytest.raises((StoreError, EventLoopException)):
+        caller.tool.researcher(input="for researcher")
+
+
 def test_a_record_that_was_deleted_is_begun_anew(store: FaultyStore) -> None:
     caller = boss(manager(store), worker())
     caller("go")
@@ -484,11 +519,25 @@ def test_a_swarm_and_a_graph_in_a_graph_and_agents_called_by_nodes(store: Faulty
     assert said(store, sub_of(store, "c", "y"))[-1] == "y has done it"
 
 
+@pytest.mark.parametrize("executor", [SequentialToolExecutor, ConcurrentToolExecutor])
+def test_a_swarm_with_a_time_limit_takes_each_step_in_another_task(store: FaultyStore, executor: Any) -> None:
+    first = node("first", asks("researcher"), [worker().as_tool()])
+    first.tool_executor = executor()
+    Swarm([first], id="w", session_manager=manager(store), node_timeout=60, execution_timeout=60)("the task")
+    tree = Sessions(store).tree("s")
+    assert [n.session.title for n in tree[1:]] == ["first", "researcher"]
+    assert said(store, tree[2].session.session_id) == CALL
+    (event,) = Sessions(store).events(tree[1].session.session_id).entries.values()
+    assert event.data["session_id"] == tree[2].session.session_id
+
+
 def test_one_node_agent_in_graphs_of_two_sessions(store: FaultyStore) -> None:
     shared = node("a")
     one = graph(manager(store), "a", make=lambda name: shared)
     other = graph(manager(store, "other"), "a", make=lambda name: shared)
-    one("first"), other("second"), shared("by the application itself")
+    state: dict[str, Any] = {}
+    one("first", state), other("second")
+    shared("by the application itself"), shared("with the same state", invocation_state=state)
     assert said(store, sub_of(store, "a"))[0] == "first" and len(said(store, sub_of(store, "a"))) == 2
     (sub,) = children(store, "other")
     assert said(store, sub.session_id)[0] == "second" and len(said(store, sub.session_id)) == 2

@@ -29,7 +29,6 @@ from strands.hooks import (
 )
 
 from .. import ids, records
-from ..context import Context
 from ..errors import ConflictError
 from ..messages import Message, same, snapshot
 from ..sessions.checks import MAX_TITLE
@@ -155,6 +154,10 @@ class Recorded(AgentHooks):
     def enqueue_all(self) -> None:
         """Nothing: what is to be stored was heard."""
 
+    async def _sure(self, agent: Any, *, prompt: Any = (), announced: Any = None, wait: bool = True) -> bool:
+        """Always: what is new in a call is heard (rule 4), so that the rest of a history is never read."""
+        return True
+
     def _answered(self, agent: Any) -> None:
         """The model may have had the last message redacted: in place, without an event, and there is no manager that
         could be told."""
@@ -176,7 +179,6 @@ class Recorded(AgentHooks):
             with contextlib.suppress(*FINAL):
                 await session.settled()
         loaded = (await session.reread([agent.agent_id])).agents[agent.agent_id]
-        loaded.context = Context.behind(loaded.context.history, loaded.context.variants)
         with session.lock:
             self._agents[agent.agent_id] = tracked = TrackedAgent(session.session_id, agent, loaded)
             session.adopt(loaded.base)
