@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from strands import Agent, ToolContext, tool
-from strands.hooks import AfterInvocationEvent
+from strands.hooks import AfterInvocationEvent, BeforeToolCallEvent, HookOrder
 from strands.multiagent import Swarm
 from strands.tools.executors import ConcurrentToolExecutor, SequentialToolExecutor
 from strands.types.exceptions import EventLoopException
@@ -255,6 +255,73 @@ def test_what_the_application_says_to_it_is_recorded_nowhere(store: FaultyStore)
     assert "by the application itself" not in str(said(store, sub.session_id))
 
 
+def test_who_is_invoked_in_the_place_of_the_tool_is_not_taken_for_it(store: FaultyStore) -> None:
+    """Another agent that was called before, and the agent itself after a call that did not come to it."""
+    guard, called = worker("guard"), worker()
+    caller = boss(manager(store), guard, called, tool_executor=SequentialToolExecutor())
+    caller("go")
+    first, second = children(store)
+
+    @tool
+    def instead(input: str) -> str:
+        """Does it."""
+        return "done instead"
+
+    async def look(event: BeforeToolCallEvent) -> None:
+        if event.tool_use["name"] == "researcher":
+            await guard.invoke_async("may it?")
+        event.selected_tool = instead
+
+    async def main() -> None:
+        caller.hooks.add_callback(BeforeToolCallEvent, look, order=HookOrder.SDK_LAST + 1)
+        await caller.invoke_async("go")
+        await called.invoke_async("by the application itself")
+
+    asyncio.run(main())
+    assert "done instead" in str(caller.messages)
+    for sub in (first, second):
+        assert len(said(store, sub.session_id)) == 2
+    assert [e.data is None for e in Sessions(store).events("s").entries.values()] == [False, False, True, True]
+
+
+def test_a_call_that_is_two_runs(store: FaultyStore) -> None:
+    called, again = worker(), iter(["once more"])
+
+    def resume(event: AfterInvocationEvent) -> None:
+        event.resume = next(again, None)
+
+    called.hooks.add_callback(AfterInvocationEvent, resume)
+    boss(manager(store), called)("go")
+    (sub,) = children(store)
+    assert said(store, sub.session_id) == [*CALL, "once more", "researcher says 3"]
+    assert Sessions(store).runs(sub.session_id).length == 2
+
+
+@pytest.mark.parametrize("down", [False, True])
+def test_another_agent_under_the_same_name_goes_on_in_the_record(store: FaultyStore, down: bool) -> None:
+    opened = manager(store, durability="background")
+    caller = boss(opened, worker())
+    if down:
+        store.plan("commit", before=Unavailable("down"), times=None)
+    caller("go")
+    store.heal()
+    caller.tool_registry.registry["researcher"] = worker().as_tool()
+    caller("go")
+    opened.close()
+    (sub,) = children(store)
+    assert said(store, sub.session_id) == CALL * 2
+
+
+def test_a_call_never_reads_the_history(store: FaultyStore) -> None:
+    boss(manager(store), worker())("go")
+    boss(manager(store), worker())("go")
+    examples = [{"role": "user", "content": [{"text": "an example"}], "tracking_id": "unknown"}]
+    caller = boss(manager(store, on_stale="conflict"), worker(messages=examples).as_tool(preserve_context=True))
+    reads = store.count("read")
+    caller("go")
+    assert store.count("read") == reads + 1
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_an_interrupted_agent_goes_on_in_its_record(store: FaultyStore, kept: bool) -> None:
     @tool(context=True)
@@ -330,9 +397,10 @@ def test_what_is_pending_below_is_stored_by_flush(store: FaultyStore) -> None:
     caller = boss(opened, worker())
     store.plan("commit", before=Unavailable("down"), times=None)
     caller("go")
-    assert opened.pending > 0
-    with pytest.raises(Unavailable):
+    assert opened.pending > sum(writer.pending for writer in opened._session.writers)
+    with pytest.raises(Unavailable) as caught:
         opened.flush()
+    assert len(caught.value.unwritten) == 4 + 2
     store.heal()
     opened.flush()
     assert opened.pending == 0 and len(children(store)) == 1
@@ -541,6 +609,7 @@ def test_one_node_agent_in_graphs_of_two_sessions(store: FaultyStore) -> None:
     assert said(store, sub_of(store, "a"))[0] == "first" and len(said(store, sub_of(store, "a"))) == 2
     (sub,) = children(store, "other")
     assert said(store, sub.session_id)[0] == "second" and len(said(store, sub.session_id)) == 2
+    assert [r.status for r in Sessions(store).runs(sub.session_id).entries.values()] == ["completed"]
 
 
 @pytest.mark.parametrize("orchestrator", [graph, swarm])

@@ -151,9 +151,6 @@ class Recorded(AgentHooks):
             case AfterModelCallEvent():
                 self._answered(event.agent)
 
-    def enqueue_all(self) -> None:
-        """Nothing: what is to be stored was heard."""
-
     async def _sure(self, agent: Any, *, prompt: Any = (), announced: Any = None, wait: bool = True) -> bool:
         """Always: what is new in a call is heard (rule 4), so that the rest of a history is never read."""
         return True
