@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,37 @@ def test_agents_called_at_once_are_each_recorded_in_their_own(store: FaultyStore
     assert [(s.title, said(store, s.session_id)) for s in sorted(children(store), key=lambda s: s.title)] == [
         (name, [f"for {name}", f"{name} says 1"] * 2) for name in "abc"
     ]
+
+
+@pytest.mark.skipif("background_tasks" not in signature(Agent).parameters, reason="this version of Strands has none")
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_agents_called_in_the_background(store: FaultyStore, at_once: int, depth: int) -> None:
+    """Those that wait for their turn are started by another task, which called nobody."""
+    options = {"background_tasks": {"always": list("abc"), "max_concurrency": at_once}}
+    options["tool_executor"] = SequentialToolExecutor()
+    called = [worker(name, lambda m: Reply("done", delay=0.01)) for name in "abc"]
+
+    def script(messages: Any) -> Any:
+        return [ToolCall(name, {"input": f"for {name}"}) for name in "abc"] if len(messages) == 1 else "that is all"
+
+    caller: Any = {"model": ScriptedModel(script), "tools": [each.as_tool() for each in called], **options}
+    if depth == 1:
+        top = Agent(session_manager=manager(store), callback_handler=None, **caller)
+    else:
+        top = boss(manager(store), Agent(name="middle", callback_handler=None, **caller))
+
+    async def main() -> None:
+        await top.invoke_async("go")
+        for each in called:
+            await each.invoke_async("by the application itself")
+
+    asyncio.run(main())
+    above = Sessions(store).tree("s")[depth - 1].session.session_id
+    below = {s.title: s.session_id for s in children(store, above)}
+    assert {name: said(store, id) for name, id in below.items()} == {name: [f"for {name}", "done"] for name in "abc"}
+    events = Sessions(store).events(above).entries.values()
+    assert {e.name: e.data["session_id"] for e in events if e.name in below} == below
 
 
 def test_one_agent_object_of_several_callers(store: FaultyStore) -> None:
@@ -473,8 +505,8 @@ def test_a_cancelled_call_is_recorded_as_cancelled(store: FaultyStore) -> None:
 
     async def main() -> None:
         task = asyncio.create_task(caller.invoke_async("go"))
-        while not called.messages:
-            await asyncio.sleep(0.01)
+        while not called.model.calls:  # type: ignore[attr-defined]
+            await asyncio.sleep(0.001)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

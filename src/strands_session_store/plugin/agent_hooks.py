@@ -35,7 +35,7 @@ from .. import ids, layout
 from ..errors import ConflictError, StoreError
 from ..messages import Message, snapshot
 from . import recorder
-from .calls import surface
+from .calls import Call, called, in_background, surface
 from .holding import holding, letting_go
 from .holds import Hold, token_in
 from .jobs import Job
@@ -101,6 +101,8 @@ class AgentHooks:
                 refill(stash, lost)
             session.adopt(loaded.base)
             self._agents[agent.agent_id] = tracked
+        if self._below is not None:
+            in_background(agent, lambda: self.calls(agent))
 
     async def reload(self, agent: LocalAgent) -> TrackedAgent:
         """Make the agent what is stored, in place. What could not be stored of it is given up."""
@@ -193,7 +195,6 @@ class AgentHooks:
                 recorder.abandoned(job, tracked)
                 tracked.run = recorder.opened(job, agent_id=tracked.agent_id)
                 tracked.attempts.clear()
-                tracked.calls.clear()
                 tracked.failure = None
                 self.session.put(job)  # travels with the first message
             if self._below is not None:
@@ -273,6 +274,10 @@ class AgentHooks:
         self.session.leave(tracked.fence, hold)
         await self.session.during(tracked.fence, outside=tracked.run is None)
 
+    def calls(self, agent: Any) -> dict[str, Call]:
+        """The agents that an agent has called and not heard of yet: tool use id -> call."""
+        return self._tracked(agent).calls
+
     def _before_tool_call(self, event: BeforeToolCallEvent[LocalAgent]) -> None:
         assert self._below is not None
         self._below.calling(self.session.session_id, self._tracked(event.agent), event)
@@ -290,6 +295,7 @@ class AgentHooks:
     async def _after_invocation(self, event: AfterInvocationEvent) -> None:
         ending, cancelled = recorder.ending(event), recorder.being_cancelled()
         tracked = self._tracked(event.agent)
+        called.set(None)  # of a call that was interrupted, or is made in the background
         async with letting_go(self.session, tracked) as hold:
             sure = await self._sure(event.agent, wait=not cancelled)
             with self.session.lock:

@@ -9,11 +9,10 @@ Rule 3. Strands hands a tool's failure to the model. That something could not be
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
-from weakref import WeakKeyDictionary
 
 from strands import Agent
 from strands.hooks import (
@@ -59,6 +58,7 @@ def surface(caller: Caller) -> None:
 class Call:
     """One call of an agent."""
 
+    agent: Agent
     caller: Caller
     recorded: Recorded
     """Where it is kept."""
@@ -79,22 +79,45 @@ class Call:
             raise
 
 
-called: ContextVar[tuple[Agent, Call] | None] = ContextVar("strands_session_store_called", default=None)
-"""The agent that is about to be invoked as a tool."""
+called: ContextVar[Call | None] = ContextVar("strands_session_store_called", default=None)
+"""The call of the agent that is about to be invoked as a tool."""
 
 
 def at_nodes(state: dict[str, Any], calls: dict[Agent, Call]) -> None:
     """Have the agents at an orchestrator's nodes known by the state that it hands them."""
-    state.setdefault(NODES, WeakKeyDictionary()).update(calls)
+    state.setdefault(NODES, {}).update(calls)
 
 
 def call_of(event: BeforeInvocationEvent) -> Call | None:
     """The call by which an agent is invoked; None: it is invoked by the application."""
-    if (found := called.get()) is not None and found[0] is event.agent:
+    if (found := called.get()) is not None and found.agent is event.agent:
         called.set(None)
-        return found[1]
-    call: Call | None = (event.invocation_state.get(NODES) or {}).get(event.agent)
+        return found
+    call: Call | None = event.invocation_state.get(NODES, {}).get(event.agent)
     return call if call is not None and call.caller.run is not None else None
+
+
+def in_background(agent: Any, calls: Callable[[], Mapping[str, Call]]) -> None:
+    """Where Strands runs tools of the agent in the background, it may do so later, and in another task than the one
+    that decided on it (`called`): have a call known there.
+
+    Args:
+        agent: Whose tools.
+        calls: Tells its calls: tool use id -> call.
+    """
+    if getattr(agent, "_background_tasks", None) is None:
+        return
+    try:
+        from strands.middleware import ExecuteToolStage
+    except ImportError:  # not public yet in 1.58
+        from strands._middleware import ExecuteToolStage  # type: ignore[import-not-found, no-redef]
+
+    def know(context: Any) -> Any:
+        if (call := calls().get(context.tool_use["toolUseId"])) is not None:
+            called.set(call)
+        return context
+
+    agent._middleware_registry.add_middleware(ExecuteToolStage.Input, know)
 
 
 def hear(agent: Agent) -> None:
@@ -102,6 +125,7 @@ def hear(agent: Agent) -> None:
     ear = Ear()
     if vars(agent.hooks).setdefault(EAR, ear) is ear:  # atomic: of two threads, one puts its hooks there
         ear.register(agent.hooks)
+        in_background(agent, ear.calls)
 
 
 class Ear:
@@ -119,6 +143,10 @@ class Ear:
         hooks.add_callback([BeforeModelCallEvent, BeforeToolCallEvent], self._hear, order=HookOrder.SDK_LAST)
         hooks.add_callback(AfterModelCallEvent, self._hear, order=HookOrder.SDK_FIRST)
         hooks.add_callback([AfterToolCallEvent, AfterInvocationEvent], self._hear, order=HookOrder.SDK_LAST)
+
+    def calls(self) -> Mapping[str, Call]:
+        """What it has called itself."""
+        return {} if self._call is None else self._call.recorded.calls(self._call.agent)
 
     async def _begin(self, event: BeforeInvocationEvent) -> None:
         call, self._call, self._again = self._again or call_of(event), None, None

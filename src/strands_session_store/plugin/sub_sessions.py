@@ -71,16 +71,17 @@ class SubSessions:
         if not isinstance(agent, Agent) or agent._session_manager is not None:  # it keeps its own session
             return
         recorded = self._recorded("sub_agent", above, caller.agent_id, tool.tool_name, agent=agent)
-        caller.calls[event.tool_use["toolUseId"]] = call = Call(caller, recorded)
+        caller.calls[event.tool_use["toolUseId"]] = call = Call(agent, caller, recorded)
         hear(agent)
-        called.set((agent, call))
+        called.set(call)
 
     def nodes(self, caller: TrackedMultiAgent, source: MultiAgentBase, state: dict[str, Any]) -> None:
         """An orchestrator of the session is about to be invoked with the state."""
         calls = {}
         for path, agent in agents_in(source):
             above = self._session.session_id
-            calls[agent] = Call(caller, self._recorded("node", above, caller.multi_agent_id, *path, agent=agent))
+            recorded = self._recorded("node", above, caller.multi_agent_id, *path, agent=agent)
+            calls[agent] = Call(agent, caller, recorded)
             hear(agent)
         at_nodes(state, calls)
 
@@ -130,7 +131,6 @@ class Recorded(AgentHooks):
             recorder.abandoned(job, tracked)
             tracked.run = recorder.opened(job, agent_id=tracked.agent_id)
             tracked.attempts.clear()
-            tracked.calls.clear()
             tracked.failure = None
             self.session.put(job)  # travels with the first message
         return tracked.run.run_id

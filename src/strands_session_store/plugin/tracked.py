@@ -74,7 +74,7 @@ class TrackedAgent:
         self.attempts: Counter[str] = Counter()
         """Tool use id -> tries, in the current run."""
         self.calls: dict[str, Call] = {}
-        """Tool use id -> call of another agent, in the current run."""
+        """Tool use id -> call of another agent, until its end was heard."""
         self.failure: StoreError | None = None
         """What of an agent that this one has called could not be stored."""
         self._elsewhere: frozenset[str] = frozenset()
