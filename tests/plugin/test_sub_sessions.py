@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from strands import Agent, ToolContext, tool
-from strands.hooks import AfterInvocationEvent, BeforeToolCallEvent, HookOrder
+from strands.hooks import AfterInvocationEvent, AfterToolCallEvent, BeforeToolCallEvent, HookOrder
 from strands.multiagent import Swarm
 from strands.tools.executors import ConcurrentToolExecutor, SequentialToolExecutor
 from strands.types.exceptions import EventLoopException
@@ -316,6 +316,20 @@ def test_who_is_invoked_in_the_place_of_the_tool_is_not_taken_for_it(store: Faul
     assert [e.data is None for e in Sessions(store).events("s").entries.values()] == [False, False, True, True]
 
 
+def test_a_call_is_one_call(store: FaultyStore) -> None:
+    """The caller's own hooks may invoke the agent that was just called."""
+    called = worker()
+    caller = boss(manager(store), called, tool_executor=SequentialToolExecutor())
+
+    async def invoke(event: AfterToolCallEvent) -> None:
+        await called.invoke_async("by the application itself")
+
+    caller.hooks.add_callback(AfterToolCallEvent, invoke)
+    caller("go")
+    (sub,) = children(store)
+    assert said(store, sub.session_id) == CALL
+
+
 def test_a_call_that_is_two_runs(store: FaultyStore) -> None:
     called, again = worker(), iter(["once more"])
 
@@ -515,6 +529,16 @@ def test_a_cancelled_call_is_recorded_as_cancelled(store: FaultyStore) -> None:
     (sub,) = children(store)
     (run,) = Sessions(store).runs(sub.session_id).entries.values()
     assert run.status == "cancelled" and said(store, sub.session_id) == ["for researcher"]
+
+
+def test_a_called_agent_that_fails_is_recorded_as_failed_and_the_caller_goes_on(store: FaultyStore) -> None:
+    caller = boss(manager(store), worker(script=[ValueError("no model")], retry_strategy=None))
+    assert caller("go").stop_reason == "end_turn"
+    (sub,) = children(store)
+    (run,) = Sessions(store).runs(sub.session_id).entries.values()
+    assert run.status == "failed" and "no model" in str(run.error)
+    (event,) = Sessions(store).events("s").entries.values()
+    assert (event.status, event.data["run_id"]) == ("error", run.run_id)
 
 
 def test_a_run_whose_end_was_not_seen_is_closed_by_the_next_call(store: FaultyStore) -> None:
