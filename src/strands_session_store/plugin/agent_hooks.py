@@ -287,7 +287,7 @@ class AgentHooks:
             tracked = self._tracked(event.agent)
             call = recorder.tool_call(event, tracked, tracked.agent_id)
             if (made := tracked.calls.pop(event.tool_use["toolUseId"], None)) is not None:
-                call = call.model_copy(update={"data": made.ended()})
+                call = call.model_copy(update={"data": made.reference})
             self.session.put(recorder.happened(Job(tracked.fence), call))
             if tracked.turn is not None:
                 tracked.turn.events.append(call)
@@ -295,7 +295,7 @@ class AgentHooks:
     async def _after_invocation(self, event: AfterInvocationEvent) -> None:
         ending, cancelled = recorder.ending(event), recorder.being_cancelled()
         tracked = self._tracked(event.agent)
-        called.set(None)  # of a call that was interrupted, or is made in the background
+        called.set(None)  # this call of it is over, and so is the last of its own, which may have been interrupted
         async with letting_go(self.session, tracked) as hold:
             sure = await self._sure(event.agent, wait=not cancelled)
             with self.session.lock:

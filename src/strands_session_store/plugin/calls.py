@@ -65,7 +65,8 @@ class Call:
     run_id: str | None = None
     """Of the run there that it has become; None: the agent was not invoked."""
 
-    def ended(self) -> dict[str, str] | None:
+    @property
+    def reference(self) -> dict[str, str] | None:
         """What the caller's event tells of it."""
         return None if self.run_id is None else {"session_id": self.recorded.session_id, "run_id": self.run_id}
 
@@ -79,7 +80,7 @@ class Call:
 
 
 called: ContextVar[Call | None] = ContextVar("strands_session_store_called", default=None)
-"""The call of the agent that is about to be invoked as a tool."""
+"""The call of the agent that is to be invoked as a tool: from the tool call to the end of the invocation."""
 
 
 def at_nodes(state: dict[str, Any], calls: dict[Agent, Call]) -> None:
@@ -90,7 +91,6 @@ def at_nodes(state: dict[str, Any], calls: dict[Agent, Call]) -> None:
 def call_of(event: BeforeInvocationEvent) -> Call | None:
     """The call by which an agent is invoked; None: it is invoked by the application."""
     if (found := called.get()) is not None and found.agent is event.agent:
-        called.set(None)
         return found
     call: Call | None = event.invocation_state.get(NODES, {}).get(event.agent)
     return call if call is not None and call.caller.run is not None else None
