@@ -88,7 +88,7 @@ async def say(prompt: Prompt, user: User) -> dict[str, Any]:
 async def history(
     user: User, start: Annotated[int | None, Query(ge=0)] = None, limit: Annotated[int, Query(ge=1, le=1000)] = 50
 ) -> dict[str, Any]:
-    part = await AsyncSessions(app.state.store).history(SESSION, "default", user, start=start, limit=limit)
+    part = await AsyncSessions(app.state.store).messages.page(SESSION, user, start=start, limit=limit)
     messages = [{"index": index, **entry.message} for index, entry in part.entries.items()]
     return {"messages": messages, "total": part.length}
 

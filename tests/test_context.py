@@ -469,7 +469,7 @@ def test_spans_that_name_what_is_not_there_are_an_error() -> None:
     with pytest.raises(KeyError):
         Context(3, 0).restore([{"history": [0, None]}], {0: {"role": "user", "content": []}}, {})
     with pytest.raises(KeyError):
-        Context(0, 1).restore([{"variants": [0, 1]}], {}, {0: (None, None)})
+        Context(0, 1).restore([{"variants": [0, 1]}], {}, {0: (7, None)})
 
 
 # ---------------------------------------------------------------------------------------------------------- the tools

@@ -17,7 +17,20 @@ from typing import TYPE_CHECKING, Any, Final
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .errors import ConflictError, InvalidIdError, SessionBusyError, SessionNotFoundError, StoreError, Unavailable
+    from .async_sessions import AsyncSessions
+    from .errors import (
+        AlreadyExistsError,
+        BudgetExceededError,
+        ConflictError,
+        InDoubt,
+        InvalidIdError,
+        NotFoundError,
+        SessionBusyError,
+        SessionNotFoundError,
+        StoreError,
+        TooLarge,
+        Unavailable,
+    )
     from .plugin import (
         DirectorySessionManager,
         RedisSessionManager,
@@ -25,38 +38,56 @@ if TYPE_CHECKING:
         SQLiteSessionManager,
         StoreSessionManager,
     )
+    from .prices import Prices
+    from .sessions import Sessions
     from .stores import open_store
     from .stores.base import Store
 
 __all__ = [
+    "AlreadyExistsError",
+    "AsyncSessions",
+    "BudgetExceededError",
     "ConflictError",
     "DirectorySessionManager",
+    "InDoubt",
     "InvalidIdError",
+    "NotFoundError",
+    "Prices",
     "RedisSessionManager",
     "S3SessionManager",
     "SQLiteSessionManager",
     "SessionBusyError",
     "SessionNotFoundError",
+    "Sessions",
     "Store",
     "StoreError",
     "StoreSessionManager",
+    "TooLarge",
     "Unavailable",
     "__version__",
     "open_store",
 ]
 
 _HOMES: Final = {
+    "AlreadyExistsError": ".errors",
+    "AsyncSessions": ".async_sessions",
+    "BudgetExceededError": ".errors",
     "ConflictError": ".errors",
     "DirectorySessionManager": ".plugin",
+    "InDoubt": ".errors",
     "InvalidIdError": ".errors",
+    "NotFoundError": ".errors",
+    "Prices": ".prices",
     "RedisSessionManager": ".plugin",
     "S3SessionManager": ".plugin",
     "SQLiteSessionManager": ".plugin",
     "SessionBusyError": ".errors",
     "SessionNotFoundError": ".errors",
+    "Sessions": ".sessions",
     "Store": ".stores.base",
     "StoreError": ".errors",
     "StoreSessionManager": ".plugin",
+    "TooLarge": ".errors",
     "Unavailable": ".errors",
     "open_store": ".stores",
 }

@@ -7,8 +7,9 @@ Rule 2. Bytes look as in Strands' own session files: ``{"__bytes_encoded__": tru
         All else that JSON can't say is ``{"$": <tag>, "v": ...}``. A dict that looks like either is tagged itself.
 Rule 3. What has no encoding is kept as the text ``<not stored: TypeName>`` and named to ``lost``; it never raises.
 Rule 4. A record is an object. Only a message of a history is an array, as its names would be a fifth of a short one:
-        ``[role, content, tracking_id, at, {further keys of the message}, redacted]``, without what is null at the end;
-        content that is one text is that text.
+        ``[role, content, tracking_id, at, {further keys of the message}, redacted, counted]``, without what is null at
+        the end, and ``counted`` is ``[model, cost, tokens, estimated, day, source]``, the same way; content that is one
+        text is that text, and null that of a removed message, with ``removed`` in the place of ``redacted``.
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from .errors import Corrupt
-from .records import FORMAT, Message, Record
+from .records import FORMAT, Counted, Message, Record
 
 R = TypeVar("R", bound=Record)
 Lost = Callable[[str, str], None]
 """Called with the place (``state['x'][3]``) and the type's name of each value that can't be kept."""
+
+Kept = tuple[float | None, list[Any]]
+"""When an entry was written, and what was counted with it, as it is stored."""
 
 TAG = "$"
 BYTES = "__bytes_encoded__"
@@ -213,7 +217,8 @@ def dump(record: Record, *, lost: Lost | None = None) -> bytes:
         if (value := getattr(record, name)) is not None and (info.default_factory is not None or value != info.default)
     }
     out = {
-        name: value.model_dump(exclude_none=True) if isinstance(value, Record) else value for name, value in out.items()
+        name: value.model_dump(exclude_defaults=True) if isinstance(value, Record) else value
+        for name, value in out.items()
     }
     return encode(out, lost=lost)
 
@@ -232,19 +237,54 @@ def _row(record: Message) -> list[Any] | None:
     if id is None and "tracking_id" in message:
         return None
     rest = {name: message[name] for name in names[2:]}
-    row = [message["role"], content, id, record.at, rest or None, record.redacted]
+    usage = None if record.usage is None else _usage_row(record.usage)
+    row = [message["role"], content, id, record.at, rest or None, record.redacted, usage]
+    if record.removed is not None:
+        row[1], row[5] = None, record.removed
+    return _trimmed(row)
+
+
+def _usage_row(usage: Counted) -> list[Any]:
+    source = None if usage.source == "llm" else usage.source
+    return _trimmed(
+        [usage.model, usage.cost, usage.tokens and [*usage.tokens], usage.estimated or None, usage.day, source]
+    )
+
+
+def _trimmed(row: list[Any]) -> list[Any]:
     while row[-1] is None:
         row.pop()
     return row
 
 
 def _from_row(
-    role: Any, content: Any, id: Any = None, at: Any = None, rest: Any = None, redacted: Any = None, *_: Any
+    role: Any,
+    content: Any,
+    id: Any = None,
+    at: Any = None,
+    rest: Any = None,
+    redacted: Any = None,
+    usage: Any = None,
+    *_: Any,
 ) -> dict[str, Any]:
-    message = {"role": role, "content": [{"text": content}] if isinstance(content, str) else content, **(rest or {})}
+    if isinstance(content, str):
+        content = [{"text": content}]
+    message = {"role": role, "content": [] if content is None else content, **(rest or {})}
     if id is not None:
         message["tracking_id"] = id
-    return {"message": message, "at": at, "redacted": redacted}
+    return {"message": message, "at": at, "removed" if content is None else "redacted": redacted, "usage": usage}
+
+
+def _from_usage_row(
+    model: Any,
+    cost: Any = None,
+    tokens: Any = None,
+    estimated: Any = None,
+    day: Any = None,
+    source: Any = None,
+    *_: Any,
+) -> Counted:
+    return Counted(model=model, cost=cost, tokens=tokens, estimated=bool(estimated), day=day, source=source or "llm")
 
 
 def dump_document(record: Record, *, lost: Lost | None = None) -> bytes:
@@ -263,18 +303,41 @@ _UNREADABLE: Final = (
 )
 
 
-def load_message(data: bytes, path: str) -> Any:
-    """The message in an entry of a history: what a resume needs of it, in half the time of `load`.
+def load_message(data: bytes, path: str) -> tuple[Any, Kept | None]:
+    """The message in an entry of a history, None if it was removed: what a resume needs of it, in half the time of
+    `load`; and what was counted with it, if anything was, for `counted`.
 
     Raises:
         Corrupt: as `load`.
     """
     try:
         if isinstance(value := decode(data), list):
-            return _from_row(*value)["message"]
+            found = _from_row(*value)
+            message = None if found.get("removed") is not None else found["message"]
+            return message, None if found["usage"] is None else (found["at"], found["usage"])
     except _UNREADABLE as error:
         raise Corrupt(path, f"{type(error).__name__}: {error}") from error
-    return load(Message, data, path).message
+    entry = load(Message, data, path)
+    message = None if entry.removed is not None else entry.message
+    return message, None if entry.usage is None else (entry.at, _usage_row(entry.usage))
+
+
+def counted(kept: Kept, path: str) -> Counted:
+    """What was counted with an entry that `load_message` has read.
+
+    Raises:
+        Corrupt: as `load`.
+    """
+    try:
+        return _from_usage_row(*kept[1])
+    except _UNREADABLE as error:
+        raise Corrupt(path, f"{type(error).__name__}: {error}") from error
+
+
+def _message(found: dict[str, Any]) -> Message:
+    if (row := found["usage"]) is not None:
+        found = {**found, "usage": _from_usage_row(*row)}
+    return Message.model_validate(found)
 
 
 def load(kind: type[R], data: bytes, path: str) -> R:
@@ -286,7 +349,7 @@ def load(kind: type[R], data: bytes, path: str) -> R:
     try:
         value = decode(data)
         if kind is Message and isinstance(value, list):
-            value = _from_row(*value)
+            return _message(_from_row(*value))  # type: ignore[return-value]
         if not isinstance(value, dict):
             raise ValueError(f"a JSON object was expected, not {type(value).__name__}")
         if (found := value.get("format", 1)) > FORMAT:

@@ -69,9 +69,9 @@ class Delta:
         return bool(self.appended or self.replaced or self.variants or self.replaced_variants)
 
 
-def ids(history: Mapping[int, Message]) -> dict[int, str]:
-    """Index -> tracking id, of entries of a history."""
-    return {index: ensure_id(message) for index, message in history.items()}
+def ids(history: Mapping[int, Message | None]) -> dict[int, str | None]:
+    """Index -> tracking id, of entries of a history; None for a removed one."""
+    return {index: None if message is None else ensure_id(message) for index, message in history.items()}
 
 
 def variant_ids(variants: Mapping[int, tuple[int | None, Message | None]]) -> dict[int, tuple[int | None, str | None]]:
@@ -82,14 +82,14 @@ def variant_ids(variants: Mapping[int, tuple[int | None, Message | None]]) -> di
 class Context:
     """The context of one agent as of its last sync, and where the next entries of its two logs go."""
 
-    def __init__(self, history: int = 0, variants: int = 0, start: int = 0) -> None:
-        """Begin with an empty context beside logs of these lengths; below ``start`` the history was trimmed."""
+    def __init__(self, history: int = 0, variants: int = 0, start: int = 0, variants_start: int = 0) -> None:
+        """Begin with an empty context beside logs of these lengths; below their starts they were trimmed."""
         self.slots: list[Slot] = []
         self.history = history
         """Length of the history: index of the next entry."""
         self.variants = variants
         self._start = start
-        self._seen = Seen(history, variants, start)
+        self._seen = Seen(history, variants, start, variants_start)
 
     # ---------------------------------------------------------------------------------------------------- storing
 
@@ -186,14 +186,14 @@ class Context:
     def restore(
         self,
         spans: Sequence[Mapping[str, Any]],
-        history: Mapping[int, Message],
+        history: Mapping[int, Message | None],
         variants: Mapping[int, tuple[int | None, Message | None]],
     ) -> list[Message]:
         """The live messages, each a copy of its own. What was read is remembered.
 
         Args:
-            spans: As `spans` gave them.
-            history: Index -> message, at least those of `missing`.
+            spans: As `spans` gave them. What was removed since is left out.
+            history: Index -> message, None for a removed one; at least those of `missing`.
             variants: Index -> (of, message), at least from the tail on.
 
         Raises:
@@ -206,17 +206,18 @@ class Context:
             if "history" in span:
                 for index in self._range(span["history"]):
                     at = latest.get(index)
-                    other = variants[at][1] if at is not None else None
-                    if other is None:
-                        self.slots.append(Slot(index, None, history[index]))
-                    else:
+                    other, said = variants[at][1] if at is not None else None, history[index]
+                    if other is not None:
                         self.slots.append(Slot(index, at, other))
+                    elif said is not None:
+                        self.slots.append(Slot(index, None, said))
             else:
                 for index in range(*span["variants"]):
-                    said = variants[index][1]
-                    if said is None:
+                    of, shown = variants[index]
+                    if shown is not None:
+                        self.slots.append(Slot(None, index, shown))
+                    elif of is not None:
                         raise KeyError(f"variant {index} holds no message")
-                    self.slots.append(Slot(None, index, said))
         return [snapshot(slot.message) for slot in self.slots]
 
     def unread(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
@@ -228,7 +229,9 @@ class Context:
         `Seen.unsure`."""
         return self._seen.unsure(str(found) for message in messages if (found := message.get("tracking_id")))
 
-    def remember(self, history: Mapping[int, str], variants: Mapping[int, tuple[int | None, str | None]]) -> Delta:
+    def remember(
+        self, history: Mapping[int, str | None], variants: Mapping[int, tuple[int | None, str | None]]
+    ) -> Delta:
         """Note the ids of entries that were read, so that none is taken for a new one; see `Seen.remember`.
 
         Returns:

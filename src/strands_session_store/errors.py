@@ -9,12 +9,15 @@
         │   ├── UserNotFoundError
         │   ├── MessageNotFoundError
         │   └── RunNotFoundError
-        ├── AlreadyExistsError      a session, user or run of that id is there already; nothing was written
+        ├── AlreadyExistsError      a session, user, run or message of that id is there already; nothing was written
         ├── IllegalMoveError        a parent that is not there, or would make a circle (a ValueError)
         ├── HasChildrenError        a session with others below it was not to be deleted; nothing was
         ├── IllegalTransitionError  a run that has ended can not end again; nothing was written (a ValueError)
         ├── InvalidCursorError      a cursor that does not belong to this listing (a ValueError)
+        ├── ToolEventsError         tools were run, and what they did could not be recorded; has their answers
+        ├── InterruptPendingError   the agent waits for an interrupt's answer; nothing was written
         ├── SessionBusyError        another process runs the session (exclusive=True); nothing was written
+        ├── BudgetExceededError     as much was spent as may be; nothing was written
         ├── ConflictError           an expectation of a commit did not hold; nothing was written
         ├── TooLarge                an entry, a commit or a counter past its limit; nothing was written (a ValueError)
         ├── Unserializable          a value that can not be kept; nothing was written (also a TypeError)
@@ -27,6 +30,9 @@ An engine translates its driver's errors into these at one point, ``from`` the o
 """
 
 from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
 
 from strands.types.exceptions import SessionException
 
@@ -73,7 +79,7 @@ class RunNotFoundError(NotFoundError):
 
 
 class AlreadyExistsError(StoreError):
-    """A session, user or run of that id is there already. Nothing was written."""
+    """A session, user, run or message of that id is there already. Nothing was written."""
 
 
 class IllegalMoveError(StoreError, ValueError):
@@ -92,8 +98,39 @@ class InvalidCursorError(StoreError, ValueError):
     """The cursor is none that a listing with these arguments gave."""
 
 
+class ToolEventsError(StoreError):
+    """The tools of a message were run, and the events that say so could not be stored; the cause says why.
+
+    Attributes:
+        answers: The messages that answer it. To run it again would call the tools twice.
+    """
+
+    def __init__(self, answers: list[dict[str, Any]], problem: StoreError) -> None:
+        self.answers = answers
+        super().__init__(f"the tools were run, but their events not stored: {problem}; the answers are in .answers")
+
+
+class InterruptPendingError(StoreError):
+    """The agent waits for the answer to an interrupt, and needs its messages as they are. Nothing was written."""
+
+
 class SessionBusyError(StoreError):
     """Another process has the session's lease, and had it for as long as was waited. Nothing was written."""
+
+
+class BudgetExceededError(StoreError):
+    """An invocation was refused before it began, as what it belongs to has spent its budget. Nothing was written.
+
+    Attributes:
+        scope: What has spent it: ``session 's'``.
+        option: The limit that was met: ``max_tokens`` or ``max_cost``.
+        limit: That limit: tokens, or dollars (a Decimal).
+        spent: What was spent, of the same kind; dollars are those of the calls whose price is known.
+    """
+
+    def __init__(self, scope: str, option: str, limit: int | Decimal, spent: int | Decimal, text: str) -> None:
+        self.scope, self.option, self.limit, self.spent = scope, option, limit, spent
+        super().__init__(f"{scope} has spent {text}; nothing was written. Raise the limit, or begin another session.")
 
 
 class ConflictError(StoreError):

@@ -21,7 +21,9 @@
     runs/open/<run>                            document   a run that has begun
     runs                                       log        runs that ended
     events                                     log        tool calls and the like
-    counters: messages runs input_tokens ... (`COUNTERS`), agents/<agent>/tail/<log>
+    usage/<day>/<model>/<source>               document   that there are counters below it
+    counters: messages runs input_tokens ... (`COUNTERS`), agents/<agent>/tail/<log>, agents/<agent>/removed,
+              usage/<day>/<model>/<source>/calls ... (`USAGE_COUNTERS`)
 
 A user's space has the documents user, metadata and managed/<namespace>. Ids are escaped here and nowhere else.
 """
@@ -47,15 +49,21 @@ MULTI_AGENTS: Final = "multi_agents/"
 RUNS: Final = "runs"
 OPEN_RUNS: Final = "runs/open/"
 EVENTS: Final = "events"
+USAGE: Final = "usage/"
 
-COUNTERS: Final = (
-    "messages",
-    "runs",
+USAGE_COUNTERS: Final = (
     "input_tokens",
     "output_tokens",
     "cache_read_input_tokens",
     "cache_write_input_tokens",
+    "calls",
+    "estimated",
+    "unpriced",
+    "cost",
 )
+"""What model calls took, see `usage.Totals`: of the session, and below ``usage/`` of each day, model and source."""
+COUNTERS: Final = ("messages", "runs", *USAGE_COUNTERS)
+"""Of the session as a whole."""
 
 ContextLog: TypeAlias = Literal["messages", "variants"]
 
@@ -97,6 +105,11 @@ def tail(agent_id: str, log: ContextLog) -> str:
     return f"{AGENTS}{escape(agent_id)}/tail/{log}"
 
 
+def removed(agent_id: str) -> str:
+    """Counter: how many entries of the history were removed and not erased since. `messages` is without them."""
+    return f"{AGENTS}{escape(agent_id)}/removed"
+
+
 def multi_agent(multi_agent_id: str) -> str:
     return f"{MULTI_AGENTS}{escape(multi_agent_id)}/state"
 
@@ -134,6 +147,11 @@ def nodes_in(path: str) -> tuple[str, ...]:
 
 def open_run(run_id: str) -> str:
     return f"{OPEN_RUNS}{escape(run_id)}"
+
+
+def usage(day: str, model: str, source: str) -> str:
+    """Document, and with a slash and a name of `USAGE_COUNTERS` behind it, counter."""
+    return f"{USAGE}{day}/{escape(model)}/{source}"
 
 
 def id_in(path: str) -> str:

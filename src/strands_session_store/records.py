@@ -6,10 +6,12 @@ Times are Unix seconds (float, UTC), new ones to the millisecond. ``None`` means
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+PICO = 10**12
+"""Costs are whole pico-dollars: so many are a dollar. Why no coarser ones: `prices`."""
 FORMAT = 1
 """Version of the stored format. A document of a higher one is not read (`codec.decode`)."""
 
@@ -132,6 +134,37 @@ class MultiAgent(Record):
     state: Any = None
 
 
+Source = Literal["user", "llm", "system"]
+"""On whose behalf a model was called: the user's, an agent's of its own accord, the application's."""
+
+
+class Counted(Record):
+    """What was counted of a model call: beside its answer, an entry of a history."""
+
+    model: str
+    """Its id; ``unknown`` where the agent's model has none."""
+    cost: int | None = None
+    """Pico-dollars (`PICO`); None: unknown."""
+    tokens: tuple[int, int, int, int] | None = None
+    """Input, output, read from a cache, written to one; the last two are among the first. None: as the message's own
+    ``metadata.usage`` says (`usage.reported`)."""
+    estimated: bool = False
+    """Whether the tokens were estimated here, as the model had reported none."""
+    source: Source = "llm"
+    day: str | None = None
+    """UTC, as 2026-11-20; None: that of the entry's ``at``."""
+
+
+class UsageKey(Record):
+    """Document `usage/<day>/<model>/<source>`: what the counters below it are of. A store lists documents, not
+    counters."""
+
+    day: str
+    """UTC, as 2026-11-20."""
+    model: str
+    source: Source
+
+
 class Message(Record):
     """Entry of a history. A history has many, so `codec` keeps it as an array without names."""
 
@@ -140,9 +173,14 @@ class Message(Record):
     message: Any = Field(alias="m")
     """The Strands message: role, content, tracking_id, metadata."""
     at: float | None = Field(default=None, alias="t")
-    """When it was written, or last replaced (a merge, a redaction)."""
+    """When it was written, or last replaced by the live agent (a merge, a redaction)."""
     redacted: float | None = Field(default=None, alias="r")
     """When its content was replaced by a redaction."""
+    removed: float | None = Field(default=None, alias="d")
+    """When it was removed: of the message only role, id and token usage are left, and no context shows it."""
+    usage: Counted | None = Field(default=None, alias="u")
+    """Of an assistant message: what its model call added to the session's counters. None: nothing; it is another's, or
+    was stored by a version that counted no calls."""
 
 
 class Variant(Record):
@@ -153,25 +191,47 @@ class Variant(Record):
     of: int | None = None
     """Index in the history of the message this one stands for in the context; None: it is in no history."""
     message: Any = Field(default=None, alias="m")
-    """None: the context shows the history's message again."""
+    """None: the context shows the history's message again, or, without ``of``, it was removed."""
 
 
 RunStatus = Literal["open", "completed", "interrupted", "failed", "cancelled", "abandoned"]
+EventType = Literal["tool_call", "summary", "reference", "context_bridge", "custom"]
+EventSource = Literal["user", "llm", "system"]
+MAX_ERROR: Final = 500
+"""Characters of an error's type and text that are kept."""
+
+
+def described(error: BaseException) -> str:
+    """Type and text of an error, bounded."""
+    return f"{type(error).__name__}: {error}"[:MAX_ERROR]
 
 
 class Usage(Record):
-    """Tokens, as models report them; None where a model did not say."""
+    """What model calls took; None where it is not known."""
 
     input_tokens: int | None = None
+    """All that the model was given, with what came from a cache or went into one, whatever the provider calls so."""
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
+    """Of the input tokens, those that were read from a cache."""
     cache_write_input_tokens: int | None = None
+    """Of the input tokens, those that were written to a cache."""
+    calls: int = 0
+    estimated: int = 0
+    """Calls whose tokens were estimated here, as the model had reported none."""
+    unpriced: int = 0
+    """Calls whose price is unknown."""
+    cost: int | None = None
+    """Pico-dollars (`PICO`) of the other calls; None when there were none."""
 
 
 class Run(Record):
-    """One invocation of an agent or orchestrator: document `runs/open/<id>` while open, then an entry of log `runs`."""
+    """One invocation of an agent or orchestrator, or what the application calls a run: document `runs/open/<id>` while
+    open, then an entry of log `runs`."""
 
     run_id: str
+    recorded_by: Literal["manager", "application"] = "manager"
+    """Who began it, and so who ends it: a session manager, or the application through the service."""
     agent_id: str | None = None
     multi_agent_id: str | None = None
     status: RunStatus = "open"
@@ -179,20 +239,32 @@ class Run(Record):
     started: float = Field(default_factory=now)
     ended: float | None = None
     first_message: int | None = None
-    """Index in the history of the first message of the run; None when it added none."""
+    """Index in the history of the first message of the run; None when it added none. In an open run of the application:
+    the one that its first message would get."""
     messages: int = 0
     """How many it added."""
+    model: str | None = None
+    """Id of the model that was called last; None when none was."""
     usage: Usage = Usage()
     """Sum over its messages."""
     error: str | None = None
     """Type and text of what ended it, when that was an error."""
+    metadata: Any = None
+    """A JSON object of the application's; None when it gave none."""
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from its beginning to its end; None while it is open."""
+        return None if self.ended is None else round(self.ended - self.started, 3)
 
 
 class Event(Record):
     """A recorded fact about a run that is no message: an entry of log `events`."""
 
     type: str
-    """``tool_call``, ..."""
+    """One of `EventType`; a later version may know more."""
+    source: str = "system"
+    """Who it comes from, one of `EventSource`: a tool call from the model that asked for it."""
     at: float = Field(default_factory=now)
     """When it ended."""
     run_id: str | None = None

@@ -22,9 +22,9 @@ from typing import Any
 class Seen:
     """Of the history and the variants log of one agent, what this process has seen."""
 
-    def __init__(self, history: int, variants: int, start: int) -> None:
-        """Begin with logs of these lengths, of which nothing was read; below ``start`` the history was trimmed."""
-        self._found, self._start = (history, variants), start
+    def __init__(self, history: int, variants: int, start: int, variants_start: int) -> None:
+        """Begin with logs of these lengths, of which nothing was read; below their starts they were trimmed."""
+        self._found, self._starts = (history, variants), (start, variants_start)
         self._read: tuple[set[int], set[int]] = set(), set()
         """Of the entries that were there before: those that were read, in both logs."""
         self._said: dict[str, list[int]] = {}
@@ -54,7 +54,8 @@ class Seen:
 
     def unread(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """Spans of the history and of the variants that were there before and that this process has not seen yet."""
-        return _gaps(self._start, self._found[0], self._read[0]), _gaps(0, self._found[1], self._read[1])
+        history, variants = map(_gaps, self._starts, self._found, self._read)
+        return history, variants
 
     def unsure(self, found: Iterable[str]) -> bool:
         """Whether it takes reading all (`unread`, then `remember`) to tell which of these ids are new.
@@ -71,19 +72,19 @@ class Seen:
         )
 
     def remember(
-        self, history: Mapping[int, str], variants: Mapping[int, tuple[int | None, str | None]]
+        self, history: Mapping[int, str | None], variants: Mapping[int, tuple[int | None, str | None]]
     ) -> dict[str, dict[str, Any]]:
         """Note the ids of entries that were read.
 
         Args:
-            history: Index -> tracking id.
+            history: Index -> tracking id; None: it was removed.
             variants: Index -> (of, tracking id).
 
         Returns:
             Redactions that are due: tracking id -> what every entry with it is to be replaced by.
         """
         for index, found in history.items():
-            if index not in self._read[0]:
+            if found is not None and index not in self._read[0]:
                 insort(self._said.setdefault(found, []), index)
         for index, (of, shown) in variants.items():
             if shown is not None and index not in self._read[1]:
@@ -98,8 +99,7 @@ class Seen:
     @property
     def _complete(self) -> bool:
         """Whether all that was there before this process began was read by it."""
-        history, variants = self._found
-        return len(self._read[0]) >= history - self._start and len(self._read[1]) >= variants
+        return all(len(r) >= end - start for r, end, start in zip(self._read, self._found, self._starts))
 
 
 def _gaps(start: int, length: int, seen: Collection[int]) -> list[tuple[int, int]]:

@@ -35,17 +35,17 @@ def is_whole(store: Store, *agents: Agent, failed: int = 0) -> None:
     counters agree."""
     service = Sessions(store)
     for agent in agents:
-        found = service.history("s", agent.agent_id, limit=1000)
+        found = service.messages.page("s", agent_id=agent.agent_id, limit=1000)
         assert list(found.entries) == list(range(found.length))
         assert [entry.message for entry in found.entries.values()] == agent.messages
         resumed, _ = build(store, "s", fine, agent_id=agent.agent_id)
         assert resumed.messages == agent.messages and resumed.state.get() == agent.state.get()
         assert unpaired(agent.messages) == []
     counters = service.get("s").counters
-    runs = list(service.runs("s", limit=1000).entries.values())
+    runs = list(service.runs.list("s", limit=1000).entries.values())
     assert counters["messages"] == sum(len(agent.messages) for agent in agents)
     assert counters["runs"] == len(runs) == len({run.run_id for run in runs})
-    assert sum(run.status != "completed" for run in runs) == failed and service.open_runs("s") == ()
+    assert sum(run.status != "completed" for run in runs) == failed and service.runs.active("s") == ()
     assert sum(run.messages for run in runs) == counters["messages"]
 
 

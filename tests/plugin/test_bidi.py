@@ -62,7 +62,7 @@ END = BidiResponseStopEvent("r")
 
 
 def said(store: FaultyStore) -> list[Any]:
-    return [entry.message for entry in Sessions(store).history("s", "default").entries.values()]
+    return [entry.message for entry in Sessions(store).messages.page("s").entries.values()]
 
 
 async def talk(agent: BidiAgent, ends: int = 1) -> None:
@@ -195,11 +195,11 @@ def test_tool_calls_of_a_conversation_are_messages_and_events(store: FaultyStore
 
     agent = asyncio.run(main())
     assert said(store) == agent.messages and "seen" in str(agent.messages)
-    (event,) = Sessions(store).events("s").entries.values()
+    (event,) = Sessions(store).events.list("s").entries.values()
     assert (event.name, event.tool_use_id, event.status, event.run_id) == ("look", "use-1", "success", None)
     below = [node.session.session_id for node in Sessions(store).children("s")]
     assert below == ([event.data["session_id"]] if by_agent else [])
-    assert all(Sessions(store).history(id, "default").length == 2 for id in below)
+    assert all(Sessions(store).messages.page(id).length == 2 for id in below)
 
 
 def test_a_stop_that_can_not_be_stored_says_so_and_keeps_it(store: FaultyStore) -> None:

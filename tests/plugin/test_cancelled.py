@@ -73,7 +73,7 @@ class Steps:
 
 
 def said(store: Store) -> list[Any]:
-    found = Sessions(store).history("s", "default", limit=1000)
+    found = Sessions(store).messages.page("s", limit=1000)
     assert list(found.entries) == list(range(found.length))
     return [entry.message for entry in found.entries.values()]
 
@@ -90,8 +90,8 @@ def goes_on(store: Store, agent: Agent, before: list[str]) -> None:
     assert unpaired(agent.messages) == []
     assert said(store) == agent.messages
     assert ids(said(store))[: len(before)] == before and len(set(ids(said(store)))) == len(said(store))
-    statuses = [run.status for run in Sessions(store).runs("s").entries.values()]
-    assert statuses[-2:] == ["completed"] * 2 and Sessions(store).open_runs("s") == ()
+    statuses = [run.status for run in Sessions(store).runs.list("s").entries.values()]
+    assert statuses[-2:] == ["completed"] * 2 and Sessions(store).runs.active("s") == ()
     assert Sessions(store).get("s").counters["messages"] == len(agent.messages)
 
 

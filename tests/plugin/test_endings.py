@@ -28,7 +28,7 @@ from .children import Parent, build, unpaired, wait_for, with_tools
 
 
 def said(store: Store, session: str = "s", agent: str = "default") -> list[Any]:
-    found = Sessions(store).history(session, agent, limit=1000)
+    found = Sessions(store).messages.page(session, agent_id=agent, limit=1000)
     assert list(found.entries) == list(range(found.length))
     return [entry.message for entry in found.entries.values()]
 
@@ -47,7 +47,7 @@ def test_a_process_that_ends_stores_what_is_pending(
     assert child.ended() == status
     with open_store(url) as store:
         assert [m["content"][0]["text"] for m in said(store)] == ["remember me", "fine"]
-        assert [run.status for run in Sessions(store).runs("s").entries.values()] == ["completed"]
+        assert [run.status for run in Sessions(store).runs.list("s").entries.values()] == ["completed"]
 
 
 @pytest.mark.parametrize("durability", ["background", "turn"])
@@ -162,8 +162,8 @@ def test_a_turn_cancelled_during_a_slow_commit_is_stored_as_far_as_it_went(
     assert said(store) == agent.messages
     agent("and again")
     assert said(store) == agent.messages and unpaired(agent.messages) == []
-    assert [r.status for r in Sessions(store).runs("s").entries.values()][1:] == ["completed"]
-    assert Sessions(store).open_runs("s") == ()
+    assert [r.status for r in Sessions(store).runs.list("s").entries.values()][1:] == ["completed"]
+    assert Sessions(store).runs.active("s") == ()
     again, _ = build(store, "s")
     assert again.messages == agent.messages
 
@@ -213,7 +213,7 @@ def test_agents_of_one_manager_in_several_threads(tmp_path: Path, durability: An
             assert said(store, agent=agent.agent_id) == agent.messages
             assert len(agent.messages) == 16
         assert Sessions(store).get("s").counters["messages"] == 80
-        assert len(Sessions(store).runs("s").entries) == 20
+        assert len(Sessions(store).runs.list("s").entries) == 20
 
 
 def _another(manager: Any, agent_id: str) -> Any:
@@ -285,7 +285,7 @@ def test_a_stream_that_is_closed_is_stored_as_far_as_it_went(store: FaultyStore)
     assert said(store) == agent.messages
     agent("again")
     assert said(store) == agent.messages
-    statuses = [run.status for run in Sessions(store).runs("s").entries.values()]
+    statuses = [run.status for run in Sessions(store).runs.list("s").entries.values()]
     assert statuses[0] in ("cancelled", "abandoned") and statuses[1:] == ["completed"]
 
 
@@ -303,4 +303,4 @@ def test_a_hook_that_raises_behind_ours_loses_nothing(store: FaultyStore) -> Non
         agent("go")
     agent("go on")
     assert said(store) == agent.messages
-    assert [r.status for r in Sessions(store).runs("s").entries.values()] == ["failed", "completed"]
+    assert [r.status for r in Sessions(store).runs.list("s").entries.values()] == ["failed", "completed"]

@@ -44,7 +44,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaultyStor
 
 def said(store: FaultyStore) -> list[Any]:
     """The history, which has no holes."""
-    found = Sessions(store).history("s", "default", limit=1000)
+    found = Sessions(store).messages.page("s", limit=1000)
     assert list(found.entries) == list(range(found.length))
     return [entry.message for entry in found.entries.values()]
 
@@ -93,9 +93,9 @@ def test_message_mode_raises_out_of_the_turn_and_the_next_one_works(
     assert agent.messages[-1]["content"] == [{"text": "That is done."}]
     assert manager.pending == 0
     is_whole(store, agent)
-    runs = Sessions(store).runs("s").entries.values()
+    runs = Sessions(store).runs.list("s").entries.values()
     assert len({run.run_id for run in runs}) == len(runs) == earlier + 2
-    assert Sessions(store).open_runs("s") == ()
+    assert Sessions(store).runs.active("s") == ()
     assert [run.status for run in runs][-1] == "completed"
 
 
@@ -156,7 +156,7 @@ def test_other_modes_go_on_and_keep_what_is_pending_in_order(
     agent("three")
     manager.close()
     is_whole(store, agent)
-    assert [r.status for r in Sessions(store).runs("s").entries.values()] == ["completed"] * 4
+    assert [r.status for r in Sessions(store).runs.list("s").entries.values()] == ["completed"] * 4
 
 
 @pytest.mark.parametrize("durability", ["message", "background", "turn"])

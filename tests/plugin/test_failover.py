@@ -155,7 +155,7 @@ def test_another_process_that_went_on_after_the_failover_is_not_mixed_with_what_
             agent("three")
         assert store.read(SPACE).revision == before.revision
         assert other.ask("three") is None
-        said = [entry.message for entry in Sessions(store).history("s", "default", limit=1000).entries.values()]
+        said = [entry.message for entry in Sessions(store).messages.page("s", limit=1000).entries.values()]
         assert [text for text in texts(said) if text not in ("", "That is done.")] == ["one", "two", "three"]
         with pytest.raises(ConflictError):
             manager.flush()

@@ -36,7 +36,7 @@ CASES = [
 def stored(store: Store) -> list[str]:
     """The ids of the history, which has no holes."""
     try:
-        found = Sessions(store).history("s", "default", limit=1000)
+        found = Sessions(store).messages.page("s", limit=1000)
     except SessionNotFoundError:
         return []
     assert list(found.entries) == list(range(found.length))
@@ -108,8 +108,8 @@ def test_what_was_acknowledged_is_there_once_and_the_rest_is_named(
     resumed("and on")
     assert unpaired(resumed.messages) == []
     assert Sessions(store).get("s").counters["messages"] == len(stored(store)) == len(set(stored(store)))
-    runs = [run.run_id for run in Sessions(store).runs("s").entries.values()]
-    assert len(set(runs)) == len(runs) and Sessions(store).open_runs("s") == ()
+    runs = [run.run_id for run in Sessions(store).runs.list("s").entries.values()]
+    assert len(set(runs)) == len(runs) and Sessions(store).runs.active("s") == ()
 
 
 @pytest.mark.parametrize(

@@ -39,11 +39,11 @@ def _killed(processes: Parent, directory: Path, moment: int) -> None:
     assert unpaired(at_end) == [] and at_end[: len(after_one)] == after_one
     with open_store(url) as store:
         sessions = Sessions(store)
-        history = [e.message for e in sessions.history(session, "default", limit=1000).entries.values()]
+        history = [e.message for e in sessions.messages.page(session, limit=1000).entries.values()]
         assert len({m["tracking_id"] for m in history}) == len(history)
         assert [m["tracking_id"] for m in history][: len(acknowledged)] == acknowledged
         assert sessions.get(session).open_runs == 0
-        statuses = [run.status for run in sessions.runs(session, limit=1000).entries.values()]
+        statuses = [run.status for run in sessions.runs.list(session, limit=1000).entries.values()]
         assert statuses.count("abandoned") <= 1 and set(statuses) <= {"completed", "abandoned"}
 
 

@@ -39,7 +39,7 @@ def test_a_message_past_the_limit_is_kept_as_a_placeholder_and_reported_once(sto
     agent("go on")
     agent("and on")
     assert manager.pending == 0
-    history = [e.message for e in Sessions(store).history("s", "default").entries.values()]
+    history = [e.message for e in Sessions(store).messages.page("s").entries.values()]
     assert [m["tracking_id"] for m in history] == [m["tracking_id"] for m in agent.messages]
     assert history[2]["role"] == "user" and "not stored: 16,7" in history[2]["content"][0]["text"]
     resumed, _ = build(store, "s")
@@ -53,7 +53,7 @@ def test_an_answer_past_the_limit_is_an_event_loop_exception(store: FaultyStore)
         agent("say much")
     assert isinstance(caught.value.__cause__, TooLarge)
     agent("go on")
-    assert len(Sessions(store).history("s", "default").entries) == len(agent.messages)
+    assert len(Sessions(store).messages.page("s").entries) == len(agent.messages)
 
 
 @pytest.mark.parametrize("fault", ["none", "unavailable", "in doubt"])
@@ -81,7 +81,7 @@ def test_a_long_conversation_is_imported_in_several_commits(store: FaultyStore, 
     assert store.count("commit") >= count // SOFT_CHANGES
     assert manager.pending == 0
     sessions = Sessions(store)
-    found = [sessions.history("s", "default", start=at, limit=1000).entries[at].message for at in range(0, count, 999)]
+    found = [sessions.messages.page("s", start=at, limit=1000).entries[at].message for at in range(0, count, 999)]
     assert found == [agent.messages[at] for at in range(0, count, 999)]
     resumed, _ = build(store, "s")
     assert resumed.messages == agent.messages
@@ -91,13 +91,13 @@ def test_a_long_conversation_is_imported_in_several_commits(store: FaultyStore, 
 def test_a_state_past_the_limit_is_refused_before_anything_is_written(store: FaultyStore) -> None:
     agent, manager = build(store, "s", lambda messages: "fine")
     agent("hello")
-    stored = [e.message for e in Sessions(store).history("s", "default").entries.values()]
+    stored = [e.message for e in Sessions(store).messages.page("s").entries.values()]
     agent.state.set("too much", "x" * MAX_ENTRY)
     with pytest.raises(TooLarge, match=rf"state of agent 'default' .* the limit is {MAX_ENTRY:,}; nothing was written"):
         agent("go on")
     with pytest.raises(TooLarge):
         manager.flush()
-    assert [e.message for e in Sessions(store).history("s", "default").entries.values()] == stored
+    assert [e.message for e in Sessions(store).messages.page("s").entries.values()] == stored
     agent.state.delete("too much")
     agent("go on")
     resumed, _ = build(store, "s")

@@ -129,7 +129,7 @@ def test_ids_that_escape_glob_or_separate_are_legal_and_isolated(tmp_path: Path,
                     with pytest.raises(SessionNotFoundError):
                         sessions.get(session, user)
                     continue
-                (said, _) = sessions.history(session, "default", user).entries.values()
+                (said, _) = sessions.messages.page(session, user).entries.values()
                 assert said.message["content"] == [{"text": f"{session} of {user}"}]
 
 
@@ -336,7 +336,7 @@ def test_close_leaves_a_store_that_was_passed_open_and_closes_its_own(store: Fau
     with StoreSessionManager("s", store) as manager:
         agent_of(manager)("hello")
     manager.close()
-    assert len(Sessions(store).history("s", "default").entries) == 2
+    assert len(Sessions(store).messages.page("s").entries) == 2
     own = SQLiteSessionManager("s", tmp_path / "own.db")
     agent = agent_of(own)
     agent("hello")

@@ -134,7 +134,7 @@ class Crowd:
 def history(store: Store) -> list[Any]:
     """All that was said in the session."""
     sessions, found = Sessions(store), []
-    while (page := sessions.history(SESSION, "default", start=len(found), limit=1000)).entries:
+    while (page := sessions.messages.page(SESSION, start=len(found), limit=1000)).entries:
         assert list(page.entries) == list(range(len(found), len(found) + len(page.entries)))
         found += [entry.message for entry in page.entries.values()]
     return found
@@ -171,13 +171,13 @@ def check_whole(said: list[Any]) -> None:
 
 def check_counters(store: Store, said: list[Any]) -> None:
     overview = Sessions(store).get(SESSION)
-    runs = Sessions(store).runs(SESSION, limit=1000).entries.values()
+    runs = Sessions(store).runs.list(SESSION, limit=1000).entries.values()
     usages = [message["metadata"]["usage"] for message in said if "usage" in message.get("metadata", {})]
     assert overview.counters["messages"] == len(said)
     assert overview.counters["runs"] == len(runs) + overview.open_runs
     assert overview.counters["input_tokens"] == sum(usage["inputTokens"] for usage in usages)
     assert overview.counters["output_tokens"] == sum(usage["outputTokens"] for usage in usages)
-    assert len(Sessions(store).events(SESSION, limit=1000).entries) >= len(runs)
+    assert len(Sessions(store).events.list(SESSION, limit=1000).entries) >= len(runs)
 
 
 def check_agents(store: Store, crowd: Crowd) -> None:
@@ -203,7 +203,7 @@ def check_turns(crowd: Crowd, prints: Any) -> None:
         check_counters(store, said)
         check_agents(store, crowd)
         assert len(said) == 4 * crowd.size * crowd.turns
-        statuses = [run.status for run in Sessions(store).runs(SESSION, limit=1000).entries.values()]
+        statuses = [run.status for run in Sessions(store).runs.list(SESSION, limit=1000).entries.values()]
         assert statuses == ["completed"] * crowd.size * crowd.turns
         lease = lease_of(store.read(SPACE, Doc(layout.LEASE)).docs[layout.LEASE])
         assert lease.epoch == crowd.size * crowd.turns
@@ -229,7 +229,7 @@ def check_killed(crowd: Crowd, durability: str, prints: Any) -> None:
         check_said(said, crowd.done)
         check_counters(store, said)
         check_agents(store, crowd)
-        statuses = Counter(run.status for run in Sessions(store).runs(SESSION, limit=1000).entries.values())
+        statuses = Counter(run.status for run in Sessions(store).runs.list(SESSION, limit=1000).entries.values())
         assert len(crowd.done) == crowd.size * crowd.turns <= statuses["completed"]
         assert statuses["abandoned"] <= len(crowd.killed) + len(crowd.refused)
     # a machine that stops a process for longer than the expiry: it was succeeded, and nothing else is an answer to that

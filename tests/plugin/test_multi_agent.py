@@ -87,7 +87,7 @@ def test_a_graph_is_recorded_with_all_its_nodes_say(store: FaultyStore, durabili
     overview = Sessions(store).get("s")
     assert overview.multi_agents == ("g",) and overview.agents == ()
     assert overview.counters["messages"] == 6 and overview.counters["runs"] == 1
-    (run,) = Sessions(store).runs("s").entries.values()
+    (run,) = Sessions(store).runs.list("s").entries.values()
     assert (run.multi_agent_id, run.status) == ("g", "completed") and overview.open_runs == 0
     again = graph(StoreSessionManager("s", store))
     assert again("another task").status.value == "completed"  # one that ended begins anew
@@ -135,14 +135,14 @@ def test_a_graph_interrupted_in_a_node_goes_on_in_another_manager(store: FaultyS
     result = first("the task")
     assert result.status.value == "interrupted"
     (interrupt,) = result.interrupts
-    assert [r.status for r in Sessions(store).runs("s").entries.values()] == ["interrupted"]
+    assert [r.status for r in Sessions(store).runs.list("s").entries.values()] == ["interrupted"]
     second = graph(StoreSessionManager("s", store), make=make)
     result = second([{"interruptResponse": {"interruptId": interrupt.id, "response": "yes"}}])
     assert result.status.value == "completed"
     assert "they said yes" in str(second.nodes["b"].executor.messages)
     assert said(store, "a") == ["the task", "a has done it"]
     assert said(store, "b")[-1] == "b got it" and len(said(store, "b")) == 4
-    assert [r.status for r in Sessions(store).runs("s").entries.values()] == ["interrupted", "completed"]
+    assert [r.status for r in Sessions(store).runs.list("s").entries.values()] == ["interrupted", "completed"]
 
 
 def swarm(manager: Any, id: str = "w") -> Swarm:
@@ -170,7 +170,7 @@ def test_a_swarm_is_recorded_and_goes_on_at_the_next_node(store: FaultyStore) ->
     assert said(store, "cid", id="w")[-1] == "cid is done"
     assert "the task" in said(store, "cid", id="w")[0]
     assert len(second.nodes["ann"].executor.messages) == 0
-    assert [r.status for r in Sessions(store).runs("s").entries.values()][-1] == "completed"
+    assert [r.status for r in Sessions(store).runs.list("s").entries.values()][-1] == "completed"
 
 
 def test_a_graph_in_a_graph_has_its_progress_restored(store: FaultyStore) -> None:
@@ -261,8 +261,8 @@ def test_tool_calls_of_nodes_are_events(store: FaultyStore) -> None:
     script = lambda m: "done" if "toolResult" in str(m[-1]) else ToolCall("look", id="use-1")  # noqa: E731
     running = graph(StoreSessionManager("s", store), "a", make=lambda name: node(name, script, [look]))
     running("the task")
-    (event,) = Sessions(store).events("s").entries.values()
-    (run,) = Sessions(store).runs("s").entries.values()
+    (event,) = Sessions(store).events.list("s").entries.values()
+    (run,) = Sessions(store).runs.list("s").entries.values()
     assert (event.name, event.tool_use_id, event.agent_id, event.run_id) == ("look", "use-1", "a", run.run_id)
 
 
@@ -299,4 +299,4 @@ def test_what_is_pending_of_an_orchestrator_is_bounded_too(
     store.heal()
     chain("it is back")
     assert manager.pending == 0
-    assert len(said(store, "a")) == 4 and Sessions(store).open_runs("s") == ()
+    assert len(said(store, "a")) == 4 and Sessions(store).runs.active("s") == ()

@@ -40,7 +40,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def said(store: FaultyStore, session: str = "s") -> list[Any]:
-    found = Sessions(store).history(session, "default", limit=1000)
+    found = Sessions(store).messages.page(session, limit=1000)
     assert list(found.entries) == list(range(found.length))
     return [entry.message for entry in found.entries.values()]
 
@@ -310,6 +310,6 @@ def test_no_job_overtakes_another(store: FaultyStore, seed: int) -> None:
         return writer.pending == 0
 
     wait_for(drained)
-    found = Sessions(store).history("s", "a", limit=1000)
+    found = Sessions(store).messages.page("s", agent_id="a", limit=1000)
     stored = [entry.message["content"][0]["text"].rstrip("x") for entry in found.entries.values()]
     assert stored == order

@@ -162,7 +162,7 @@ def test_a_graph_goes_on_where_it_was_and_nothing_is_recorded(store: FaultyStore
     killed = graph(StoreSessionManager("s", store))
     killed_before(killed, "c", store)
     before, commits = kept(store), len(written(store))
-    assert len(Sessions(store).open_runs("s")) == 1  # whose end nobody saw: it stays open
+    assert len(Sessions(store).runs.active("s")) == 1  # whose end nobody saw: it stays open
     with StoreSessionManager("s", store, read_only=True) as manager:
         resumed = graph(manager)
         assert resumed.serialize_state() == progress(store)

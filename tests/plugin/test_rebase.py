@@ -59,10 +59,10 @@ def test_a_turn_is_stored_behind_the_others_whole(store: FaultyStore, caplog: py
     service = Sessions(store)
     counters = service.get("s").counters
     assert (counters["messages"], counters["runs"], service.get("s").open_runs) == (12, 3, 0)
-    runs = service.runs("s", limit=10).entries.values()
+    runs = service.runs.list("s", limit=10).entries.values()
     assert [(run.first_message, run.messages, run.status) for run in runs] == [(at, 4, "completed") for at in (0, 4, 8)]
     assert counters["input_tokens"] == sum(run.usage.input_tokens or 0 for run in runs)
-    events = list(service.events("s", limit=100).entries.values())
+    events = list(service.events.list("s", limit=100).entries.values())
     uses = {b["toolUse"]["toolUseId"] for m in mine.messages for b in m["content"] if "toolUse" in b}
     assert {event.tool_use_id for event in events} == uses and len(events) == 6
     assert {event.run_id for event in events} == {run.run_id for run in runs}
@@ -190,7 +190,7 @@ def said(store: FaultyStore) -> list[Any]:
     """The whole history."""
     log = layout.history("default")
     look = read_whole(store, layout.session_space("s", None), Log(log, [(0, None)]))
-    return [codec.load_message(data, log) for data in look.logs[log].entries.values()]
+    return [codec.load_message(data, log)[0] for data in look.logs[log].entries.values()]
 
 
 def test_an_answer_that_was_given_twice_is_kept_once(store: FaultyStore) -> None:

@@ -69,7 +69,7 @@ def test_the_text_is_nowhere_at_the_end(store: FaultyStore, durability: Any, fau
     agent(SECRET)
     manager.flush()
     assert b"xyzzy" not in everything(store)
-    history = [e.message for e in Sessions(store).history("s", "default").entries.values()]
+    history = [e.message for e in Sessions(store).messages.page("s").entries.values()]
     assert history == agent.messages and history[2]["content"] == [{"text": "[redacted]"}]
     agent("go on")
     again, _ = build(store, "s")
@@ -91,7 +91,7 @@ def test_the_text_is_nowhere_when_the_turn_is_over(store: FaultyStore) -> None:
     agent(SECRET)
     assert any(b"xyzzy" in data for data in sent(store)), "it was stored before the model had its say"
     assert b"xyzzy" not in everything(store)
-    assert [e.redacted is not None for e in Sessions(store).history("s", "default").entries.values()] == [
+    assert [e.redacted is not None for e in Sessions(store).messages.page("s").entries.values()] == [
         False,
         False,
         True,
@@ -173,7 +173,7 @@ def test_before_store_that_raises_stores_nothing_unscrubbed_and_nothing_is_lost(
     broken.clear()
     agent("go on")
     assert manager.pending == 0
-    assert [e.message for e in Sessions(store).history("s", "default").entries.values()] == agent.messages
+    assert [e.message for e in Sessions(store).messages.page("s").entries.values()] == agent.messages
     assert SECRET in str(agent.messages)
 
 
@@ -187,7 +187,7 @@ def test_what_came_before_an_unscrubbable_message_is_stored_all_the_same(store: 
     agent("tell me")
     with pytest.raises(StoreError, match="dictionary is missing"):
         manager.flush()
-    assert [e.message for e in Sessions(store).history("s", "default").entries.values()] == agent.messages[:1]
+    assert [e.message for e in Sessions(store).messages.page("s").entries.values()] == agent.messages[:1]
 
 
 def test_a_summary_is_scrubbed_wherever_it_is_kept(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_what_was_written_over_since_stays_so(store: Forgetful) -> None:
     somebody_looks(store)
     redact("nothing", 2)
     is_whole(store, agent)
-    assert "secret" not in str(Sessions(store).history("s", "default").entries)
+    assert "secret" not in str(Sessions(store).messages.page("s").entries)
 
 
 def test_the_redaction_of_a_message_that_was_lost(store: Forgetful) -> None:

@@ -50,7 +50,7 @@ def test_an_interrupt_is_answered_in_another_process(processes: Parent, tmp_path
     assert [m["role"] for m in messages] == ["user", "assistant", "user", "assistant"]
     assert "they said yes" in str(messages[2]) and messages[3]["content"] == [{"text": "done"}]
     with open_store(url) as store:
-        history = [e.message for e in Sessions(store).history("s", "default").entries.values()]
+        history = [e.message for e in Sessions(store).messages.page("s").entries.values()]
         assert history == messages
 
 
@@ -75,7 +75,7 @@ def test_a_stateful_model_gets_its_state_back_and_its_messages_are_recorded(stor
     second("and again")
     assert isinstance(second.model, ScriptedModel)
     assert second.model.calls[0].model_state == first._model_state
-    said = [e.message["content"][0]["text"] for e in Sessions(store).history("s", "default").entries.values()]
+    said = [e.message["content"][0]["text"] for e in Sessions(store).messages.page("s").entries.values()]
     assert said == ["hello", "one", "again", "two", "and again", "three"]
 
 
@@ -120,7 +120,7 @@ def test_what_an_application_erased_is_left_out(store: Store) -> None:
     assert second.messages == first.messages[2:]
     second("four")
     assert agent_of(store, []).messages == second.messages
-    assert list(Sessions(store).history("s", "default").entries) == list(range(2, 8))
+    assert list(Sessions(store).messages.page("s").entries) == list(range(2, 8))
 
 
 def test_what_code_says_of_the_system_prompt_wins(store: Store) -> None:
@@ -176,14 +176,14 @@ def resumed_long(store: Store, **options: Any) -> tuple[Agent, list[Any], int]:
     early = [dict(message) for message in first.messages]
     for _ in range(30):
         first("more")
-    return agent(**options), early, Sessions(store).history("s", "default").length
+    return agent(**options), early, Sessions(store).messages.page("s").length
 
 
 def test_old_messages_that_a_hook_brings_back_behind_a_run_are_not_said_again(store: Store) -> None:
     agent, early, length = resumed_long(store)
     agent.hooks.add_callback(AfterInvocationEvent, lambda event: agent.messages.__setitem__(slice(None), early))
     agent("go on")
-    history = Sessions(store).history("s", "default", limit=1000)
+    history = Sessions(store).messages.page("s", limit=1000)
     ids = [entry.message["tracking_id"] for entry in history.entries.values()]
     assert len(set(ids)) == len(ids) == length + 2
 
@@ -197,6 +197,6 @@ def test_a_turn_that_does_not_wait_for_the_store_does_not_fail_with_its_reads(st
     agent("go on")
     faulty.heal()
     agent("and on")
-    history = Sessions(store).history("s", "default", limit=1000)
+    history = Sessions(store).messages.page("s", limit=1000)
     ids = [entry.message["tracking_id"] for entry in history.entries.values()]
     assert len(set(ids)) == len(ids) == length + 4 and history.entries[length].message["content"] == [{"text": "go on"}]

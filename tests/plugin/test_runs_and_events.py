@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -57,12 +58,12 @@ def agent_of(store: Store, script: Any, **options: Any) -> Agent:
 
 def runs(store: Store) -> list[Run]:
     found = Sessions(store)
-    assert found.open_runs("s") == (), "the document of an open run is gone when it has ended"
-    return list(found.runs("s").entries.values())
+    assert found.runs.active("s") == (), "the document of an open run is gone when it has ended"
+    return list(found.runs.list("s").entries.values())
 
 
 def events(store: Store) -> list[Event]:
-    return list(Sessions(store).events("s").entries.values())
+    return list(Sessions(store).events.list("s").entries.values())
 
 
 def test_a_run_has_its_times_its_messages_and_the_sum_of_their_usage(store: Store) -> None:
@@ -76,7 +77,8 @@ def test_a_run_has_its_times_its_messages_and_the_sum_of_their_usage(store: Stor
     assert (second.status, second.stop_reason, second.agent_id) == ("completed", "end_turn", "default")
     assert second.ended is not None and began - 0.01 <= second.started <= second.ended <= ended + 0.01
     assert (first.first_message, first.messages, second.first_message, second.messages) == (0, 2, 2, 4)
-    assert second.usage == Usage(input_tokens=20, output_tokens=6, cache_read_input_tokens=14)
+    took = {"input_tokens": 20, "output_tokens": 6, "cache_read_input_tokens": 14}
+    assert second.usage == Usage(**took, calls=2, unpriced=2) and second.model == "scripted"
     assert second.error is None and first.run_id != second.run_id
 
 
@@ -84,7 +86,7 @@ def test_a_run_is_a_document_while_it_is_open(store: Store) -> None:
     seen: list[Any] = []
     agent = agent_of(store, ["hi"])
     sessions = Sessions(store)
-    agent.hooks.add_callback(MessageAddedEvent, lambda event: seen.append(sessions.open_runs("s")))
+    agent.hooks.add_callback(MessageAddedEvent, lambda event: seen.append(sessions.runs.active("s")))
     agent("hello")
     assert [[run.status for run in open] for open in seen] == [["open"], ["open"]]
     (run,) = runs(store)
@@ -155,7 +157,7 @@ def test_a_run_left_open_by_a_dead_process_is_closed_by_the_next(store: Store) -
     faulty.plan("commit", at=2, before=Unavailable("the process was killed behind its first commit"), times=None)
     with pytest.raises(Exception, match="was killed"):
         dead("go")
-    assert len(Sessions(store).open_runs("s")) == 1
+    assert len(Sessions(store).runs.active("s")) == 1
     agent_of(store, ["hello"])("go on")
     assert [(r.status, r.first_message) for r in runs(store)] == [("abandoned", None), ("completed", 1)]
 
@@ -249,10 +251,14 @@ def test_counters_add_up_over_agents_and_processes(store: Store) -> None:
     assert Sessions(store).get("s").counters == {
         "messages": 8,
         "runs": 3,
-        "input_tokens": 201,
-        "output_tokens": 22,
+        "input_tokens": 201 + math.ceil(len("no metadata at all") / 4),
+        "output_tokens": 22 + math.ceil(len("none either") / 4),
         "cache_read_input_tokens": 100,
         "cache_write_input_tokens": 40,
+        "calls": 4,
+        "estimated": 1,
+        "unpriced": 4,
+        "cost": 0,
     }
     assert [r.usage.cache_read_input_tokens for r in runs(store)] == [50, None, 50]
 
@@ -268,6 +274,6 @@ def test_metadata_that_is_no_usage_is_stored_and_not_counted(store: Store, token
     odd: Any = {"tokens": {"usage": {"inputTokens": tokens}}, "usage": {"usage": tokens}, "metadata": tokens}[where]
     agent.messages.append({"role": "user", "content": [{"text": "x"}], "metadata": odd})
     manager.flush()
-    assert len(Sessions(store).history("s", "default").entries) == 3
+    assert len(Sessions(store).messages.page("s").entries) == 3
     assert Sessions(store).get("s").counters == {**before, "messages": 3}
     agent("go on")

@@ -190,11 +190,11 @@ def play(seed: int, names: Sequence[str] = WRITERS, keeps: bool = False, **fault
         service = Sessions(engine)
         outcome = Outcome(writers, schedule, build(engine, "s")[0])
         with contextlib.suppress(SessionNotFoundError):  # when nothing was ever stored
-            found = service.history("s", "default", limit=1000)
+            found = service.messages.page("s", limit=1000)
             assert list(found.entries) == list(range(found.length))
             outcome.history = [entry.message for entry in found.entries.values()]
             outcome.counters = service.get("s").counters
-            outcome.runs = len(service.runs("s", limit=1000).entries)
+            outcome.runs = len(service.runs.list("s", limit=1000).entries)
         return outcome
 
 

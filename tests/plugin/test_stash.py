@@ -123,4 +123,4 @@ def test_a_resume_without_references_reads_no_further(store: FaultyStore) -> Non
     reads = store.count("read")
     agent_of(store)
     assert store.count("read") == reads + 1
-    assert len(Sessions(store).history("s", "default").entries) == 2
+    assert len(Sessions(store).messages.page("s").entries) == 2

@@ -74,7 +74,7 @@ def children(store: Store, session_id: str = "s") -> list[Any]:
 
 
 def said(store: Store, session_id: str, agent_id: str = "default") -> list[str]:
-    view = Sessions(store).history(session_id, agent_id, limit=1000)
+    view = Sessions(store).messages.page(session_id, agent_id=agent_id, limit=1000)
     messages = [entry.message for entry in view.entries.values()]
     assert len({m["tracking_id"] for m in messages}) == len(messages)
     return [" ".join(str(b.get("text", *b)) for b in m["content"]) for m in messages]
@@ -92,25 +92,25 @@ def test_an_agent_that_is_a_tool_is_recorded_below_its_caller(store: FaultyStore
     sub = node.session
     assert (sub.parent_id, sub.kind, sub.user_id, sub.title) == ("s", "sub_agent", "ada", "researcher")
     assert sub.session_id == ids.below("s", "sub_agent", "default", "researcher")
-    history = sessions.history(sub.session_id, "default", "ada")
+    history = sessions.messages.page(sub.session_id, "ada")
     assert [m.message["content"][0]["text"] for m in history.entries.values()] == CALL
-    (run,) = sessions.runs(sub.session_id, "ada").entries.values()
+    (run,) = sessions.runs.list(sub.session_id, "ada").entries.values()
     assert (run.status, run.messages, run.usage.output_tokens, run.first_message) == ("completed", 2, 10, 0)
     overview = sessions.get(sub.session_id, "ada")
     assert overview.counters["input_tokens"] == 100 and overview.counters["messages"] == 2 and overview.open_runs == 0
     own = sessions.get("s", "ada").counters["input_tokens"]
     tree = sessions.tree("s", "ada")
     assert sum(each.counters["input_tokens"] for each in tree) == own + 100
-    (event,) = sessions.events("s", "ada").entries.values()
+    (event,) = sessions.events.list("s", "ada").entries.values()
     assert event.data == {"session_id": sub.session_id, "run_id": run.run_id}
-    assert sessions.events(sub.session_id, "ada").length == 0
+    assert sessions.events.list(sub.session_id, "ada").length == 0
 
 
 @pytest.mark.parametrize("durability", ["message", "background", "turn"])
 def test_without_the_option_nothing_is_different(store: FaultyStore, durability: Any) -> None:
     with StoreSessionManager("s", store, durability=durability) as opened:
         boss(opened, worker())("go")
-    assert children(store) == [] and [e.data for e in Sessions(store).events("s").entries.values()] == [None]
+    assert children(store) == [] and [e.data for e in Sessions(store).events.list("s").entries.values()] == [None]
 
 
 def test_what_a_call_costs(store: FaultyStore) -> None:
@@ -135,7 +135,7 @@ def test_the_next_process_appends_to_the_same_session(store: FaultyStore) -> Non
         assert len(called.messages) == 2, "it starts afresh each time"
     (sub,) = children(store)
     assert said(store, sub.session_id) == CALL * 3
-    assert [r.first_message for r in Sessions(store).runs(sub.session_id).entries.values()] == [0, 2, 4]
+    assert [r.first_message for r in Sessions(store).runs.list(sub.session_id).entries.values()] == [0, 2, 4]
 
 
 def test_a_kept_agent_is_called_again_and_again(store: FaultyStore) -> None:
@@ -192,7 +192,7 @@ def test_agents_that_call_agents_that_call_agents(store: FaultyStore) -> None:
     tree = Sessions(store).tree("s")
     assert [(n.depth, n.session.title) for n in tree] == [(0, None), (1, "first"), (2, "second"), (3, "third")]
     assert said(store, tree[3].session.session_id) == ["for third", "third says 1"] * 2
-    (event, _) = Sessions(store).events(tree[1].session.session_id).entries.values()
+    (event, _) = Sessions(store).events.list(tree[1].session.session_id).entries.values()
     assert event.name == "second" and event.data["session_id"] == tree[2].session.session_id
 
 
@@ -204,7 +204,7 @@ def test_one_agent_called_twice_at_once_is_recorded_once(store: FaultyStore) -> 
     assert "already processing" in str(caller.messages)
     (sub,) = children(store)
     assert len(said(store, sub.session_id)) == 2
-    events = Sessions(store).events("s").entries.values()
+    events = Sessions(store).events.list("s").entries.values()
     assert sorted(e.status for e in events) == ["error", "success"]
     assert [e.data is None for e in sorted(events, key=lambda e: e.status)] == [True, False]
 
@@ -244,7 +244,7 @@ def test_agents_called_in_the_background(store: FaultyStore, at_once: int, depth
     above = Sessions(store).tree("s")[depth - 1].session.session_id
     below = {s.title: s.session_id for s in children(store, above)}
     assert {name: said(store, id) for name, id in below.items()} == {name: [f"for {name}", "done"] for name in "abc"}
-    events = Sessions(store).events(above).entries.values()
+    events = Sessions(store).events.list(above).entries.values()
     assert {e.name: e.data["session_id"] for e in events if e.name in below} == below
 
 
@@ -313,7 +313,7 @@ def test_who_is_invoked_in_the_place_of_the_tool_is_not_taken_for_it(store: Faul
     assert "done instead" in str(caller.messages)
     for sub in (first, second):
         assert len(said(store, sub.session_id)) == 2
-    assert [e.data is None for e in Sessions(store).events("s").entries.values()] == [False, False, True, True]
+    assert [e.data is None for e in Sessions(store).events.list("s").entries.values()] == [False, False, True, True]
 
 
 def test_a_call_is_one_call(store: FaultyStore) -> None:
@@ -340,7 +340,7 @@ def test_a_call_that_is_two_runs(store: FaultyStore) -> None:
     boss(manager(store), called)("go")
     (sub,) = children(store)
     assert said(store, sub.session_id) == [*CALL, "once more", "researcher says 3"]
-    assert Sessions(store).runs(sub.session_id).length == 2
+    assert Sessions(store).runs.list(sub.session_id).length == 2
 
 
 @pytest.mark.parametrize("down", [False, True])
@@ -384,7 +384,7 @@ def test_an_interrupted_agent_goes_on_in_its_record(store: FaultyStore, kept: bo
     caller = made()
     result = caller("go")
     (interrupt,) = result.interrupts
-    assert Sessions(store).events("s").length == 0
+    assert Sessions(store).events.list("s").length == 0
     if not kept:
         if "sub_agent_interrupted_turns" not in str(caller._interrupt_state.to_dict()):
             pytest.skip("this version of Strands can not resume it in another process")
@@ -392,9 +392,9 @@ def test_an_interrupted_agent_goes_on_in_its_record(store: FaultyStore, kept: bo
     caller([{"interruptResponse": {"interruptId": interrupt.id, "response": "yes"}}])
     (sub,) = children(store)
     assert said(store, sub.session_id) == ["for researcher", "toolUse", "toolResult", "got it"]
-    runs = Sessions(store).runs(sub.session_id).entries.values()
+    runs = Sessions(store).runs.list(sub.session_id).entries.values()
     assert [r.status for r in runs] == ["interrupted", "completed"]
-    (event,) = Sessions(store).events("s").entries.values()
+    (event,) = Sessions(store).events.list("s").entries.values()
     assert event.data["run_id"] == list(runs)[1].run_id
 
 
@@ -403,7 +403,7 @@ def test_an_agent_with_a_session_manager_of_its_own_is_left_alone(store: FaultyS
     called = worker(session_manager=own).as_tool(preserve_context=True)
     boss(manager(store), called)("go")
     assert children(store) == [] and said(store, "own") == CALL
-    assert [e.data for e in Sessions(store).events("s").entries.values()] == [None]
+    assert [e.data for e in Sessions(store).events.list("s").entries.values()] == [None]
 
 
 def test_a_redaction_reaches_the_record(store: FaultyStore) -> None:
@@ -411,7 +411,7 @@ def test_a_redaction_reaches_the_record(store: FaultyStore) -> None:
     boss(manager(store), called)("go")
     (sub,) = children(store)
     assert said(store, sub.session_id) == ["<redacted>", "I can't say"]
-    entries = Sessions(store).history(sub.session_id, "default").entries
+    entries = Sessions(store).messages.page(sub.session_id).entries
     assert entries[0].redacted is not None
 
 
@@ -437,7 +437,7 @@ def test_a_failure_to_store_what_a_called_agent_says_surfaces(store: FaultyStore
     assert inner.title == "inner"
     # what could not be stored was kept, and is there in its place
     assert said(store, inner.session_id)[-2:] == ["for inner", "inner says 1"]
-    assert Sessions(store).open_runs(inner.session_id) == ()
+    assert Sessions(store).runs.active(inner.session_id) == ()
 
 
 def test_what_is_pending_below_is_stored_by_flush(store: FaultyStore) -> None:
@@ -527,7 +527,7 @@ def test_a_cancelled_call_is_recorded_as_cancelled(store: FaultyStore) -> None:
 
     asyncio.run(main())
     (sub,) = children(store)
-    (run,) = Sessions(store).runs(sub.session_id).entries.values()
+    (run,) = Sessions(store).runs.list(sub.session_id).entries.values()
     assert run.status == "cancelled" and said(store, sub.session_id) == ["for researcher"]
 
 
@@ -535,9 +535,9 @@ def test_a_called_agent_that_fails_is_recorded_as_failed_and_the_caller_goes_on(
     caller = boss(manager(store), worker(script=[ValueError("no model")], retry_strategy=None))
     assert caller("go").stop_reason == "end_turn"
     (sub,) = children(store)
-    (run,) = Sessions(store).runs(sub.session_id).entries.values()
+    (run,) = Sessions(store).runs.list(sub.session_id).entries.values()
     assert run.status == "failed" and "no model" in str(run.error)
-    (event,) = Sessions(store).events("s").entries.values()
+    (event,) = Sessions(store).events.list("s").entries.values()
     assert (event.status, event.data["run_id"]) == ("error", run.run_id)
 
 
@@ -552,9 +552,9 @@ def test_a_run_whose_end_was_not_seen_is_closed_by_the_next_call(store: FaultySt
         boss(manager(store), called)("go")
     store.heal()
     (sub,) = children(store)
-    assert len(Sessions(store).open_runs(sub.session_id)) == 1
+    assert len(Sessions(store).runs.active(sub.session_id)) == 1
     boss(manager(store, on_stale="conflict"), worker())("go")
-    statuses = [r.status for r in Sessions(store).runs(sub.session_id).entries.values()]
+    statuses = [r.status for r in Sessions(store).runs.list(sub.session_id).entries.values()]
     assert statuses == ["abandoned", "completed"]
 
 
@@ -595,7 +595,7 @@ def test_nodes_are_recorded_below_and_progress_in_the_session(store: FaultyStore
     assert said_by_node(store, "a") == [], "not twice"
     overview = Sessions(store).get("s")
     assert overview.multi_agents == ("g",) and overview.counters["runs"] == 1 and overview.counters["messages"] == 0
-    assert [r.status for r in Sessions(store).runs(sub_of(store, "b")).entries.values()] == ["completed"]
+    assert [r.status for r in Sessions(store).runs.list(sub_of(store, "b")).entries.values()] == ["completed"]
     with manager(store) as opened:
         graph(opened)("again")
     assert said(store, sub_of(store, "a")) == ["the task", "a has done it", "again", "a has done it"]
@@ -625,9 +625,9 @@ def test_an_interrupted_node_goes_on_in_its_record(store: FaultyStore) -> None:
     assert result.status.value == "completed"
     b = sub_of(store, "b")
     assert len(said(store, b)) == 4 and said(store, b)[-1] == "b got it"
-    assert [r.status for r in Sessions(store).runs(b).entries.values()] == ["interrupted", "completed"]
-    (event,) = Sessions(store).events(b).entries.values()
-    assert event.name == "ask" and Sessions(store).events("s").length == 0
+    assert [r.status for r in Sessions(store).runs.list(b).entries.values()] == ["interrupted", "completed"]
+    (event,) = Sessions(store).events.list(b).entries.values()
+    assert event.name == "ask" and Sessions(store).events.list("s").length == 0
 
 
 def test_a_swarm_and_a_graph_in_a_graph_and_agents_called_by_nodes(store: FaultyStore) -> None:
@@ -653,7 +653,7 @@ def test_a_swarm_with_a_time_limit_takes_each_step_in_another_task(store: Faulty
     tree = Sessions(store).tree("s")
     assert [n.session.title for n in tree[1:]] == ["first", "researcher"]
     assert said(store, tree[2].session.session_id) == CALL
-    (event,) = Sessions(store).events(tree[1].session.session_id).entries.values()
+    (event,) = Sessions(store).events.list(tree[1].session.session_id).entries.values()
     assert event.data["session_id"] == tree[2].session.session_id
 
 
@@ -667,7 +667,7 @@ def test_one_node_agent_in_graphs_of_two_sessions(store: FaultyStore) -> None:
     assert said(store, sub_of(store, "a"))[0] == "first" and len(said(store, sub_of(store, "a"))) == 2
     (sub,) = children(store, "other")
     assert said(store, sub.session_id)[0] == "second" and len(said(store, sub.session_id)) == 2
-    assert [r.status for r in Sessions(store).runs(sub.session_id).entries.values()] == ["completed"]
+    assert [r.status for r in Sessions(store).runs.list(sub.session_id).entries.values()] == ["completed"]
 
 
 @pytest.mark.parametrize("orchestrator", [graph, swarm])

@@ -27,7 +27,7 @@ from .children import Child, Parent, build, wait_for
 
 
 def _texts(store: Store, session: str = "shared", agent: str = "default") -> list[str]:
-    entries = Sessions(store).history(session, agent, limit=1000).entries.values()
+    entries = Sessions(store).messages.page(session, agent_id=agent, limit=1000).entries.values()
     return [entry.message["content"][0]["text"] for entry in entries if "text" in entry.message["content"][0]]
 
 
@@ -236,7 +236,7 @@ def test_an_agent_that_is_refused_does_not_hold_up_the_others_of_its_manager(dur
         with pytest.raises(ConflictError):
             ada("three")
         eve("three")
-        assert Sessions(store).history("s", "eve").length == len(eve.messages) == 4
+        assert Sessions(store).messages.page("s", agent_id="eve").length == len(eve.messages) == 4
         with pytest.raises(ConflictError):
             manager.flush()
 
@@ -264,5 +264,5 @@ def test_a_run_that_ends_between_anothers_look_and_its_takeover_is_recorded_once
         first("one")
         with contextlib.suppress(ConflictError):
             second[0]("two")
-        runs = [run.run_id for run in Sessions(store).runs("shared").entries.values()]
+        runs = [run.run_id for run in Sessions(store).runs.list("shared").entries.values()]
         assert len(runs) == len(set(runs))

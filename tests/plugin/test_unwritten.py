@@ -124,7 +124,7 @@ def test_the_log_tells_what_may_be_stored_from_what_is_not(
     assert f"the first {first[-1]} may be stored, the others are not, kept for the next attempt" in caplog.text
     store.heal()
     manager.flush()
-    assert [e.message for e in Sessions(store).history("s", "default").entries.values()] == agent.messages
+    assert [e.message for e in Sessions(store).messages.page("s").entries.values()] == agent.messages
 
 
 def test_a_line_of_the_log_names_twenty_and_the_error_all(store: FaultyStore, caplog: pytest.LogCaptureFixture) -> None:

@@ -12,6 +12,7 @@ import pytest
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores import open_store
 from strands_session_store.stores.base import Store
+from strands_session_store.stores.memory import MemoryStore
 
 # pytest finds fixtures by name; servers are those of the engines' tests
 from ..stores.conftest import *  # noqa: F403
@@ -49,3 +50,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 @pytest.fixture
 def sessions(store: Store) -> Sessions:
     return Sessions(store)
+
+
+@pytest.fixture
+def memory() -> Sessions:
+    """For what does not touch an engine's nature."""
+    return Sessions(MemoryStore())

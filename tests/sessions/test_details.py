@@ -1,4 +1,4 @@
-"""A session is made, looked at, changed and ended, on every engine; what the plugin made is the same as what was made here."""
+"""A session is made, looked at, changed and ended, on every engine; one that the plugin made is like any other."""
 
 from __future__ import annotations
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
-import inspect
 import os
 import socket
 import time
@@ -25,7 +23,6 @@ from strands_session_store import (
     StoreSessionManager,
     open_store,
 )
-from strands_session_store.async_sessions import AsyncSessions
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores.base import PutDoc, Space, Store, new_commit_id
 from strands_session_store.testing.models import ScriptedModel, ToolCall
@@ -110,29 +107,29 @@ def test_agents_tell_state_history_and_context(store: Store) -> None:
 def test_history_holds_every_message_and_is_paged(store: Store) -> None:
     converse(store, turns=4, conversation_manager=SlidingWindowConversationManager(4))
     sessions = Sessions(store)
-    last = sessions.history("s", "default", limit=3)
+    last = sessions.messages.page("s", limit=3)
     assert (list(last.entries), last.start, last.length) == ([7, 8, 9], 0, 10)
-    pages = [sessions.history("s", "default", start=at, limit=4).entries for at in (0, 4, 8)]
+    pages = [sessions.messages.page("s", start=at, limit=4).entries for at in (0, 4, 8)]
     joined = {index: entry for page in pages for index, entry in page.items()}
     assert list(joined) == list(range(10))
     said = [block["text"] for e in joined.values() for block in e.message["content"] if "text" in block]
     assert said == ["prompt 0", "ok", "prompt 1", "ok", "prompt 2", "ok", "prompt 3", "ok"]
-    assert not sessions.history("s", "default", start=10).entries
+    assert not sessions.messages.page("s", start=10).entries
 
 
 def test_history_of_an_unknown_agent_is_empty(store: Store) -> None:
     converse(store)
-    found = Sessions(store).history("s", "nobody")
+    found = Sessions(store).messages.page("s", agent_id="nobody")
     assert (dict(found.entries), found.length) == ({}, 0)
 
 
 def test_runs_and_events(store: Store) -> None:
     converse(store)
     sessions = Sessions(store)
-    runs = sessions.runs("s")
+    runs = sessions.runs.list("s")
     assert [run.status for run in runs.entries.values()] == ["completed", "completed"]
-    assert sessions.open_runs("s") == ()
-    (event,) = sessions.events("s").entries.values()
+    assert sessions.runs.active("s") == ()
+    (event,) = sessions.events.list("s").entries.values()
     assert (event.type, event.name, event.status, event.attempt) == ("tool_call", "clock", "success", 1)
 
 
@@ -174,7 +171,7 @@ def test_another_users_session_is_not_there(store: Store) -> None:
         with pytest.raises(SessionNotFoundError):
             sessions.get("s", user)
         with pytest.raises(SessionNotFoundError):
-            sessions.history("s", "default", user)
+            sessions.messages.page("s", user)
         assert not sessions.delete("s", user).existed
     assert sessions.get("s", "ada")
 
@@ -230,56 +227,12 @@ def test_ids_that_are_none_are_refused(store: Store, name: str) -> None:
     with pytest.raises(InvalidIdError, match="user_id"):
         Sessions(store).list(name)
     with pytest.raises(InvalidIdError, match="agent_id"):
-        Sessions(store).history("s", name)
+        Sessions(store).messages.page("s", agent_id=name)
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1001])
 def test_limits_are_refused_by_name(store: Store, limit: int) -> None:
     with pytest.raises(ValueError, match=r"limit must be 1 to 1,?000"):
-        Sessions(store).history("s", "a", limit=limit)
+        Sessions(store).messages.page("s", agent_id="a", limit=limit)
     with pytest.raises(ValueError, match=r"limit must be 1 to 1,?000"):
         Sessions(store).list(limit=limit)
-
-
-# --------------------------------------------------------------------------------------------------------------- async
-
-
-def _methods(kind: type) -> dict[str, inspect.Signature]:
-    return {name: inspect.signature(f) for name, f in inspect.getmembers(kind, inspect.isfunction) if name[0] != "_"}
-
-
-def test_async_sessions_have_the_same_methods() -> None:
-    assert _methods(AsyncSessions) == _methods(Sessions)
-    assert all(inspect.iscoroutinefunction(getattr(AsyncSessions, name)) for name in _methods(AsyncSessions))
-
-
-def test_async_sessions_answer_the_same(store: Store) -> None:
-    converse(store)
-    sessions = Sessions(store)
-
-    async def ask() -> list[Any]:
-        there = AsyncSessions(store)
-        return [
-            await there.list(),
-            await there.get("s"),
-            await there.agents("s"),
-            await there.multi_agents("s"),
-            await there.history("s", "default", limit=2),
-            await there.runs("s"),
-            await there.open_runs("s"),
-            await there.events("s"),
-            await there.layout_tree("s"),
-        ]
-
-    assert asyncio.run(ask()) == [
-        sessions.list(),
-        sessions.get("s"),
-        sessions.agents("s"),
-        sessions.multi_agents("s"),
-        sessions.history("s", "default", limit=2),
-        sessions.runs("s"),
-        sessions.open_runs("s"),
-        sessions.events("s"),
-        sessions.layout_tree("s"),
-    ]
-    assert asyncio.run(AsyncSessions(store).delete("s")).existed

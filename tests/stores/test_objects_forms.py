@@ -107,7 +107,7 @@ def test_a_head_comes_back_as_it_was() -> None:
     assert again == head
     assert isinstance(again, Head) and dump(again) == dump(head)
     assert again.objects() == {"log/3-4.abc.jsonl", "o/0-1.d.jsonl", "x/y.1.bin"}
-    stone = Tombstone(1.7e9, "0123", 1.6e9, None)
+    stone = Tombstone(1.7e9, "0123", 1.6e9, None, moved=7)
     assert parse("key", dump(stone)) == stone and dump(Tombstone(1.0)) != dump(Tombstone(1.0))
     with pytest.raises(Corrupt, match="'key'"):
         parse("key", dump(head)[:-5])
@@ -135,7 +135,9 @@ def test_no_two_spaces_share_a_key() -> None:
     for space in spaces:
         assert names.space(*space.key) == space
         (row, below) = names.rows_of(space, "0123", 1.7e9, "\ud800" * 400)
-        assert names.read_row(row) == names.read_row(below) == (1.7e9, space.key[2], "0123")
+        assert names.read_row(row) == names.read_row(below) == (1.7e9, space.key[2], "0123", 0)
+        (same, moved) = names.rows_of(space, "0123", 1.7e9, "p", 12)
+        assert same == row and names.read_row(moved) == (1.7e9, space.key[2], "0123", 12)
         assert all(len(part) <= 220 for part in below.split("/"))
 
 

@@ -35,7 +35,10 @@ from strands_session_store import (
     Unavailable,
     open_store,
 )
-from strands_session_store.stores.base import ABSENT, Doc, Order, Query, Space, Store
+from strands_session_store.stores.base import ABSENT, Doc, Order, Query, Space, Store, new_commit_id
+from strands_session_store.stores.counting import Counting
+from strands_session_store.stores.objects import ObjectStore
+from strands_session_store.stores.objects.directory import DirectoryBlobs
 from strands_session_store.stores.read_only import ReadOnlyStore
 from strands_session_store.stores.sqlite import SQLiteStore
 from strands_session_store.testing.models import ScriptedModel
@@ -315,3 +318,14 @@ def test_s3_without_the_right_to_put_or_delete(place: Place, s3: S3Server) -> No
             assert set(proxy.methods) == {"GET"}
             with pytest.raises(StoreError, match="access denied: s3:PutObject"):
                 say(inner, 1)
+
+
+def test_who_only_reads_can_count_where_the_engine_can(tmp_path: Path) -> None:
+    with SQLiteStore(tmp_path / "sessions.db") as inner:
+        for at in range(3):
+            inner.commit(Space("session", "ann", f"{at}"), commit_id=new_commit_id())
+        store = ReadOnlyStore(inner)
+        assert isinstance(store, Counting) and store.count(Query("session", "ann", limit=1)) == 3
+        assert store.list(Query("session", "ann", counters=["n"])).rows[0].counters == {"n": 0}
+    with ReadOnlyStore(ObjectStore(DirectoryBlobs(tmp_path / "sessions"))) as other:
+        assert isinstance(other, ReadOnlyStore) and not isinstance(other, Counting)

@@ -141,6 +141,26 @@ def test_moving_the_row_costs_a_trip_once_a_minute(clocked_standalone: Clocked, 
         assert counts == [1, 2, 1, 2, 1, 2]
 
 
+def test_moving_a_space_below_another_parent_costs_one_trip_more_than_another_summary(
+    server: Server, trips: Trips
+) -> None:
+    def tell(store: Store, data: bytes, parent: str | None) -> int:
+        return trips.of(lambda: store.commit(SPACE, commit_id=new_commit_id(), summary=Summary(data, parent)))
+
+    with open_store(server.url) as store, contextlib.closing(server.client()) as admin:
+        told = ((b"1", "p"), (b"1", "p"), (b"2", "p"), (b"2", "q"), (b"3", "q"), (b"3", None), (b"3", "p"), (b"4", "q"))
+        assert [tell(store, *some) for some in told] == [1, 1, 2, 3, 2, 2, 3, 3]
+        assert trips.of(lambda: message(store)) == 1
+        assert sorted(admin.keys("*:index")) == [
+            b"strands:{session:ann:q}:index",
+            b"strands:{session:ann}:index",
+            b"strands:{session}:index",
+        ]
+        # one that knows nothing of the space yet
+        with open_store(server.url) as other:
+            assert tell(other, b"5", "p") == 3
+
+
 def test_a_store_that_knows_nothing_of_a_space_still_needs_one(server: Server, trips: Trips) -> None:
     with open_store(server.url) as store, open_store(server.url) as other:
         assert trips.of(lambda: message(store)) == 1
@@ -157,6 +177,12 @@ def test_round_trips_in_a_cluster(cluster: Servers, trips: Trips) -> None:
         assert trips.of(lambda: store.read(SPACE, Doc("doc"))) == 1
         # the claims go to at most two nodes at once, the commit behind them
         assert trips.of(lambda: message(store, space=Space("session", "ann", "new"), on=ABSENT)) <= 3
+        # a summary touches the rows, on at most three nodes at once; a move is told to make one, then makes it
+        for parent in ("p", "q"):
+            message(store, summary=Summary(b"", parent))
+        assert trips.of(lambda: message(store, summary=Summary(b"same", "q"))) <= 4
+        assert trips.of(lambda: message(store, summary=Summary(b"same", "q"))) == 1
+        assert trips.of(lambda: message(store, summary=Summary(b"same", "p"))) <= 6
 
 
 def test_a_large_read_takes_several_calls_and_each_stays_within_the_part(server: Server, trips: Trips) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,11 +15,12 @@ from tests.stores.clock import Clocked
 from tests.stores.conversation import SPACE, key_of, prefix_of, say, told
 from tests.stores.servers import Servers
 
-from strands_session_store.errors import ConflictError
+from strands_session_store.errors import ConflictError, Unavailable
 from strands_session_store.stores import open_store
-from strands_session_store.stores.base import ABSENT, Order, Query, Space, Summary, new_commit_id
+from strands_session_store.stores.base import ABSENT, Add, Order, Query, Space, Store, Summary, new_commit_id
 from strands_session_store.stores.redis import RedisStore
 from strands_session_store.stores.redis.index import groups_of
+from strands_session_store.stores.redis.scripts import Ask
 
 EVERYWHERE = Query("session", "ann"), Query("session", "ann", "p"), Query("session", everyone=True)
 
@@ -192,3 +195,82 @@ def test_a_drop_that_comes_late_leaves_the_row_of_the_life_that_began_meanwhile(
         store._ask([group.ask(b"renew")])  # the first one has created the space
         store._ask([group.ask(b"remove", seconds * 1_000_000 + micros)])
         assert admin.zscore(group.key, b"c" + group.name) is not None
+
+
+def below(store: Store) -> dict[str, list[Space]]:
+    return {parent: [row.space for row in store.list(Query("session", "ann", parent)).rows] for parent in "pq"}
+
+
+def names_left(clocked: Clocked, url: str, parent: str) -> int:
+    with contextlib.closing(clocked.servers.servers[0].client()) as admin:
+        return int(admin.zcount(f"{prefix_of(url)}:{{session:ann:{parent}}}:index", 0, 2**33))
+
+
+@pytest.mark.parametrize("stopped_at", ["claimed", "committed"])
+def test_a_move_that_was_stopped_half_way_leaves_a_row_that_is_not_listed_and_goes(
+    clocked_standalone: Clocked, monkeypatch: pytest.MonkeyPatch, stopped_at: str
+) -> None:
+    with clocked_standalone.stopped() as clock, open_store(url := clock.url) as store:
+        assert isinstance(store, RedisStore)
+        store.commit(SPACE, commit_id=new_commit_id(), summary=Summary(b"", "p"))
+        ask, rounds = store._ask, itertools.count()
+
+        def stopping(asks: Sequence[Ask], *, repeatable: bool = True) -> list[object]:
+            at = next(rounds)
+            if stopped_at == "claimed" and at == 1:
+                ask(asks[:-1])  # without the commit
+            if at == (1 if stopped_at == "claimed" else 2):
+                raise Unavailable("stopped")
+            return ask(asks, repeatable=repeatable)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "_ask", stopping)
+            with pytest.raises(Unavailable, match="stopped"):
+                store.commit(SPACE, commit_id=new_commit_id(), summary=Summary(b"", "q"))
+        here, there = ("p", "q") if stopped_at == "claimed" else ("q", "p")
+        assert below(store) == {here: [SPACE], there: []}
+        assert names_left(clocked_standalone, url, there) == 1
+        clock.now += 3601
+        assert below(store) == {here: [SPACE], there: []}
+        assert names_left(clocked_standalone, url, there) == 0
+        assert names_left(clocked_standalone, url, here) == 1
+
+
+def test_who_takes_a_row_away_late_leaves_that_of_a_space_that_was_moved_back(
+    clocked_standalone: Clocked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with clocked_standalone.stopped() as clock, open_store(clock.url) as store, open_store(clock.url) as other:
+        assert isinstance(store, RedisStore)
+        store.commit(SPACE, commit_id=new_commit_id(), summary=Summary(b"", "p"))
+        clock.now += 4000
+        ask, rounds = store._ask, itertools.count()
+
+        def late(asks: Sequence[Ask], *, repeatable: bool = True) -> list[object]:
+            if next(rounds) == 2:
+                clock.now += 1
+                other.commit(SPACE, commit_id=new_commit_id(), summary=Summary(b"", "p"))
+            return ask(asks, repeatable=repeatable)
+
+        monkeypatch.setattr(store, "_ask", late)
+        store.commit(SPACE, commit_id=new_commit_id(), summary=Summary(b"", "q"))
+        assert below(other) == {"p": [SPACE], "q": []}
+
+
+def test_a_space_of_before_there_were_moves_can_be_moved_and_dropped(standalone: Servers) -> None:
+    url = standalone.url
+    shorten = """local head = cmsgpack.unpack(redis.call('HGET', KEYS[1], 'h'))
+        local old = {}
+        for at = 1, 11 do old[at] = head[at] end
+        return redis.call('HSET', KEYS[1], 'h', cmsgpack.pack(old))"""
+    with open_store(url) as store, contextlib.closing(standalone.servers[0].client()) as admin:
+        store.commit(SPACE, commit_id=new_commit_id(), summary=Summary(b"", "p"), ttl=1000.0)
+        (before,) = store.list(Query("session", "ann")).rows
+        admin.eval(shorten, 1, key_of(url))
+        assert store.read(SPACE).expires is not None and below(store) == {"p": [SPACE], "q": []}
+        store.commit(SPACE, Add("n", 1), commit_id=new_commit_id())
+        store.commit(SPACE, commit_id=new_commit_id(), summary=Summary(b"", "q"))
+        assert below(store) == {"p": [], "q": [SPACE]}
+        (row,) = store.list(Query("session", "ann", "q")).rows
+        assert 0 <= before.created - row.created < 1
+        assert store.drop(SPACE).existed
+        assert admin.keys(f"{prefix_of(url)}*") == []

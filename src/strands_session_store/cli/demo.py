@@ -63,7 +63,7 @@ def play(store: str, model: str) -> bool:
         restored = second.held()
         with open_store(store) as opened:
             sessions = Sessions(opened)
-            history = [entry.message for entry in sessions.history(session_id, "default", limit=1000).entries.values()]
+            history = [entry.message for entry in sessions.messages.page(session_id, limit=1000).entries.values()]
             proofs = [
                 (f"process {first.pid} had no chance to save anything at its end: {status}", status in KILLED),
                 (

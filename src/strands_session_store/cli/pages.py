@@ -22,7 +22,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from .. import codec, layout, records
-from ..sessions import AgentOverview, Holder, Overview, SessionPage, Sessions, Slice, Stored
+from ..sessions import AgentOverview, Holder, MessagePage, Overview, SessionPage, Sessions, Slice, Stored
 from ..stores.collecting import Collected
 
 console = Console(highlight=False)
@@ -147,7 +147,7 @@ class Whole:
     stored: tuple[Stored, ...]
     agents: tuple[AgentOverview, ...]
     multi_agents: tuple[records.MultiAgent, ...]
-    histories: Mapping[str, Slice[records.Message]]
+    histories: Mapping[str, MessagePage]
     runs: Slice[records.Run]
     open_runs: tuple[records.Run, ...]
     events: Slice[records.Event]
@@ -166,10 +166,10 @@ def gather(sessions: Sessions, session_id: str, user_id: str | None, last: int) 
         sessions.layout_tree(session_id, user_id),
         agents,
         sessions.multi_agents(session_id, user_id),
-        {id: sessions.history(session_id, id, user_id, limit=last) for id in ids},
-        sessions.runs(session_id, user_id, limit=last),
-        sessions.open_runs(session_id, user_id),
-        sessions.events(session_id, user_id, limit=last),
+        {id: sessions.messages.page(session_id, user_id, agent_id=id, limit=last) for id in ids},
+        sessions.runs.list(session_id, user_id, limit=last),
+        sessions.runs.active(session_id, user_id),
+        sessions.events.list(session_id, user_id, limit=last),
     )
 
 
@@ -223,7 +223,7 @@ def session_as_data(whole: Whole) -> dict[str, Any]:
     }
 
 
-def _show_agent(agent: AgentOverview, history: Slice[records.Message]) -> None:
+def _show_agent(agent: AgentOverview, history: MessagePage) -> None:
     named = f" ({agent.agent.name})" if agent.agent.name else ""
     _heading(
         f"agent {agent.agent.agent_id}{named}: {many(agent.history, 'message')} said, {agent.context:,} in context"

@@ -35,7 +35,7 @@ from .. import ids, layout
 from ..errors import ConflictError, StoreError
 from ..messages import Message, snapshot
 from . import recorder
-from .calls import Call, called, in_background, surface
+from .calls import AgentCall, called, in_background, surface
 from .holding import holding, letting_go
 from .holds import Hold, token_in
 from .jobs import Job
@@ -178,6 +178,7 @@ class AgentHooks:
         task = asyncio.current_task() if event.messages is None else None
         async with holding(self.session, tracked, Hold(agent, task or token_in(event.invocation_state))) as hold:
             tracked = await self._current(agent, tracked, hold)
+            await self.session.afford()
             if prompt and (message := answered(agent.messages)) is not None:
                 agent.messages.append(message)  # Agent does it too, but did so before the agent was reloaded
             await self.session.room(tracked.fence)
@@ -274,7 +275,7 @@ class AgentHooks:
         self.session.leave(tracked.fence, hold)
         await self.session.during(tracked.fence, outside=tracked.run is None)
 
-    def calls(self, agent: Any) -> dict[str, Call]:
+    def calls(self, agent: Any) -> dict[str, AgentCall]:
         """The agents that an agent has called and not heard of yet: tool use id -> call."""
         return self._tracked(agent).calls
 
@@ -303,7 +304,7 @@ class AgentHooks:
                 turn, run = tracked.turn, tracked.run
                 tracked.turn = tracked.run = None
                 if run is not None:
-                    recorder.closed(job, run, **ending)
+                    recorder.closed(job, run, tracked.tally, **ending)
                 self.session.put(job)
             try:
                 await self.session.at_end(tracked.fence, hold=hold, cancelled=cancelled, moves=turn is not None)

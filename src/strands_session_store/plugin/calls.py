@@ -55,7 +55,7 @@ def surface(caller: Caller) -> None:
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class AgentCall:
     """One call of an agent."""
 
     agent: Agent
@@ -79,24 +79,24 @@ class Call:
             raise
 
 
-called: ContextVar[Call | None] = ContextVar("strands_session_store_called", default=None)
+called: ContextVar[AgentCall | None] = ContextVar("strands_session_store_called", default=None)
 """The call of the agent that is to be invoked as a tool: from the tool call to the end of the invocation."""
 
 
-def at_nodes(state: dict[str, Any], calls: dict[Agent, Call]) -> None:
+def at_nodes(state: dict[str, Any], calls: dict[Agent, AgentCall]) -> None:
     """Have the agents at an orchestrator's nodes known by the state that it hands them."""
     state.setdefault(NODES, {}).update(calls)
 
 
-def call_of(event: BeforeInvocationEvent) -> Call | None:
+def call_of(event: BeforeInvocationEvent) -> AgentCall | None:
     """The call by which an agent is invoked; None: it is invoked by the application."""
     if (found := called.get()) is not None and found.agent is event.agent:
         return found
-    call: Call | None = event.invocation_state.get(NODES, {}).get(event.agent)
+    call: AgentCall | None = event.invocation_state.get(NODES, {}).get(event.agent)
     return call if call is not None and call.caller.run is not None else None
 
 
-def in_background(agent: Any, calls: Callable[[], Mapping[str, Call]]) -> None:
+def in_background(agent: Any, calls: Callable[[], Mapping[str, AgentCall]]) -> None:
     """Where Strands runs tools of the agent in the background, it may do so later, and in another task than the one
     that decided on it (`called`): have a call known there.
 
@@ -131,9 +131,9 @@ class Ear:
     """The hooks of one agent that is called. Holds neither the agent nor, between its invocations, anything else."""
 
     def __init__(self) -> None:
-        self._call: Call | None = None
+        self._call: AgentCall | None = None
         """By which it is invoked now."""
-        self._again: Call | None = None
+        self._again: AgentCall | None = None
         """By which it is invoked once more at once (`AfterInvocationEvent.resume`)."""
 
     def register(self, hooks: HookRegistry) -> None:
@@ -143,7 +143,7 @@ class Ear:
         hooks.add_callback(AfterModelCallEvent, self._hear, order=HookOrder.SDK_FIRST)
         hooks.add_callback([AfterToolCallEvent, AfterInvocationEvent], self._hear, order=HookOrder.SDK_LAST)
 
-    def calls(self) -> Mapping[str, Call]:
+    def calls(self) -> Mapping[str, AgentCall]:
         """What it has called itself."""
         return {} if self._call is None else self._call.recorded.calls(self._call.agent)
 

@@ -1,40 +1,112 @@
-"""What messages add to a session's counters and to a run's usage: one more, and the tokens that they report. Pure."""
+"""Model calls of live agents, counted where their answers are stored.
+
+Law: a call is counted by the thread that encodes its answer, once, however often that is tried; what it adds to
+counters travels in the commit of its answer. So counters are what a recount of the stored entries gives.
+
+Rule 1. What was counted stays with the entry, also when its message is redacted: it was spent.
+Rule 2. An answer that is replaced while it grows (a BidiAgent's) is counted anew, and the difference is added.
+"""
 
 from __future__ import annotations
 
-from .. import records
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+
+from .. import calls, codec, usage
 from ..messages import Message
-from .jobs import Job
+from ..prices import Prices
+from ..records import Counted
+from ..records import Message as Entry
+from ..usage import Totals
 
-_USAGE = {
-    "input_tokens": "inputTokens",
-    "output_tokens": "outputTokens",
-    "cache_read_input_tokens": "cacheReadInputTokens",
-    "cache_write_input_tokens": "cacheWriteInputTokens",
+_PROVIDERS = {
+    "BedrockModel": "aws",
+    "AnthropicModel": "anthropic",
+    "GeminiModel": "google",
+    "MistralModel": "mistral",
+    "LiteLLMModel": "litellm",
+    "OllamaModel": "ollama",
+    "LlamaCppModel": "llamacpp",
+    "SageMakerAIModel": "sagemaker",
 }
-_MOST_TOKENS = 10**12
-"""Of one message: more is taken for nonsense, so that no counter ever comes near int64."""
+"""Strands' models -> who runs them, for `Prices.cost`. The others, OpenAI's among them, which many servers imitate, are
+told by the id. What runs on one's own machine has no published price, whatever its name."""
 
 
-def count(job: Job, message: Message) -> None:
-    """Add a new message to the session's counters."""
-    job.add("messages", 1)
-    for counter, tokens in _tokens(message).items():
-        job.add(counter, tokens)
+class Tally:
+    """What the calls of one run took, as they are counted."""
+
+    def __init__(self) -> None:
+        self.totals = Totals()
+        self.model: str | None = None
+        """Of the last one."""
 
 
-def add_usage(usage: records.Usage, messages: list[Message]) -> records.Usage:
-    """The usage plus that of the messages; what no message reports stays None."""
-    total = usage.model_dump()
-    for message in messages:
-        for name, tokens in _tokens(message).items():
-            total[name] = (total[name] or 0) + tokens
-    return records.Usage(**total)
+class Stored(NamedTuple):
+    """What was counted with an entry that was read, as far as the entry's replacement may need it."""
+
+    at: float | None
+    row: list[Any]
+    metadata: Any
+    """Of its message."""
+
+    def counted(self, path: str) -> Counted:
+        """A whole one (`usage.whole`); ``path``: of the entry, for Corrupt."""
+        found = codec.counted((self.at, self.row), path)
+        entry = Entry(message={"metadata": self.metadata}, at=self.at, usage=found)
+        return usage.whole(entry) or found
 
 
-def _tokens(message: Message) -> dict[str, int]:
-    """What a message reports. Metadata is anybody's: what is no number of tokens is no reason to refuse the message."""
-    metadata = message.get("metadata")
-    usage = metadata.get("usage") if isinstance(metadata, dict) else None
-    reported = {name: usage.get(key) for name, key in _USAGE.items()} if isinstance(usage, dict) else {}
-    return {name: int(n) for name, n in reported.items() if isinstance(n, int | float) and 0 <= n <= _MOST_TOKENS}
+class Call:
+    """A model call whose answer is on its way to a history."""
+
+    def __init__(self, answer: Message, heard: Iterable[Message], model: Any, at: float, tally: Tally | None) -> None:
+        """``model``: the live one that was called. ``heard``: what was said since the answer before."""
+        self._answer, self._heard = answer, tuple(heard)
+        self._model, self._at, self._tally = named(model), at, tally
+        self._before: Call | None = None
+        self._found: tuple[Counted, Totals] | None = None
+
+    def replaced(self, answer: Message) -> Call:
+        """The same call, which has said something else by now."""
+        call = Call(answer, (), None, self._at, self._tally)
+        call._model, call._before = self._model, self
+        return call
+
+    def count(self, prices: Prices, computing: AbstractContextManager[Any]) -> tuple[Counted, Totals]:
+        """What was counted, a whole one, and what that adds to counters. Repeatable; ``computing``: has to be held
+        where it takes long."""
+        if self._found is None:
+            before = None if self._before is None else self._before.count(prices, computing)[0]
+            (name, provider), given = self._model, 0 if before is None or before.tokens is None else before.tokens[0]
+            with computing if usage.reported(self._answer) is None else nullcontext():
+                counted = calls.counted(
+                    self._answer, self._heard, name, at=self._at, prices=prices, provider=provider, given=given
+                )
+            added = usage.totals_of(counted)
+            if before is not None:
+                added -= usage.totals_of(before)
+            if self._tally is not None:
+                self._tally.totals, self._tally.model = self._tally.totals + added, counted.model
+            self._found = counted, added
+            # the tracked agent keeps its calls, and would keep with them all that was ever said
+            self._answer, self._heard, self._before = {}, (), None
+        return self._found
+
+
+class Same(NamedTuple):
+    """A call whose answer was redacted: what it took stays, and was added to the counters with the answer."""
+
+    call: Call
+
+
+def named(model: Any) -> tuple[object, str | None]:
+    """A model's id, and who runs it."""
+    try:
+        config = model.get_config()
+        found = config.get("model_id") if isinstance(config, Mapping) else getattr(config, "model_id", None)
+    except Exception:  # somebody else's model: what it is called is no reason to lose what it said
+        found = None
+    kinds = (_PROVIDERS.get(kind.__name__) for kind in type(model).__mro__)
+    return found, next((provider for provider in kinds if provider), None)

@@ -3,19 +3,23 @@
 Rule 1. What has no encoding is kept as a placeholder; each kind of it is logged once.
 Rule 2. What is past the limit of an entry keeps its place: a text stands for its content, and a TooLarge goes with it.
 Rule 3. When `before_store` raises, or returns no message, so does this, and nothing of the job is kept.
+Rule 4. An answer of a model goes with what its call adds to counters, which is found out here, in the same commit.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
-from .. import codec, records
+from .. import codec, records, usage
 from ..errors import StoreError, TooLarge
 from ..messages import snapshot
+from ..prices import Prices
 from ..stores.base import MAX_ENTRY, Add, Append, Change, DropDoc, PutDoc, Replace
-from .jobs import Job
+from .counting import Call, Same, Stored, Tally
+from .jobs import Atom, Job
 
 logger = logging.getLogger(__name__)
 
@@ -26,20 +30,35 @@ BeforeStore = Callable[[Any], Any]
 class Encoder:
     """Of one session."""
 
-    def __init__(self, session_id: str, before_store: BeforeStore | None) -> None:
+    def __init__(
+        self, session_id: str, before_store: BeforeStore | None, prices: Prices, computing: AbstractContextManager[Any]
+    ) -> None:
+        """``computing``: held by what takes long, as one thread of a store does at a time."""
         self._session_id, self._before_store = session_id, before_store
+        self._prices, self._computing = prices, computing
         self._reported: set[str] = set()
+        self._keys: set[str] = set()
+        """Documents of usage keys that were put."""
 
-    def changes(self, job: Job) -> tuple[list[Change], StoreError | None]:
-        """The job as changes, and what is to be told to whoever waits for it although it will be stored.
+    def forked(self) -> None:
+        """In a forked child: the commits that put them may be the parent's to make."""
+        self._keys = set()
+
+    def atoms(self, job: Job) -> tuple[list[Atom], StoreError | None]:
+        """The job's changes, and what is to be told to whoever waits for it although it will be stored.
 
         Raises:
             Exception: What ``before_store`` raised; TypeError when it returned no message.
         """
         problem: StoreError | None = None
+        keys: set[str] = set()
 
-        def encode(record: records.Record, path: str) -> bytes:
+        def encode(record: records.Record, path: str) -> tuple[bytes, list[Change]]:
             nonlocal problem
+            counts = job.counts.get(id(record))
+            adds: list[Change] = []
+            if isinstance(counts, Tally):
+                record = record.model_copy(update={"usage": counts.totals.usage(), "model": counts.model})
             scrub = self._before_store
             if scrub and isinstance(record, records.Message | records.Variant) and record.message is not None:
                 kept = scrub(snapshot(record.message))
@@ -50,9 +69,21 @@ class Encoder:
                     )
                 # its id is what redaction and a resume know it by
                 record = record.model_copy(update={"message": {**kept, "tracking_id": record.message["tracking_id"]}})
-            data = codec.dump(record, lost=lambda place, kind: self._report(path, place, kind))
+            counted: records.Counted | None = None
+            if isinstance(counts, Call):
+                counted, totals = counts.count(self._prices, self._computing)
+                place = usage.path_of(key := usage.key_of(counted))
+                adds = [*totals.adds(), *totals.adds(place)]
+                if place not in self._keys | keys:
+                    keys.add(place)
+                    adds.append(usage.known(key))
+            elif isinstance(counts, Same):
+                counted, _ = counts.call.count(self._prices, self._computing)
+            elif isinstance(counts, Stored):
+                counted = counts.counted(path)
+            data = codec.dump(_with(counted, record), lost=lambda place, kind: self._report(path, place, kind))
             if len(data) <= MAX_ENTRY:
-                return data
+                return data, adds
             text = f"<not stored: {len(data):,} bytes, the limit is {MAX_ENTRY:,}>"
             ids = problem.unwritten if problem is not None else ()
             problem = TooLarge(
@@ -61,15 +92,23 @@ class Encoder:
             if isinstance(record, records.Message | records.Variant):
                 ids = *ids, record.message["tracking_id"]
             problem.unwritten = ids
-            return codec.dump(without_content(record, text))
+            return codec.dump(_with(counted, without_content(record, text))), adds
 
-        changes: list[Change] = []
+        atoms: list[Atom] = []
         for log, (at, entries) in job.appends.items():
-            changes.append(Append(log, [encode(record, log) for record in entries], at))
-        changes += [Replace(log, index, encode(record, log)) for (log, index), record in job.replaces.items()]
-        changes += [DropDoc(path) if data is None else PutDoc(path, data) for path, data in job.docs.items()]
-        changes += [Add(counter, delta) for counter, delta in job.adds.items()]
-        return changes, problem
+            for place, record in enumerate(entries):
+                data, adds = encode(record, log)
+                if isinstance(record, records.Message):
+                    adds.append(Add("messages", 1))
+                atoms.append([Append(log, [data], None if at is None else at + place), *adds])
+        rest: Atom = []
+        for (log, index), record in job.replaces.items():
+            data, adds = encode(record, log)
+            rest += [Replace(log, index, data), *adds]
+        rest += [DropDoc(path) if data is None else PutDoc(path, data) for path, data in job.docs.items()]
+        rest += [Add(counter, delta) for counter, delta in job.adds.items()]
+        self._keys |= keys  # now that nothing of it can be refused
+        return [*atoms, rest] if rest else atoms, problem
 
     def _report(self, path: str, place: str, kind: str) -> None:
         if kind not in self._reported:
@@ -81,6 +120,13 @@ class Encoder:
                 path,
                 place,
             )
+
+
+def _with(counted: records.Counted | None, record: records.Record) -> records.Record:
+    """The record with what was counted with it, as far as its message, as it is stored, does not say so itself."""
+    if counted is None or not isinstance(record, records.Message):
+        return record
+    return record.model_copy(update={"usage": usage.kept(counted, record.message, record.at)})
 
 
 def without_content(record: records.Record, text: str) -> records.Record:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from .. import records
 from ..stores.base import MAX_CHANGES, MAX_COMMIT, MAX_ENTRY, Add, Append, Change, DropDoc, PutDoc, Replace
+from .counting import Call, Same, Stored, Tally
 
 SOFT_BYTES = MAX_COMMIT // 8
 SOFT_CHANGES = MAX_CHANGES // 2
 """Up to here jobs are joined into one commit; a single job beyond it is written in several, its appends first. Either
 holds up a Redis server for less than 10 ms (`python -m bench --only block`)."""
+Atom: TypeAlias = list[Change]
+"""What has to be in one commit: an entry of a log, first, and what it adds to counters; or all else of a job."""
 PENDING_JOBS = 1_000
 PENDING_BYTES = MAX_ENTRY
 """So much may be pending of one agent before its hooks wait for the store in every mode. Jobs: 150 turns with a tool,
@@ -32,9 +35,20 @@ class Job:
     docs: dict[str, bytes | None] = field(default_factory=dict)
     """Path -> bytes; None drops the document."""
     adds: dict[str, int] = field(default_factory=dict)
+    counts: dict[int, Call | Same | Stored | Tally] = field(default_factory=dict)
+    """Id of a record that is in here -> what its usage is, which only the draining thread finds out."""
 
-    def append(self, log: str, record: records.Record, at: int | None = None) -> None:
+    def append(
+        self, log: str, record: records.Record, at: int | None = None, *, counts: Call | Tally | None = None
+    ) -> None:
         self.appends.setdefault(log, (at, []))[1].append(record)
+        if counts is not None:
+            self.counts[id(record)] = counts
+
+    def replace(self, log: str, index: int, record: records.Record, counts: Call | Same | Stored | None = None) -> None:
+        self.replaces[log, index] = record
+        if counts is not None:
+            self.counts[id(record)] = counts
 
     def add(self, counter: str, delta: int) -> None:
         if delta:
@@ -83,18 +97,22 @@ def ids(job: Job) -> tuple[str, ...]:
 
 
 def weight(changes: list[Change]) -> tuple[int, int]:
-    """Bytes and number of changes."""
-    size, count = 0, len(changes)
+    """Bytes and number of changes, as `merge` makes them."""
+    size = count = 0
+    counters: set[str] = set()
     for change in changes:
         match change:
             case Append(_, entries):
                 size += sum(map(len, entries))
-                count += len(entries) - 1
+                count += len(entries)
             case PutDoc(_, data) | Replace(_, _, data):
                 size += len(data)
+                count += 1
+            case Add(counter):
+                counters.add(counter)
             case _:
-                pass
-    return size, count
+                count += 1
+    return size, count + len(counters)
 
 
 def merge(changes: list[Change]) -> list[Change]:
@@ -130,20 +148,16 @@ def merge(changes: list[Change]) -> list[Change]:
     ]
 
 
-def split(changes: list[Change]) -> list[list[Change]]:
+def split(atoms: list[Atom]) -> list[list[Atom]]:
     """A set too large for one commit as several, to be made in this order: appends first, then all else."""
-    parts: list[list[Change]] = []
-    rest: list[Change] = []
-    for change in changes:
-        if not isinstance(change, Append):
-            rest.append(change)
-            continue
-        at, piece, size = change.at, list[bytes](), 0
-        for entry in change.entries:
-            if piece and (size + len(entry) > SOFT_BYTES or len(piece) >= SOFT_CHANGES):
-                parts.append([Append(change.log, piece, at)])
-                at, piece, size = None if at is None else at + len(piece), [], 0
-            piece.append(entry)
-            size += len(entry)
-        parts.append([Append(change.log, piece, at)])
-    return [*parts, rest] if rest else parts
+    parts: list[list[Atom]] = []
+    size = count = 0
+    for atom in atoms:
+        more = weight(atom)[0]
+        grows = isinstance(atom[0], Append)
+        if not parts or not grows or size + more > SOFT_BYTES or count >= SOFT_CHANGES:
+            parts.append([])
+            size = count = 0
+        parts[-1].append(atom)
+        size, count = size + more, count + 1  # the counters of atoms are mostly the same ones
+    return parts

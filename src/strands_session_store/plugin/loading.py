@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..errors import Corrupt
 from ..messages import Message
 from ..stores.base import Counters, Doc, Docs, Document, Log, LogView, Look, Space, Store, Version, Want
 from ..stores.reading import read_whole
+from .counting import Stored
 from .repair import repaired
 
 STASH_PAGE = 500
@@ -58,7 +59,10 @@ class LoadedAgent:
     """State of the conversation manager."""
     base: Base
     context: Context
-    history: dict[int, Message]
+    history: dict[int, Message | None]
+    """None: it was removed."""
+    counted: dict[int, Stored]
+    """Of the entries of the history that were read."""
     variants: dict[int, tuple[int | None, Message | None]]
     tails: dict[str, int]
     agent_bytes: bytes | None
@@ -70,6 +74,12 @@ class LoadedAgent:
     """The live list, restored and repaired; the agent's to keep."""
     repaired: bool = False
     """Whether it had tool uses without results, or results without uses."""
+
+    def heard(self) -> Iterator[tuple[int, Message]]:
+        """What was said since the last answer, each with its index; as far as it was read."""
+        there = {index: message for index, message in self.history.items() if message is not None}
+        last = max((index for index, message in there.items() if message["role"] == "assistant"), default=-1)
+        return ((index, message) for index, message in sorted(there.items()) if index > last)
 
 
 @dataclass(slots=True)
@@ -122,6 +132,8 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
     session = _record(look, layout.SESSION, records.Session)
     loaded = Loaded(look.incarnation, session, look.docs.get(layout.LEASE))
     runs = [codec.load(records.Run, d.data, path) for path, d in look.docs.items() if path.startswith(layout.OPEN_RUNS)]
+    # what the application began it ends itself
+    runs = [run for run in runs if run.recorded_by == "manager"]
     with store.offload.computing:
         for id in agent_ids:
             loaded.agents[id] = _agent(look, id, [run for run in runs if run.agent_id == id])
@@ -161,9 +173,9 @@ def originals(store: Store, space: Space, loaded: LoadedAgent) -> list[Message]:
     }
     found: list[Message] = []
 
-    def take(messages: Iterable[Message]) -> None:
+    def take(messages: Iterable[Message | None]) -> None:
         for message in messages:
-            if hit := wanted & _names(message):
+            if message is not None and (hit := wanted & _names(message)):
                 wanted.difference_update(hit)
                 found.append(message)
 
@@ -173,7 +185,7 @@ def originals(store: Store, space: Space, loaded: LoadedAgent) -> list[Message]:
         if not wanted:
             break
         entries = _read_page(store, space, layout.history(loaded.agent_id), page)
-        messages = _messages(entries, layout.history(loaded.agent_id))
+        messages = _messages(entries, layout.history(loaded.agent_id), loaded.counted)
         loaded.context.remember(ids(messages), {})
         take(messages.values())
     return found
@@ -181,16 +193,18 @@ def originals(store: Store, space: Space, loaded: LoadedAgent) -> list[Message]:
 
 def ids_in(
     store: Store, space: Space, agent_id: str, history: Iterable[Span], variants: Iterable[Span]
-) -> tuple[dict[int, str], dict[int, tuple[int | None, str | None]]]:
-    """What a resume left out of an agent's logs, for `Context.remember`."""
-    said: dict[int, str] = {}
+) -> tuple[dict[int, str | None], dict[int, tuple[int | None, str | None]], dict[int, Stored]]:
+    """What a resume left out of an agent's logs, for `TrackedAgent.remember`."""
+    said: dict[int, str | None] = {}
+    counted: dict[int, Stored] = {}
     shown: dict[int, tuple[int | None, str | None]] = {}
     for page in (page for span in history for page in _pages(span, RECALL_PAGE)):
-        said |= ids(_messages(_read_page(store, space, layout.history(agent_id), page), layout.history(agent_id)))
+        view = _read_page(store, space, layout.history(agent_id), page)
+        said |= ids(_messages(view, layout.history(agent_id), counted))
     for page in (page for span in variants for page in _pages(span, RECALL_PAGE)):
         view = _read_page(store, space, layout.variants(agent_id), page)
         shown |= variant_ids(_variants(view, layout.variants(agent_id)))
-    return said, shown
+    return said, shown, counted
 
 
 def _pages(span: Span, size: int) -> Iterable[Span]:
@@ -210,13 +224,15 @@ def _agent(look: Look, id: str, open_runs: list[records.Run]) -> LoadedAgent:
     agent, context = look.docs.get(layout.agent(id)), look.docs.get(layout.context(id))
     logs = {layout.history(id): history, layout.variants(id): variants}
     stored = _record(look, layout.context(id), records.Context) or records.Context()
+    counted: dict[int, Stored] = {}
     return LoadedAgent(
         id,
         _record(look, layout.agent(id), records.Agent),
         stored.conversation_manager,
         _base(look, layout.writer(id), (layout.agent(id), layout.context(id)), logs, open_runs),
-        Context(history.length, variants.length, history.start),
-        _messages(history, layout.history(id)),
+        Context(history.length, variants.length, history.start, variants.start),
+        _messages(history, layout.history(id), counted),
+        counted,
         _variants(variants, layout.variants(id)),
         {log: look.counters.get(layout.tail(id, log), 0) for log in ("messages", "variants")},
         agent.data if agent is not None else None,
@@ -248,7 +264,7 @@ def _further(store: Store, space: Space, agents: Iterable[LoadedAgent]) -> None:
     if wants:
         look = read_whole(store, space, *wants)
         for log, loaded in of.items():
-            loaded.history.update(_messages(look.logs.get(log, _NO_LOG), log))
+            loaded.history.update(_messages(look.logs.get(log, _NO_LOG), log, loaded.counted))
 
 
 def _restore(agent: LoadedAgent) -> None:
@@ -266,10 +282,14 @@ def _record(look: Look, path: str, kind: type[codec.R]) -> codec.R | None:
     return codec.load(kind, doc.data, path) if doc is not None else None
 
 
-def _messages(view: LogView, log: str) -> dict[int, Message]:
-    out: dict[int, Message] = {}
+def _messages(view: LogView, log: str, counted: dict[int, Stored]) -> dict[int, Message | None]:
+    """Index -> message; what was counted with them goes to ``counted``."""
+    out: dict[int, Message | None] = {}
     for i, data in view.entries.items():
-        out[i] = _message(codec.load_message(data, f"{log}[{i}]"), f"{log}[{i}]")
+        found, kept = codec.load_message(data, f"{log}[{i}]")
+        message = out[i] = None if found is None else _message(found, f"{log}[{i}]")
+        if kept is not None and message is not None:
+            counted[i] = Stored(*kept, message.get("metadata"))
         if len(out) % BREATH == 0:
             time.sleep(PAUSE)
     return out

@@ -15,6 +15,7 @@ from strands.hooks import HookRegistry
 from strands.session import SessionManager
 
 from .. import ids
+from ..prices import Ask, Dollars, Own, Prices, to_pico
 from ..stores import DEFAULT, open_store
 from ..stores.base import KEEP, Dropped, Store
 from ..stores.read_only import ReadOnlyStore
@@ -56,6 +57,9 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         ttl: float | None = None,
         timeout: float | None = None,
         before_store: BeforeStore | None = None,
+        prices: Prices | Own | Ask | None = None,
+        max_tokens: int | None = None,
+        max_cost: Dollars | None = None,
         exclusive: bool = False,
         on_busy: OnBusy = "wait",
         lease_timeout: float = 60.0,
@@ -82,6 +86,11 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
                 STRANDS_SESSION_TIMEOUT, else 30.
             before_store: Given a copy of each message before it is stored; returns what is to be kept. When it raises,
                 that surfaces as a StoreError, and the message stays pending: nothing unscrubbed is ever stored.
+            prices: What model calls cost: dollars a million tokens by model id, which come before the published prices
+                (extra ``prices``); or a callable that is asked instead of them; or `Prices`.
+            max_tokens: Once the session has spent so many, input and output, an invocation is refused with a
+                BudgetExceededError, before anything is written. One that has begun is not stopped. Costs a read each.
+            max_cost: The same in dollars, as a text, a Decimal or an int. Calls of unknown price count as nothing.
             exclusive: An invocation has the session to itself, among all processes: it takes the session's lease
                 before it begins, and lets go of it with its last commit. Invocations of one manager, and what is called
                 by them, share it.
@@ -122,8 +131,11 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             on_conflict=on_conflict,
             read_only=read_only,
             sub_sessions=sub_sessions,
+            max_tokens=max_tokens,
         )
+        most = None if max_cost is None else to_pico("max_cost", max_cost)
         timeout = options.seconds(timeout)
+        prices = prices if isinstance(prices, Prices) else Prices(prices)
         self._owns_store = not isinstance(store, Store)
         if not isinstance(store, Store):
             store = open_store(store or os.environ.get("STRANDS_SESSION_STORE") or DEFAULT, timeout=timeout)
@@ -137,11 +149,14 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             ttl=KEEP if ttl is None else ttl,
             timeout=timeout,
             before_store=before_store,
+            prices=prices,
         )
         self._session = make(
             document,
             auto_create=auto_create,
             parent_first=True,
+            max_tokens=max_tokens,
+            max_cost=most,
             on_stale=on_stale,
             lease=Terms(lease_timeout, lease_expiry, on_busy) if exclusive else None,
         )

@@ -80,9 +80,9 @@ async def _put_behind(
             agent.messages.extend(turn.messages())
             set_state(agent, turn.state(after, agent.state._data))
             agent._interrupt_state = interrupts
-            tracked.run = run.model_copy(update={"first_message": None, "messages": 0, "usage": records.Usage()})
+            tracked.run = run.model_copy(update={"first_message": None, "messages": 0})
             job = recorder.happened(tracked.sync(), *turn.events)
-            recorder.moved(job, tracked.run, **ending)
+            recorder.moved(job, tracked.run, tracked.tally, **ending)
             tracked.run = None
             session.put(job)
         try:

@@ -105,6 +105,7 @@ class MultiAgentHooks:
         token = event.source if event.invocation_state is None else token_in(event.invocation_state)
         async with holding(self._session, tracked, Hold(event.source, token)) as hold:
             await self._current(event.source, tracked, hold)
+            await self._session.afford()
             await self._session.room(tracked.fence)
             with self._session.lock:
                 job = Job(tracked.fence)
@@ -157,7 +158,7 @@ class MultiAgentHooks:
             with self._session.lock:
                 job = tracked.sync(event.source)
                 if tracked.run is not None:
-                    recorder.closed(job, tracked.run, **ending)
+                    recorder.closed(job, tracked.run, tracked.tally, **ending)
                     tracked.run = None
                 self._session.put(job)
             cancelled = recorder.being_cancelled()
@@ -168,7 +169,7 @@ class MultiAgentHooks:
     def _record_node(self, tracked: TrackedMultiAgent, path: NodePath, hooks: HookRegistry) -> None:
         async def message_added(event: MessageAddedEvent[Any]) -> None:
             with self._session.lock:
-                self._session.put(tracked.said(path, event.message))  # type: ignore[arg-type]
+                self._session.put(tracked.said(path, event.message, event.agent.model))  # type: ignore[arg-type]
             await self._session.during(tracked.fence)
 
         def after_tool_call(event: AfterToolCallEvent[Any]) -> None:

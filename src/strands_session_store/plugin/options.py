@@ -34,6 +34,7 @@ def check(
     on_conflict: str,
     read_only: bool,
     sub_sessions: bool,
+    max_tokens: int | None,
 ) -> None:
     """Refuse what can not be meant.
 
@@ -58,6 +59,8 @@ def check(
         raise ValueError(
             f"ttl must be a number of seconds above 0 and below {MAX_TTL:,}, or None for no expiry; got {ttl!r}"
         )
+    if max_tokens is not None and (not _is_number(max_tokens) or max_tokens < 1 or max_tokens % 1):
+        raise ValueError(f"max_tokens must be a whole number of 1 or more, or None for no limit; got {max_tokens!r}")
     if on_busy == "raise" and not exclusive:
         raise ValueError("on_busy='raise' is about the lease that exclusive=True takes; set that too, or leave it out")
     if on_conflict == "rebase" and durability != "turn":

@@ -20,7 +20,7 @@ from .. import codec, layout, records
 from ..errors import StoreError, TooLarge
 from ..messages import Message, ensure_id, same, snapshot
 from ..stores.base import MAX_ENTRY
-from .counting import count
+from .counting import Call, Same, Tally
 from .holds import Hold
 from .jobs import LAST, Job
 from .loading import LoadedMultiAgent
@@ -67,11 +67,17 @@ class TrackedMultiAgent:
         self.run: records.Run | None = None
         self.failure: StoreError | None = None
         """What of a node could not be stored in its sub-session."""
+        self.tally = Tally()
+        """What the calls of that run took."""
         self.left_open = loaded.open_runs
         self.attempts: Counter[str] = Counter()
         self._last: dict[NodePath, Any] = {}
         self._said: dict[NodePath, str] = {}
         """Node -> tracking id of the message it was last heard to say."""
+        self._calls: dict[NodePath, Call] = {}
+        """Node -> the model call whose answer that message is."""
+        self._heard: dict[NodePath, dict[str, Message]] = {}
+        """Node -> what it was told since its last answer, by tracking id."""
         self._asked: dict[NodePath, Message] = {}
         """Node -> a copy of its last message, while its model is being asked."""
         self._created = {path: state.created for path, state in loaded.states.items()}
@@ -107,20 +113,31 @@ class TrackedMultiAgent:
         self._last |= states  # noted when none was refused: what is noted has to reach the queue
         return job
 
-    def said(self, path: NodePath, message: Message) -> Job:
-        """What a node's agent has just said.
+    def said(self, path: NodePath, message: Message, model: Any) -> Job:
+        """What a node's agent, whose model this is, has just said.
 
         Strands merges a prompt into a message of the same role at the end of the list, and announces that one again.
         """
         job = Job(self.fence)
         found, log = ensure_id(message), layout.node_history(self.multi_agent_id, path)
-        record = records.Message(message=snapshot(message), at=round(time.time(), 3))
-        if self._said.get(path) == found:
-            job.replaces[log, LAST] = record
+        now = round(time.time(), 3)
+        record = records.Message(message=snapshot(message), at=now)
+        again = self._said.get(path) == found
+        before, call = self._calls.pop(path, None), None
+        if message["role"] != "assistant":
+            self._heard.setdefault(path, {})[found] = record.message
+        elif again and before is not None:
+            call = before.replaced(record.message)
+        else:
+            tally = self.tally if self.run is not None else None
+            call = Call(record.message, self._heard.pop(path, {}).values(), model, now, tally)
+        if call is not None:
+            self._calls[path] = call
+        if again:
+            job.replace(log, LAST, record, call)
         else:
             self._said[path] = found
-            job.append(log, record)
-            count(job, record.message)
+            job.append(log, record, counts=call)
         return job
 
     def asks(self, path: NodePath, messages: Sequence[Message]) -> None:
@@ -137,5 +154,6 @@ class TrackedMultiAgent:
         if before.get("tracking_id") == ensure_id(last) == self._said.get(path):
             now = round(time.time(), 3)
             log = layout.node_history(self.multi_agent_id, path)
-            job.replaces[log, LAST] = records.Message(message=snapshot(last), at=now, redacted=now)
+            call, record = self._calls.get(path), records.Message(message=snapshot(last), at=now, redacted=now)
+            job.replace(log, LAST, record, Same(call) if call is not None else None)
         return job

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..errors import StoreError
 from ..stores.base import Change
-from .jobs import Job, split, weight
+from .jobs import Atom, Job, split, weight
 
 LOGGED_IDS = 20
 """How many a line of the log names; the error has them all."""
@@ -23,17 +23,22 @@ class Queued:
     """Bytes of memory, about."""
     ids: tuple[str, ...]
     """Of its messages."""
-    changes: list[Change] = field(default_factory=list)
-    """Filled when the job was encoded."""
+    atoms: list[Atom] = field(default_factory=list)
+    """Its changes; filled when the job was encoded."""
     problem: StoreError | None = None
     """Told to whoever waits for it, although it is stored (as far as it could be)."""
+
+    @property
+    def changes(self) -> list[Change]:
+        return [change for atom in self.atoms for change in atom]
 
     def pieces(self) -> list[Queued]:
         """An encoded job as several that fit into a commit each: its appends go first, each a prefix of the truth. Only
         the last has the job's own number: who waits for the job waits for all of it, and none of its messages counts
         as written before."""
-        parts = split(self.changes)
-        pieces = [Queued(self.number - 1, None, weight(part)[0], self.ids, part) for part in parts]
+        pieces = [Queued(self.number - 1, None, 0, self.ids, part) for part in split(self.atoms)]
+        for piece in pieces:
+            piece.size = weight(piece.changes)[0]
         pieces[-1].number, pieces[-1].problem = self.number, self.problem
         return pieces
 

@@ -21,14 +21,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 from strands.multiagent.base import Status
 
 from .. import codec, layout, records
+from .counting import Tally
 from .jobs import Job
 
 if TYPE_CHECKING:
     from strands.hooks import AfterInvocationEvent, AfterToolCallEvent
     from strands.multiagent.base import MultiAgentBase
-
-MAX_ERROR = 500
-"""Characters of an error's text that are kept."""
 
 
 def opened(job: Job, *, agent_id: str | None = None, multi_agent_id: str | None = None) -> records.Run:
@@ -39,17 +37,20 @@ def opened(job: Job, *, agent_id: str | None = None, multi_agent_id: str | None 
     return run
 
 
-def closed(job: Job, run: records.Run, status: records.RunStatus, **more: Any) -> None:
-    """The run's end goes with ``job``."""
+def closed(job: Job, run: records.Run, tally: Tally | None, status: records.RunStatus, **more: Any) -> None:
+    """The run's end goes with ``job``; ``tally``: what its calls took, None where that is not known."""
     job.docs[layout.open_run(run.run_id)] = None
-    job.append(layout.RUNS, run.model_copy(update={"status": status, "ended": round(time.time(), 3), **more}))
+    ended = run.model_copy(update={"status": status, "ended": round(time.time(), 3), **more})
+    job.append(layout.RUNS, ended, counts=tally)
 
 
 def abandoned(job: Job, caller: Caller) -> None:
     """The end, unseen, of the runs that are still open when the next one begins."""
-    for run in [*caller.left_open, *([caller.run] if caller.run is not None else [])]:
-        closed(job, run, "abandoned")
-    caller.left_open = []
+    for run in caller.left_open:
+        closed(job, run, None, "abandoned")
+    if caller.run is not None:
+        closed(job, caller.run, caller.tally, "abandoned")
+    caller.left_open, caller.tally = [], Tally()
 
 
 def ending(event: AfterInvocationEvent) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def _by_error() -> dict[str, Any] | None:
     error = sys.exc_info()[1]
     if isinstance(error, asyncio.CancelledError | GeneratorExit | KeyboardInterrupt):
         return {"status": "cancelled"}
-    return None if error is None else {"status": "failed", "error": described(error)}
+    return None if error is None else {"status": "failed", "error": records.described(error)}
 
 
 class Caller(Protocol):
@@ -90,6 +91,7 @@ class Caller(Protocol):
 
     fence: str
     run: records.Run | None
+    tally: Tally
     left_open: list[records.Run]
     attempts: Counter[str]
 
@@ -109,6 +111,7 @@ def tool_call(event: AfterToolCallEvent[Any], caller: Caller, agent_id: str) -> 
     )
     return records.Event(
         type="tool_call",
+        source="llm",
         at=round(time.time(), 3),
         run_id=caller.run.run_id if caller.run is not None else None,
         agent_id=agent_id,
@@ -130,12 +133,7 @@ def happened(job: Job, *events: records.Event) -> Job:
     return job
 
 
-def moved(job: Job, run: records.Run, **ending: Any) -> None:
+def moved(job: Job, run: records.Run, tally: Tally, **ending: Any) -> None:
     """A run that had to begin and end anew goes with ``job``, whole."""
-    job.append(layout.RUNS, run.model_copy(update={"ended": round(time.time(), 3), **ending}))
+    job.append(layout.RUNS, run.model_copy(update={"ended": round(time.time(), 3), **ending}), counts=tally)
     job.add("runs", 1)
-
-
-def described(error: BaseException) -> str:
-    """Type and text of an error, bounded."""
-    return f"{type(error).__name__}: {error}"[:MAX_ERROR]

@@ -1,6 +1,7 @@
 """Tool uses and results come in pairs: a stored list in which they do not is mended before a model sees it. Pure.
 
-Rule 1. The last message is never touched: an interrupt needs it as it is, and Agent itself mends it when it goes on.
+Rule 1. The uses of the last message, and which of those before it are answered there, are never touched: an interrupt
+        needs it as it is, and Agent itself mends it when it goes on.
 Rule 2. A result whose use is not in the message right before it is taken out; a message left empty by that goes.
 Rule 3. A use without its result gets one that says so, in the order of the uses.
 """
@@ -20,12 +21,11 @@ def repaired(messages: list[Message]) -> list[Message]:
     for i, message in enumerate(messages):
         asked = _uses(out[-1]) if out else []
         last = i == len(messages) - 1
-        if not last:
-            content = [b for b in message["content"] if "toolResult" not in b or b["toolResult"]["toolUseId"] in asked]
-            if len(content) < len(message["content"]):
-                if not content:
-                    continue
-                message = {**message, "content": content}
+        content = [b for b in message["content"] if "toolResult" not in b or b["toolResult"]["toolUseId"] in asked]
+        if len(content) < len(message["content"]):
+            if not content:
+                continue
+            message = {**message, "content": content}
         given = {b["toolResult"]["toolUseId"]: b for b in message["content"] if "toolResult" in b}
         if asked and not given:
             out.append({"role": "user", "content": [_lost(use) for use in asked]})

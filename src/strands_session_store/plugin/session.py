@@ -13,10 +13,13 @@ from typing import Final, Literal, ParamSpec, TypeVar
 
 from .. import layout, records
 from ..errors import ConflictError, IllegalMoveError, Regressed, SessionNotFoundError, StoreError, Unavailable
+from ..prices import Prices
 from ..sessions import access
-from ..stores.base import Store, Ttl
+from ..stores.base import Counters, Store, Ttl
 from ..stores.read_only import ReadOnlyStore
+from ..usage import Totals, counters_of
 from . import process
+from .budgets import Budget
 from .encoding import BeforeStore
 from .jobs import Job
 from .loading import Base, Loaded, LoadedAgent, LoadedMultiAgent, ids_in, load
@@ -60,9 +63,12 @@ class BareSession:
         ttl: Ttl,
         timeout: float,
         before_store: BeforeStore | None,
+        prices: Prices,
+        max_tokens: int | None = None,
+        max_cost: int | None = None,
     ) -> None:
         """``document``: what the session will be, where this makes it one. ``parent_first``: its parent has to be there
-        then."""
+        then. ``max_cost``: pico-dollars."""
         self.store, self.session_id, self.user_id = store, document.session_id, document.user_id
         self.space = layout.session_space(self.session_id, self.user_id)
         self.timeout = timeout
@@ -70,7 +76,9 @@ class BareSession:
         self.below: list[BareSession] = []
         """Sub-sessions: who waits for all of this one waits for all of them."""
         self._presence = Presence(self._document, tell=partial(process.spread, store, self.space))
-        self._make_writer = partial(Writer, store, self.space, self._presence, ttl=ttl, before_store=before_store)
+        self._make_writer = partial(
+            Writer, store, self.space, self._presence, ttl=ttl, before_store=before_store, prices=prices
+        )
         # one for each agent and orchestrator: when one of them is refused, the others go on
         self._writers: dict[str, Writer] = {}
         self._ends: dict[str, weakref.finalize[..., BareSession]] = {}
@@ -81,6 +89,10 @@ class BareSession:
         self.whole_turns = False
         """Whether nothing of a turn may be stored before its end, however large it is."""
         self._auto_create = auto_create
+        self.budgets: list[Budget] = []
+        """What is looked at before an invocation."""
+        if max_tokens is not None or max_cost is not None:
+            self.budgets.append(Budget(f"session {self.session_id!r}", self._spent, max_tokens, max_cost))
         self._ahead: Loaded | None = None
         process.live.add(self)
 
@@ -197,6 +209,19 @@ class BareSession:
             spans = tracked.context.unread()
             look = partial(ids_in, self.store, self.space, tracked.agent_id, *spans)
             self.put(tracked.remember(*self._look(look)))
+
+    async def afford(self) -> None:
+        """Before an invocation: whether there is something left to spend.
+
+        Raises:
+            BudgetExceededError: There is not.
+            StoreError: As the engine says.
+        """
+        for budget in self.budgets:
+            await self.ask(budget.check)
+
+    def _spent(self) -> Totals:
+        return Totals.of(self._look(partial(self.store.read, self.space, Counters(counters_of()))).counters)
 
     async def reread(self, agent_ids: Iterable[str] = (), multi_agent_ids: Iterable[str] = ()) -> Loaded:
         """As `read`, off the event loop."""

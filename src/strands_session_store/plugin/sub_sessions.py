@@ -34,7 +34,7 @@ from ..messages import Message, same, snapshot
 from ..sessions.checks import MAX_TITLE
 from . import recorder
 from .agent_hooks import AgentHooks
-from .calls import Call, at_nodes, called, hear
+from .calls import AgentCall, at_nodes, called, hear
 from .holds import Hold
 from .jobs import Job
 from .live import LiveSession
@@ -71,7 +71,7 @@ class SubSessions:
         if not isinstance(agent, Agent) or agent._session_manager is not None:  # it keeps its own session
             return
         recorded = self._recorded("sub_agent", above, caller.agent_id, tool.tool_name, agent=agent)
-        caller.calls[event.tool_use["toolUseId"]] = call = Call(agent, caller, recorded)
+        caller.calls[event.tool_use["toolUseId"]] = call = AgentCall(agent, caller, recorded)
         hear(agent)
         called.set(call)
 
@@ -81,7 +81,7 @@ class SubSessions:
         for path, agent in agents_in(source):
             above = self._session.session_id
             recorded = self._recorded("node", above, caller.multi_agent_id, *path, agent=agent)
-            calls[agent] = Call(agent, caller, recorded)
+            calls[agent] = AgentCall(agent, caller, recorded)
             hear(agent)
         at_nodes(state, calls)
 

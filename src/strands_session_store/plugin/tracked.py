@@ -25,16 +25,17 @@ from ..errors import StoreError, TooLarge, Unserializable
 from ..messages import Message, ensure_id, same, snapshot
 from ..stores.base import MAX_ENTRY
 from .conversation_managers import manager_state, restore_manager, summaries, without_summary
-from .counting import add_usage, count
+from .counting import Call, Same, Stored, Tally
 from .holds import Hold
 from .jobs import Job
 from .loading import LoadedAgent
 from .rebase import Turn
+from .repair import repaired
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
 
-    from .calls import Call
+    from .calls import AgentCall
 
 logger = logging.getLogger(__name__)
 
@@ -69,11 +70,13 @@ class TrackedAgent:
         self.fence = layout.writer(agent.agent_id)
         self.run: records.Run | None = None
         """The run that is open, or None."""
+        self.tally = Tally()
+        """What the calls of that run took."""
         self.left_open = loaded.open_runs
         """Runs of an earlier process whose end nobody saw."""
         self.attempts: Counter[str] = Counter()
         """Tool use id -> tries, in the current run."""
-        self.calls: dict[str, Call] = {}
+        self.calls: dict[str, AgentCall] = {}
         """Tool use id -> call of another agent, until its end was heard."""
         self.failure: StoreError | None = None
         """What of an agent that this one has called could not be stored."""
@@ -83,6 +86,10 @@ class TrackedAgent:
         self._agent = weakref.ref(agent)
         self.context: Context = loaded.context
         self._created = loaded.agent.created if loaded.agent is not None else time.time()
+        self._calls: dict[int, Call | Stored] = dict(loaded.counted)
+        """Index in the history -> the model call whose answer stands there."""
+        self._heard: dict[int, Message] = dict(loaded.heard())
+        """What was said since the last answer, by its index in the history."""
         self._tails = dict(loaded.tails)
         self._agent_bytes, self._context_bytes = loaded.agent_bytes, loaded.context_bytes
         self._restored_state = self.built.state
@@ -112,10 +119,11 @@ class TrackedAgent:
         if loaded.agent is None:
             return
         stored = loaded.agent
-        if not again:  # it may be the caller's own
-            agent.state = AgentState()
-        set_state(agent, stored.state or {})
-        self._restored_state = snapshot(stored.state or {})
+        if stored.state is not None:  # None: the agent has no state yet, only messages
+            if not again:  # it may be the caller's own
+                agent.state = AgentState()
+            set_state(agent, stored.state)
+            self._restored_state = snapshot(stored.state)
         internal: dict[str, Any] = {}
         if stored.interrupts is not None:
             internal["interrupt_state"] = stored.interrupts
@@ -160,8 +168,8 @@ class TrackedAgent:
         if agent is None or getattr(agent.model, "stateful", False):
             return False
         known = [slot.message for slot in self.context.slots]
-        if self._last is None and self._context_bytes is None:
-            known = self.built.messages
+        if self._last is None:  # as it was restored
+            known = repaired(known) if self._context_bytes is not None else self.built.messages
         return len(known) != len(agent.messages) or not all(map(same, known, agent.messages))
 
     # ------------------------------------------------------------------------------------------------------- storing
@@ -177,9 +185,12 @@ class TrackedAgent:
         messages = [] if agent is None else [m for m in agent.messages if m is not announced]
         return self.context.unsure([*messages, *prompt])  # type: ignore[list-item]
 
-    def remember(self, said: dict[int, str], shown: dict[int, tuple[int | None, str | None]]) -> Job:
+    def remember(
+        self, said: dict[int, str | None], shown: dict[int, tuple[int | None, str | None]], counted: dict[int, Stored]
+    ) -> Job:
         """Note what the rest of the history holds (`loading.ids_in`), and what has to be stored for it."""
         job = Job(self.fence)
+        self._calls = {**counted, **self._calls}
         self._write(job, self.context.remember(said, shown))
         return job
 
@@ -241,27 +252,40 @@ class TrackedAgent:
         now = round(time.time(), 3)
         history, variants = layout.history(self.agent_id), layout.variants(self.agent_id)
         for index, message in delta.appended:
-            job.append(history, records.Message(message=message, at=now), at=index)
-            count(job, message)
+            call = self._said(index, message, now)
+            job.append(history, records.Message(message=message, at=now), index, counts=call)
             if self.run is not None and self.run.first_message is None:
                 self.run = self.run.model_copy(update={"first_message": index})
         redacted = now if delta.redacted else None
         for index, message in delta.replaced.items():
-            job.replaces[history, index] = records.Message(message=message, at=now, redacted=redacted)
+            if index in self._heard:
+                self._heard[index] = message
+            counts: Call | Same | Stored | None = self._calls.get(index)
+            if isinstance(counts, Call) and redacted is None:
+                counts = self._calls[index] = counts.replaced(message)
+            elif isinstance(counts, Call):
+                counts = Same(counts)
+            job.replace(history, index, records.Message(message=message, at=now, redacted=redacted), counts)
         for index, of, shown in delta.variants:
             job.append(variants, records.Variant(of=of, message=shown), at=index)
         for index, (of, shown) in delta.replaced_variants.items():
             job.replaces[variants, index] = records.Variant(of=of, message=shown)
         if delta.appended:
-            self.run = self.run and self.run.model_copy(
-                update={
-                    "messages": self.run.messages + len(delta.appended),
-                    "usage": add_usage(self.run.usage, [m for _, m in delta.appended]),
-                }
-            )
+            messages = len(delta.appended)
+            self.run = self.run and self.run.model_copy(update={"messages": self.run.messages + messages})
         for log, reach in zip(("messages", "variants"), self.context.tails()):
             job.add(layout.tail(self.agent_id, log), reach - self._tails.get(log, 0))  # type: ignore[arg-type]
             self._tails[log] = reach
+
+    def _said(self, index: int, message: Message, now: float) -> Call | None:
+        """Note a new message of the history, and the model call that it answers, if it is an answer."""
+        if message["role"] != "assistant":
+            self._heard[index] = message
+            return None
+        model, tally = getattr(self.agent, "model", None), self.tally if self.run is not None else None
+        call = self._calls[index] = Call(message, self._heard.values(), model, now, tally)
+        self._heard = {}
+        return call
 
     def _agent_document(self, agent: LocalAgent) -> tuple[tuple[Any, ...] | None, bytes | None]:
         """What the agent document is made of, and the document if it differs from what was stored last, else None.

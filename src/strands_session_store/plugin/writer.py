@@ -22,6 +22,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 
 from ..errors import ConflictError, InDoubt, Regressed, StoreError
+from ..prices import Prices
 from ..stores.base import Change, Space, Store, Ttl
 from .commits import Attempt, Commits
 from .encoding import BeforeStore, Encoder
@@ -45,10 +46,11 @@ class Writer:
         *,
         ttl: Ttl,
         before_store: BeforeStore | None,
+        prices: Prices | None = None,
     ) -> None:
         self._store, self.space, self._fence = store, space, base.fence
         self._commits = Commits(store, space, presence, base, ttl)
-        self._encoder = Encoder(space.id, before_store)
+        self._encoder = Encoder(space.id, before_store, prices or Prices(), store.offload.computing)
         self._numbers = self._wanted = 0
         self.moves = False
         """Whether what meets a conflict is then put behind what it met: until that fails too, it is no news."""
@@ -118,6 +120,7 @@ class Writer:
     def forked(self) -> None:
         """In a forked child, where no other thread is left, and locks may be held for ever."""
         self._commits.forked()
+        self._encoder.forked()
         self._begin()
 
     def drain_here(self, timeout: float) -> None:
@@ -331,7 +334,7 @@ class Writer:
                 queued = self._queue[at]
             if queued.job is not None:
                 try:
-                    queued.changes, queued.problem = self._encoder.changes(queued.job)
+                    queued.atoms, queued.problem = self._encoder.atoms(queued.job)
                 except Exception:  # before_store= raised: what came before it is stored all the same
                     if taken:
                         return taken

@@ -9,6 +9,11 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     details.py    a session: made, read, changed, ended          listing.py   many of them, by the page
     tree.py       parents and children; deleting                 inside.py    agents, orchestrators, all by path
     users.py      users                                          erasing.py   all of a user's
+    runs.py       runs                                           events.py    events
+    entries.py    a log by the page
+    messages.py   what was said                                  reading.py   a log, by the page and by ids
+    incoming.py, appending.py   messages of others               rewriting.py, clearing.py   what was stored, changed
+    writing.py    how live agents are kept out, and told
 """
 
 from __future__ import annotations
@@ -16,16 +21,22 @@ from __future__ import annotations
 from ..stores.base import Store
 from .checks import UNSET, Unset
 from .erasing import Progress, erase_user
+from .events import Events
 from .inside import Inside
 from .listing import Listing
-from .logs import Logs
+from .messages import Messages
+from .runs import Running, Runs
 from .shapes import (
     MAX_PAGE,
     AgentOverview,
     Holder,
+    LogPage,
+    MessagePage,
     Node,
     Overview,
     Receipt,
+    Said,
+    SearchPage,
     SessionPage,
     Slice,
     Stored,
@@ -39,11 +50,18 @@ __all__ = [
     "MAX_PAGE",
     "UNSET",
     "AgentOverview",
+    "Events",
     "Holder",
+    "LogPage",
+    "MessagePage",
+    "Messages",
     "Metadata",
     "Node",
     "Overview",
     "Receipt",
+    "Runs",
+    "Said",
+    "SearchPage",
     "SessionPage",
     "Sessions",
     "Slice",
@@ -55,7 +73,7 @@ __all__ = [
 ]
 
 
-class Sessions(Tree, Listing, Inside, Logs):
+class Sessions(Tree, Listing, Inside, Running):
     """The sessions and users in a store. Holds nothing itself: make one wherever it is needed.
 
     All methods raise StoreError as the engine does, InvalidIdError for an id that is none, ValueError for an argument
@@ -74,6 +92,9 @@ class Sessions(Tree, Listing, Inside, Logs):
             store = open_store(store)
         super().__init__(store)
         self.users = Users(store)
+        self.runs = Runs(store)
+        self.events = Events(store)
+        self.messages = Messages(store)
 
     def erase_user(self, user_id: str, progress: Progress | None = None) -> Receipt:
         """Erase all that a user owns: every session with all that is in it and below it, and the user's record.

@@ -3,6 +3,7 @@
 Rule 1. A space without its own document (`session`, `user`) is none for a face: NotFoundError, as for another user's.
 Rule 2. A change is decided on what was read and committed under the expectation that it is still so. When it is not,
         it is read and decided again.
+Rule 3. A commit of which no answer came is repeated under its id, so it is applied once.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from .. import codec, ids, layout, records, rows
-from ..errors import ConflictError, NotFoundError, SessionNotFoundError, StoreError, UserNotFoundError
+from ..errors import ConflictError, InDoubt, NotFoundError, SessionNotFoundError, StoreError, UserNotFoundError
 from ..stores.base import (
     ABSENT,
     KEEP,
     Change,
     Committed,
     Doc,
+    Expected,
     Look,
     PutDoc,
     Space,
     Store,
+    Summary,
     Ttl,
     Want,
     new_commit_id,
@@ -37,6 +40,8 @@ K = TypeVar("K", bound=records.Record)
 TRIES: Final = 30
 """How often a change is decided anew because another came first, before its ConflictError is raised. Each of n writers
 is first at least once in n rounds."""
+SENT: Final = 3
+"""How often a commit is sent, at most, while no answer comes; then its InDoubt is raised."""
 PAUSE: Final = 0.005
 """Seconds; a later try waits a random time up to so much for each one before it."""
 
@@ -74,20 +79,23 @@ class Access(Generic[R]):
         """
         own = PutDoc(self.path, codec.dump_document(record))
         try:
-            return self.store.commit(
-                self.space, own, *changes, commit_id=new_commit_id(), on=ABSENT, ttl=ttl, summary=rows.summary(record)
-            )
+            return self._send(own, *changes, on=ABSENT, ttl=ttl, summary=rows.summary(record))
         except ConflictError as conflict:
             raise exists from conflict
 
-    def alter(self, decide: Callable[[R, Look], tuple[R, Sequence[Change]]], *wants: Want, ttl: Ttl | None = KEEP) -> R:
+    def alter(
+        self,
+        decide: Callable[[R, Look], tuple[R, Sequence[Change]]],
+        *wants: Want,
+        ttl: Callable[[Look], Ttl] = lambda look: KEEP,
+    ) -> R:
         """Change the record, and what else ``decide`` says, in one commit. Its ``updated`` moves.
 
         Args:
             decide: Given the record and what was wanted; returns the new record and the other changes. Is called
                 again when another writer came first; may raise what is to be raised.
             *wants: What it wants to see.
-            ttl: As in `Store.commit`.
+            ttl: What `Store.commit` is to be given, decided with it.
 
         Returns:
             The record as it is now.
@@ -105,11 +113,10 @@ class Access(Generic[R]):
             now = max(records.now(), round((before.updated or 0) + 0.001, 3))
             after = after.model_copy(update={"updated": now})
             own = PutDoc(self.path, codec.dump_document(after), expect=look.docs[self.path].version)
-            row = rows.summary(after)
-            self._commit(look, own, *changes, ttl=ttl, summary=row)
+            self.commit(look, own, *changes, ttl=ttl(look), summary=rows.summary(after))
             return after
 
-        return self._insist(attempt)
+        return self.insist(attempt)
 
     def change(self, decide: Callable[[Look], Sequence[Change]], *wants: Want) -> Committed | None:
         """Change what is beside the record, which stays as it is. What ``decide`` relies on it has to expect itself.
@@ -121,15 +128,31 @@ class Access(Generic[R]):
         def attempt() -> Committed | None:
             look = self.look(*wants)
             changes = decide(look)
-            return self._commit(look, *changes) if changes else None
+            return self.commit(look, *changes) if changes else None
 
-        return self._insist(attempt)
+        return self.insist(attempt)
 
-    def _commit(self, look: Look, *changes: Change, **options: object) -> Committed:
+    def commit(self, look: Look, *changes: Change, ttl: Ttl = KEEP, summary: Summary | None = None) -> Committed:
+        """As `Store.commit`, if it is still the session that was looked at."""
         assert look.incarnation is not None
-        return self.store.commit(self.space, *changes, commit_id=new_commit_id(), on=look.incarnation, **options)  # type: ignore[arg-type]
+        return self._send(*changes, on=look.incarnation, ttl=ttl, summary=summary)
 
-    def _insist(self, attempt: Callable[[], T]) -> T:
+    def _send(self, *changes: Change, on: Expected, ttl: Ttl, summary: Summary | None) -> Committed:
+        commit_id = new_commit_id()
+        for sent in range(1, SENT + 1):
+            try:
+                return self.store.commit(self.space, *changes, commit_id=commit_id, on=on, ttl=ttl, summary=summary)
+            except InDoubt:
+                if sent == SENT:
+                    raise
+        raise AssertionError
+
+    def insist(self, attempt: Callable[[], T]) -> T:
+        """Make an attempt, again when another writer came first.
+
+        Raises:
+            ConflictError: Others came first each time.
+        """
         for tried in range(TRIES):
             try:
                 return attempt()

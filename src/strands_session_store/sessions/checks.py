@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import Final
 
 from .. import ids
@@ -12,6 +13,7 @@ MAX_TITLE: Final = 255
 MAX_DESCRIPTION: Final = 1_000
 MAX_INSTRUCTIONS: Final = 100_000
 """Characters."""
+MAX_REASON: Final = 500
 
 
 class Unset(enum.Enum):
@@ -34,6 +36,10 @@ LIMITS: Final = {
     "email": 320,
     "first_name": MAX_TITLE,
     "last_name": MAX_TITLE,
+    "reason": MAX_REASON,
+    "parent": MAX_TITLE,
+    "name": MAX_TITLE,
+    "tool_use_id": MAX_TITLE,
 }
 
 
@@ -55,6 +61,13 @@ def text(argument: str, value: object) -> None:
         raise ValueError(f"{argument} holds a lone surrogate at position {error.start}; remove it") from None
 
 
+def words(argument: str, value: object, *, empty: bool = False) -> str:
+    """A text, of any length."""
+    if not isinstance(value, str) or not (value or empty):
+        raise ValueError(f"{argument} must be a text{'' if empty else ' that is not empty'}, got {value!r:.80}")
+    return value
+
+
 def flag(argument: str, value: object) -> None:
     if value is not UNSET and not isinstance(value, bool):
         raise ValueError(f"{argument} must be True or False, got {value!r}")
@@ -70,6 +83,18 @@ def limit(value: object, most: int = MAX_PAGE) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise ValueError(f"limit must be 1 to {most:,}, got {value!r}")
     return value
+
+
+def mapping(argument: str, value: object) -> None:
+    """A dict or the like whose keys are texts, or None."""
+    if value is not None and not (isinstance(value, Mapping) and all(isinstance(key, str) and key for key in value)):
+        what = "one with other keys" if isinstance(value, Mapping) else type(value).__name__
+        raise ValueError(f"{argument} must be a dict whose keys are texts that are not empty, or None; got {what}")
+
+
+def one_of(argument: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{argument} must be one of {', '.join(known)}; got {value!r}")
 
 
 def index(argument: str, value: object) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import codec, ids, layout, records
 from ..errors import AlreadyExistsError, IllegalMoveError, SessionNotFoundError
-from ..stores.base import KEEP, Change, Counters, Doc, Docs, DropDoc, PutDoc, Ttl
+from ..stores.base import KEEP, Change, Counters, Doc, Docs, DropDoc, Look, PutDoc, Ttl
 from . import checks
 from .access import Part, load
 from .checks import UNSET, Unset
@@ -138,7 +138,7 @@ class Details(Part):
     def set_expiry(self, session_id: str, seconds: float, user_id: str | None = None) -> None:
         """Have the session expire, whole, so many seconds from now. A session manager with a ``ttl`` moves that."""
         ttl = checks.seconds("seconds", seconds)
-        self._session(session_id, user_id).alter(lambda record, look: (record, []), ttl=ttl)
+        self._session(session_id, user_id).alter(lambda record, look: (record, []), ttl=lambda look: ttl)
 
     def extend_expiry(self, session_id: str, seconds: float, user_id: str | None = None) -> None:
         """Have the session expire so many seconds later than it would.
@@ -147,17 +147,18 @@ class Details(Part):
             ValueError: It would never expire.
         """
         more = checks.seconds("seconds", seconds)
-        found = self._session(session_id, user_id)
-        expires = found.look().expires
-        if expires is None:
-            raise ValueError(f"session {session_id!r} never expires; give it a time with set_expiry")
-        # what is left is told by two clocks; it is not to become nothing
-        ttl = max(expires - time.time(), 0.0) + more
-        found.alter(lambda record, look: (record, []), ttl=ttl)
+
+        def later(look: Look) -> float:
+            if look.expires is None:
+                raise ValueError(f"session {session_id!r} never expires; give it a time with set_expiry")
+            # what is left is told by two clocks; it is not to become nothing
+            return max(look.expires - time.time(), 0.0) + more
+
+        self._session(session_id, user_id).alter(lambda record, look: (record, []), ttl=later)
 
     def clear_expiry(self, session_id: str, user_id: str | None = None) -> None:
         """Have the session never expire."""
-        self._session(session_id, user_id).alter(lambda record, look: (record, []), ttl=None)
+        self._session(session_id, user_id).alter(lambda record, look: (record, []), ttl=lambda look: None)
 
     # ----------------------------------------------------------------------------------------------- what is kept in it
 

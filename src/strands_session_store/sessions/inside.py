@@ -54,7 +54,8 @@ class Inside(Part):
 def counters_of(look: Look) -> list[str]:
     """The counters a session can have, told by its documents: the port lists none."""
     agents = ids_of(look, layout.AGENTS)
-    return [*layout.COUNTERS, *(layout.tail(id, log) for id in agents for log in ("messages", "variants"))]
+    tails = (layout.tail(id, log) for id in agents for log in ("messages", "variants"))
+    return [*layout.COUNTERS, *tails, *map(layout.removed, agents)]
 
 
 def logs_of(look: Look) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 from .. import ids as _ids
 from .. import layout, records, rows
 from ..stores.base import Counters, Doc, Order, Query, Row
+from ..stores.counting import Counting
 from . import access, checks, cursors
 from .access import Part
 from .shapes import MAX_PAGE, Overview, SessionPage
@@ -149,7 +150,7 @@ class Listing(Part):
         return SessionPage(tuple(found), None)
 
     def _offset(self, query: Query, sieve: _Filter, limit: int, offset: int) -> SessionPage:
-        counted = None
+        counted = self.store.count(query) if isinstance(self.store, Counting) and not sieve.sifts else None
         found: list[Overview] = []
         matched, exact, cursor = 0, True, None
         for looked, (row, last) in enumerate(self._rows(replace(query, limit=MAX_PAGE), sieve), 1):

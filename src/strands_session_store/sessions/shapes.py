@@ -115,9 +115,10 @@ class AgentOverview:
     conversation_manager: Any
     """`get_state()` of the conversation manager; None for an agent without one."""
     history: int
-    """Messages ever said (those erased by a trim included)."""
+    """Messages ever said (those removed or erased included)."""
     context: int
-    """Messages that the model sees: `len(agent.messages)` after a resume, before repairs."""
+    """Messages that the model sees: `len(agent.messages)` after a resume, before repairs. One that was removed counts
+    until the agent's next turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,48 @@ class Slice(Generic[R]):
     """The lowest index that was not erased."""
     length: int
     """The index the next entry will get."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage(Slice[R]):
+    """A page of a log. Its entries are in the order of the log, whichever way it is paged."""
+
+    older: str | None
+    """Cursor of the page before this one; None when nothing older is left."""
+    newer: str | None
+    """Cursor of the page behind it; None when there is nothing newer yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message of a history, where it stands."""
+
+    index: int
+    entry: records.Message
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePage:
+    """A part of a history."""
+
+    entries: Mapping[int, records.Message]
+    """Index -> entry, ascending; without those that were removed, or that a filter leaves out."""
+    start: int
+    """The lowest index that was not erased."""
+    length: int
+    """The index that the next message will get."""
+    earlier: str | None
+    """Cursor that asks for what comes before; None when nothing does."""
+    later: str | None
+    """Cursor that asks for what comes behind; None when nothing does, yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    found: tuple[Said, ...]
+    """Newest first."""
+    cursor: str | None
+    """Asks for older ones; None when all were looked at. With it, ``found`` may be empty."""
 
 
 @dataclass(frozen=True, slots=True)

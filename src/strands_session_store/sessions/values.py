@@ -100,14 +100,15 @@ def write(path: str, values: Mapping[str, Any]) -> Change:
     """The change that keeps the object; an empty one is no document."""
     if not values:
         return DropDoc(path)
-    return PutDoc(path, codec.dump_document(records.Values(values=dict(values)), lost=_refuse))
+    return PutDoc(path, codec.dump_document(records.Values(values=dict(values)), lost=refuse))
 
 
 def namespace_of(namespace: str) -> str:
     return ids.check("namespace", namespace)
 
 
-def _refuse(place: str, kind: str) -> None:
+def refuse(place: str, kind: str) -> None:
+    """For `codec`: what can not be kept is an error."""
     raise Unserializable(
         f"{place} is a {kind}, which can not be stored; use JSON values, bytes, tuples, sets, dates, Decimal or UUID"
     )

@@ -160,12 +160,13 @@ Change: TypeAlias = PutDoc | DropDoc | Append | Replace | Trim | Add | Expect
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the index row of a space tells without opening it."""
+    """What the index row of a space tells without opening it. Each replaces the one before it, data and parent; a
+    commit without one leaves both as they are."""
 
     data: bytes
     """For the listing face; opaque to the engine, at most MAX_SUMMARY bytes."""
     parent: str | None = None
-    """Id of the space this one was made under. Only the creating commit's counts; it never changes."""
+    """Id of the space this one is under; None: under none. Whether there is such a space is not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +286,7 @@ class Query:
     kind: str
     owner: str | None = None
     parent: str | None = None
-    """With it: only the spaces created under this parent, of this owner."""
+    """With it: only the spaces under this parent, of this owner."""
     everyone: bool = False
     """With it: of all owners (``owner`` must be None); for operators, never for a user's listing."""
     order: Order = Order.UPDATED

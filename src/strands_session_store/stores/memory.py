@@ -6,6 +6,7 @@ A commit is checked whole before anything is changed, so nothing ever has to be 
 
 from __future__ import annotations
 
+import builtins
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -40,6 +41,7 @@ from .base import (
     new_incarnation,
 )
 from .checks import check_changes, check_commit, check_query, check_space
+from .counting import Counting
 from .paging import UPDATED_WITHIN, read_cursor, write_cursor
 from .selecting import select
 
@@ -85,7 +87,7 @@ class _Held:
         return entry, len(entry)
 
 
-class MemoryStore(Store):
+class MemoryStore(Store, Counting):
     """Spaces in this process's memory, until `close`.
 
     Args:
@@ -126,10 +128,11 @@ class MemoryStore(Store):
             held.done[commit_id] = now, result
             if ttl is not KEEP:
                 held.expires = None if ttl is None else now + ttl
-            if (summary is not None and summary.data != held.summary) or now - held.updated >= UPDATED_WITHIN:
-                held.updated = now
+            told = held.summary, held.parent
             if summary is not None:
-                held.summary = summary.data
+                held.summary, held.parent = summary.data, summary.parent
+            if (held.summary, held.parent) != told or now - held.updated >= UPDATED_WITHIN:
+                held.updated = now
             _forget(held, now)
             self._all()[space] = held
             return result
@@ -137,6 +140,20 @@ class MemoryStore(Store):
     def list(self, query: Query) -> Page:
         check_query(query)
         behind = read_cursor(query)
+        rows = [
+            row
+            for row in sorted(self._rows(query), key=lambda row: _place(query, row), reverse=query.descending)
+            if behind is None or (_place(query, row) < behind if query.descending else _place(query, row) > behind)
+        ]
+        page = rows[: query.limit]
+        return Page(page, write_cursor(query.order, *_place(query, page[-1])) if len(rows) > len(page) else None)
+
+    def count(self, query: Query) -> int:
+        check_query(query)
+        return len(self._rows(query))
+
+    def _rows(self, query: Query) -> builtins.list[Row]:
+        """All rows of the listing, in no order."""
         with self._lock:
             now = self._clock()
             for space in tuple(self._all()):
@@ -155,20 +172,12 @@ class MemoryStore(Store):
                 and (query.everyone or space.owner == query.owner)
                 and (query.parent is None or held.parent == query.parent)
             ]
-
-        def key(row: Row) -> tuple[float, str, str]:
-            _, owner, id = row.space.key
-            return row.created if query.order is Order.CREATED else row.updated, owner, id
-
-        rows = [
+        return [
             row
-            for row in sorted(rows, key=key, reverse=query.descending)
-            if (query.since is None or key(row)[0] >= query.since)
-            and (query.until is None or key(row)[0] < query.until)
-            and (behind is None or (key(row) < behind if query.descending else key(row) > behind))
+            for row in rows
+            if (query.since is None or _place(query, row)[0] >= query.since)
+            and (query.until is None or _place(query, row)[0] < query.until)
         ]
-        page = rows[: query.limit]
-        return Page(page, write_cursor(query.order, *key(page[-1])) if len(rows) > len(page) else None)
 
     def drop(self, space: Space, *, on: Expected = ANY) -> Dropped:
         with self._lock:
@@ -197,6 +206,12 @@ class MemoryStore(Store):
             del self._all()[space]
             return None
         return held
+
+
+def _place(query: Query, row: Row) -> tuple[float, str, str]:
+    """By what the listing is sorted."""
+    _, owner, id = row.space.key
+    return row.created if query.order is Order.CREATED else row.updated, owner, id
 
 
 def _apply(held: _Held, changes: Sequence[Change], counters: dict[str, int]) -> Committed:

@@ -21,6 +21,7 @@ from .base import (
     Ttl,
     Want,
 )
+from .counting import Counting
 from .offload import Offload
 
 
@@ -30,7 +31,12 @@ class ReadOnlyStore(Store):
 
     Attributes:
         engine: What is read from. Others may write to it meanwhile. `close` closes it.
+
+    One that can count (`Counting`) still can.
     """
+
+    def __new__(cls, engine: Store) -> ReadOnlyStore:
+        return super().__new__(_ReadOnlyCounting if isinstance(engine, Counting) else cls)
 
     def __init__(self, engine: Store) -> None:
         self.engine = engine
@@ -66,6 +72,12 @@ class ReadOnlyStore(Store):
     @property
     def offload(self) -> Offload:
         return self.engine.offload
+
+
+class _ReadOnlyCounting(ReadOnlyStore, Counting):
+    def count(self, query: Query) -> int:
+        assert isinstance(self.engine, Counting)
+        return self.engine.count(query)
 
 
 def _refused(act: str, space: Space) -> StoreError:

@@ -16,10 +16,11 @@ from .promises.commits import Commits
 from .promises.concurrency import Concurrency
 from .promises.listing import Listing
 from .promises.logs import Logs
+from .promises.parents import Parents
 from .promises.processes import Processes
 from .promises.reads import Reads
 from .promises.spaces import Spaces
 
 
-class StoreContract(Commits, Logs, Reads, Spaces, Listing, Concurrency, Processes):
+class StoreContract(Commits, Logs, Reads, Spaces, Listing, Parents, Concurrency, Processes):
     """All promises. A subclass named ``Test...`` gives the fixture ``url``; see `promises.binding.Binding`."""

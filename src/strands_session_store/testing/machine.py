@@ -51,6 +51,7 @@ from ..stores.base import (
     Ttl,
     Want,
 )
+from ..stores.counting import Counting
 from .model import COUNTERS, NAMES, PATHS, SPACES, Life, blobs, deltas, hows, indices, spaces, summaries, ttls, wants
 from .promises.binding import SetClock, eventually
 
@@ -227,6 +228,7 @@ class StoreMachine(RuleBasedStateMachine):
         }
         assert {row.space: (row.parent, row.summary, row.counters) for row in found} == expected
         assert len(found) == len(expected)
+        assert not isinstance(self.store, Counting) or self.store.count(query) == len(expected)
 
         def key(row: Row) -> tuple[float, str, str]:
             return row.created if order is Order.CREATED else row.updated, *row.space.key[1:]
@@ -355,7 +357,7 @@ class StoreMachine(RuleBasedStateMachine):
         if ttl is not KEEP:
             life.expires = None if ttl is None else now + ttl
         if summary is not None:
-            life.summary = summary.data
+            life.summary, life.parent = summary.data, summary.parent
         life.touched = now
         life.commits.append((commit_id, now, made))
         assert made == Committed(life.incarnation, len(life.commits), firsts, values)

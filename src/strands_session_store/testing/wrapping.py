@@ -41,7 +41,8 @@ class Call:
 
 
 class Wrapped(Store):
-    """``store``, each of whose calls goes through `_ask`.
+    """``store``, each of whose calls goes through `_ask`. It has the verbs of the port; what an engine can do beyond
+    them (`Counting`, `Collecting`) is asked of the engine inside.
 
     Attributes:
         store: The engine inside.

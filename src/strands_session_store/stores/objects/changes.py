@@ -88,13 +88,16 @@ def decide(
     result = Committed(head.incarnation, revision, indices, counters)
     done = repeats.Done(commit_id, now, revision, indices, counters)
     blocks, recent = repeats.note(head.blocks, head.recent, done)
-    moved = (summary is not None and summary.data != head.summary) or now - head.updated >= UPDATED_WITHIN
+    row = (head.summary, head.parent) if summary is None else (summary.data, summary.parent)
+    touched = row != (head.summary, head.parent) or now - head.updated >= UPDATED_WITHIN
     after = replace(
         head,
         revision=revision,
-        updated=now if moved and head.revision else head.updated,
+        updated=now if touched and head.revision else head.updated,
         expires=head.expires if ttl is KEEP else None if ttl is None else now + ttl,
-        summary=head.summary if summary is None else summary.data,
+        summary=row[0],
+        parent=row[1],
+        moved=head.moved if row[1] == head.parent else revision,
         docs=docs,
         counters={**head.counters, **counters},
         logs={name: log for name, log in logs.items() if log.length},

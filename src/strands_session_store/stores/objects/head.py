@@ -1,7 +1,7 @@
 """The head of a space: one JSON object that says all that the space holds, or names where it is. Pure.
 
     {"format": 1, "incarnation": ..., "revision": ..., "created": ..., "updated": ..., "expires": ..., "parent": ...,
-     "summary": <cell>, "swept": [<time>, <how often>],
+     "moved": <revision>, "summary": <cell>, "swept": [<time>, <how often>],
      "documents": {<path>: [<revision>, <cell>] or [<revision>, <bytes>, <name>]},
      "counters": {<name>: <int64>},
      "logs": {<name>: {"start": ..., "length": ..., "folder": ...,
@@ -95,6 +95,8 @@ class Head:
     logs: Mapping[str, LogState] = field(default_factory=dict)
     blocks: tuple[Block, ...] = ()
     recent: tuple[Done, ...] = ()
+    moved: int = 0
+    """The revision that put it below its parent; 0: it was made there."""
 
     def log(self, name: str) -> LogState:
         return self.logs.get(name) or LogState()
@@ -123,13 +125,14 @@ class Tombstone:
     parent: str | None = None
     unique: str = field(default_factory=lambda: secrets.token_hex(9))
     """No two tombstones are alike, so nobody who expects one ever meets another."""
+    moved: int = 0
 
 
 def dump(state: Head | Tombstone) -> bytes:
     """Its JSON text: an entry and a document a line."""
     if isinstance(state, Tombstone):
         told = {"dropped": state.dropped, "life": state.life, "created": state.created, "parent": state.parent}
-        return json.dumps({"format": FORMAT, **told, "unique": state.unique}).encode() + b"\n"
+        return json.dumps({"format": FORMAT, **told, "unique": state.unique, "moved": state.moved}).encode() + b"\n"
     plain = {
         "format": FORMAT,
         "incarnation": state.incarnation,
@@ -138,6 +141,7 @@ def dump(state: Head | Tombstone) -> bytes:
         "updated": state.updated,
         "expires": state.expires,
         "parent": state.parent,
+        **({"moved": state.moved} if state.moved else {}),
         "swept": state.swept,
     }
     parts = [json.dumps(plain, separators=(",", ":")).encode()[:-1]]
@@ -183,7 +187,9 @@ def parse(key: str, data: bytes) -> Head | Tombstone:
         if raw["format"] != FORMAT:
             raise ValueError(f"its format is {raw['format']!r}, this version knows {FORMAT}")
         if "dropped" in raw:
-            return Tombstone(raw["dropped"], raw["life"], raw["created"], raw["parent"], raw["unique"])
+            return Tombstone(
+                raw["dropped"], raw["life"], raw["created"], raw["parent"], raw["unique"], raw.get("moved", 0)
+            )
         return _head(raw)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise Corrupt(key, f"it is no head of a space ({type(error).__name__}: {error})") from error
@@ -209,6 +215,7 @@ def _head(raw: dict[str, Any]) -> Head:
         {name: _parse_log(log) for name, log in raw["logs"].items()},
         tuple(_parse_blocks(commits["older"], revision - len(recent) + 1)),
         tuple(recent),
+        int(raw.get("moved", 0)),
     )
 
 

@@ -7,6 +7,7 @@
         commits/<from>-<to>.<unique>.json                                ids of recent commits, after a burst of them
     index/<kind>s/<owner or ->/created/<time>~<id>~<life>            a row of the index: an empty object
     index/<kind>s/<owner or ->/below/<parent>/<time>~<id>~<life>     the same, of spaces with a parent
+    index/<kind>s/<owner or ->/below/<parent>/<time>~<id>~<life>~<n> and of those that were moved there, by revision n
 
 Heads end in ``.json``, folders in ``.d``, so no id makes one from the other. Names of sealed objects are unique: none
 is ever written twice. The head holds the true names of logs and documents; in keys they only have to be readable.
@@ -72,12 +73,17 @@ def rows(kind: str, owner: str, parent: str | None = None) -> str:
     return f"index/{kind}s/{owner}/{'created' if parent is None else 'below/' + _parent(parent)}/"
 
 
-def rows_of(space: Space, life: str, created: float, parent: str | None) -> list[str]:
-    """The rows of a space: of one life of it, so that to delete them touches no later one."""
+def rows_of(space: Space, life: str, created: float, parent: str | None, moved: int = 0) -> list[str]:
+    """The rows of a space: of one life of it, and of one stay below its parent, so that to delete them touches no later
+    one.
+
+    Args:
+        moved: The revision that put it below its parent; 0: it was made there.
+    """
     kind, owner, id = space.key
     name = f"{stamp(created)}~{id}~{life}"
     found = [rows(kind, owner) + name]
-    return found if parent is None else [*found, rows(kind, owner, parent) + name]
+    return found if parent is None else [*found, rows(kind, owner, parent) + name + (f"~{moved}" if moved else "")]
 
 
 class Row(NamedTuple):
@@ -87,12 +93,14 @@ class Row(NamedTuple):
     id: str
     """Escaped."""
     life: str
+    moved: int = 0
+    """As in `rows_of`."""
 
 
 def read_row(key: str) -> Row | None:
     """None if the key is no row's."""
-    found = re.fullmatch(r"(?:.*/)?([0-9]+\.[0-9]+)~([^~/]+)~([^~/]+)", key)
-    return Row(float(found[1]), found[2], found[3]) if found else None
+    found = re.fullmatch(r"(?:.*/)?([0-9]+\.[0-9]+)~([^~/]+)~([^~/]+)(?:~([0-9]+))?", key)
+    return Row(float(found[1]), found[2], found[3], int(found[4] or 0)) if found else None
 
 
 def stamp(time: float) -> str:

@@ -73,11 +73,13 @@ class ObjectStore(Store, Collecting):
 
     What a verb costs, in requests:
     commit  one put. Another one for each `Sealing.tail` bytes of entries, and a get for a space that this process did
-            not read or write last. A space is created by two puts more, or three if it has a parent.
+            not read or write last. A space is created by two puts more, or three if it has a parent; to move one below
+            another parent takes one put and one delete more.
     read    one get; and, all at once, one for each sealed object that it needs.
-    list    by ``updated``: a list for every 1,000 heads and folders of the owner. By ``created``: one for every 1,000
-            rows, of the owner or below the parent. And a get for each row of the page. With ``everyone``, for all
-            owners.
+    list    by ``created``: one for every 1,000 rows of the page, of the owner or below the parent; from the latest on,
+            as long as there are more than 1,000 rows, a few more, until it is found where the page begins: see
+            `windows`. By ``updated``: a list for every 1,000 heads and folders of the owner. And a get for each row of
+            the page. With ``everyone``, for all owners.
     drop    a get, a put, a list and a delete for every 1,000 sealed objects.
 
     Args:
@@ -226,7 +228,7 @@ class ObjectStore(Store, Collecting):
             return Committed(head.incarnation, done.revision, indices, counters, repeated=not tries.doubted)
         check_space(head.incarnation if head else None, commit.on)
         step = decide(before, commit.changes, commit.id, now, commit.ttl, commit.summary)
-        rows = [] if head else names.rows_of(space, before.incarnation, before.created, before.parent)
+        rows = _rows(space, step.head) - (_rows(space, head) if head else set())
         self._put_rows(rows)
         tag = known.tag
 
@@ -259,12 +261,10 @@ class ObjectStore(Store, Collecting):
 
     def _clean(self, space: Space, before: Head | Tombstone | None, after: Head, stray: Iterable[str]) -> None:
         """Delete what is named no more. It can wait: what stays is swept some day."""
-        named = _objects(space, after)
+        named = _objects(space, after) | _rows(space, after)
         gone = set(stray)
         if isinstance(before, Head):
-            gone |= _objects(space, before)
-            if before.incarnation != after.incarnation:
-                gone |= set(names.rows_of(space, before.incarnation, before.created, before.parent))
+            gone |= _objects(space, before) | _rows(space, before)
         if gone := gone - named:
             with suppress(StoreError):
                 self._sealed.delete(gone)
@@ -283,7 +283,7 @@ class ObjectStore(Store, Collecting):
                 break
             if not isinstance(known.state, Head):
                 if isinstance(known.state, Tombstone):
-                    self._erase(space, known.state.life, known.state.created, known.state.parent)
+                    self._erase(space, known.state)
                 return Dropped()
             target = known.state
             now = self._blobs.now()
@@ -291,19 +291,19 @@ class ObjectStore(Store, Collecting):
                 check_space(head.incarnation, on)
             receipt = _receipt(head) if head else Dropped()
             try:
-                stone = Tombstone(now, target.incarnation, target.created, target.parent)
+                stone = Tombstone(now, target.incarnation, target.created, target.parent, moved=target.moved)
                 self._heads.put(space, stone, known.tag, tries)
                 break
             except Refused:
                 tries.pause()
-        self._erase(space, target.incarnation, target.created, target.parent)
+        self._erase(space, target)
         return receipt
 
-    def _erase(self, space: Space, life: str, created: float, parent: str | None) -> None:
+    def _erase(self, space: Space, ended: Head | Tombstone) -> None:
         """Delete what a life that has ended left: a later one has a folder and rows of its own."""
-        if life:
+        if life := _life(ended):
             sealed = [found.key for found in self._blobs.list(names.folder(space, life), below=True)]
-            self._blobs.delete([*names.rows_of(space, life, created, parent), *sealed])
+            self._blobs.delete([*_rows(space, ended), *sealed])
 
 
 @contextmanager
@@ -318,6 +318,15 @@ def _unnamed() -> Iterator[None]:
 def _objects(space: Space, head: Head) -> set[str]:
     folder = names.folder(space, head.incarnation)
     return {folder + name for name in head.objects()}
+
+
+def _life(state: Head | Tombstone) -> str:
+    return state.incarnation if isinstance(state, Head) else state.life
+
+
+def _rows(space: Space, state: Head | Tombstone) -> set[str]:
+    """Keys of the rows of its life."""
+    return set(names.rows_of(space, _life(state), state.created, state.parent, state.moved))
 
 
 def _open(folder: str, block: Block, data: Mapping[str, bytes]) -> Mapping[str, Done]:

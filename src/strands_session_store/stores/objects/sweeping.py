@@ -91,7 +91,7 @@ class _Sweep:
                     continue
                 if head is not None:
                     # only what its row says of it: there may be very many
-                    lives[place.id] = Head(head.incarnation, 0, head.created, 0.0, parent=head.parent)
+                    lives[place.id] = Head(head.incarnation, 0, head.created, 0.0, parent=head.parent, moved=head.moved)
         self._rows(kind, owner, lives)
 
     def _places(self, prefix: str) -> Iterator[_Place]:
@@ -154,33 +154,32 @@ class _Sweep:
     def _rows(self, kind: str, owner: str, lives: dict[str, Head]) -> None:
         """Rows of no space are deleted, spaces of no row get theirs back."""
         until = self.blobs.now() - AGE
-        missing = dict(lives)
-        stray: list[tuple[str, str, str]] = []
+        missing = {id: set(_rows(names.space(kind, owner, id), head)) for id, head in lives.items()}
+        stray: list[tuple[str, str]] = []
         for prefix in (names.rows(kind, owner), f"index/{kind}s/{owner}/below/"):
             for found in self.blobs.list(prefix, below=True):
                 row = names.read_row(found.key)
-                if row is not None and row.id in lives and lives[row.id].incarnation == row.life:
-                    missing.pop(row.id, None)
+                if row is not None and row.id in missing and found.key in missing[row.id]:
+                    missing[row.id].discard(found.key)
                 elif row is not None and found.modified <= until:
-                    stray.append((found.key, row.id, row.life))
+                    stray.append((found.key, row.id))
         for some in _batches(stray):
-            spaces = {id: names.head(names.space(kind, owner, id)) for _, id, _ in some}
-            # it may have been made since
-            heads = self._heads(spaces.values())
-            gone = [key for key, id, life in some if not _is_of(heads, spaces[id], life)]
+            spaces = {id: names.space(kind, owner, id) for _, id in some}
+            # it may have been made since, or moved
+            heads = self._heads(map(names.head, spaces.values()))
+            gone = [key for key, id in some if not _is_of(heads, spaces[id], key)]
             self._count(rows=len(gone))
             self._delete(gone)
-        for places in _batches(list(missing)):
+        for places in _batches([id for id, keys in missing.items() if keys]):
             heads = self._heads(names.head(names.space(kind, owner, id)) for id in places)
             for id in places:
                 space = names.space(kind, owner, id)
                 head = heads.get(names.head(space))
-                if head is not None and head.incarnation == lives[id].incarnation:
+                # one that was moved meanwhile has its new row
+                if head is not None and missing[id] & (there := set(_rows(space, head))):
                     self._count(restored=1)
-                    for row_key in (
-                        names.rows_of(space, head.incarnation, head.created, head.parent) if not self.dry_run else ()
-                    ):
-                        self.blobs.put(row_key, b"")
+                    for key in missing[id] & there if not self.dry_run else ():
+                        self.blobs.put(key, b"")
 
     def _heads(self, keys: Iterable[str]) -> dict[str, Head | None]:
         """The heads that are there; None for one that can not be read."""
@@ -203,9 +202,14 @@ class _Sweep:
         self.collected = replace(was, corrupt=was.corrupt + corrupt, **counts)
 
 
-def _is_of(heads: Mapping[str, Head | None], key: str, life: str) -> bool:
-    """Whether a row is of the space that is there; of one that can not be read it may be."""
-    return key in heads and ((head := heads[key]) is None or head.incarnation == life)
+def _rows(space: Space, head: Head) -> list[str]:
+    return names.rows_of(space, head.incarnation, head.created, head.parent, head.moved)
+
+
+def _is_of(heads: Mapping[str, Head | None], space: Space, row: str) -> bool:
+    """Whether this key is that of a row of the space that is there; of one that can not be read it may be."""
+    key = names.head(space)
+    return key in heads and ((head := heads[key]) is None or row in _rows(space, head))
 
 
 def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:

@@ -15,23 +15,27 @@
 --
 -- ARGV: words, id, payloads. The words, each ended by \0: on, fresh incarnation, ttl, summary, parent, claimed, floor, firmly,
 -- number of fields, the fields (h, i, r first), then the changes, documents ascending by path. A word that may be missing is
--- "" then, else it has one more character in front. Many small arguments would cost more than what they say.
+-- "" then, else it has one more character in front. Many small arguments would cost more than what they say. Claimed: "+" if
+-- the rows in the index are there that a new space needs, "-" if not; behind it, when the space was created, if the row below
+-- its new parent is there, with that time; "" for neither.
 --   P<field> expect    D<field> expect    E<field> expect    R<field> index    T<field> before    C<field> delta
 --   A<field> at number of entries
 -- Payloads in the order of the words: the summary, then those of P, A and R.
--- Returns the words "done", incarnation, revision, 1 if created, touched ("" or the time), entries erased but not yet
--- deleted, parent (as above), first indices, counters' values (both in the order of the changes), each but the last
+-- Returns the words "done", incarnation, revision, 1 if created, 0 if not, or "-" and the parent that it was taken from,
+-- touched ("" or the time), entries erased but not yet deleted, parent (as above), first indices, counters' values (both in the order of the changes), each but the last
 -- followed by \0; or {what, ...}:
 --   repeated   incarnation, revision, {log, first, ...}, {counter, value, ...}
 --   on         incarnation found                  the space is not the one expected
 --   conflict   number of the change, what was found
 --   overflow   number of the change, value before
 --   unclaimed                                     the space is absent, and nobody claimed its rows in the index
+--   moving     when it was created                it has another parent, and nobody made a row below the new one
 --   regressed  revision found                     lower than one that was acknowledged
 --   corrupt    field
 
 local INCARNATION, REVISION, BORN, TOUCHED, CLAIMED, PARENT = 1, 2, 3, 4, 5, 6
 local DOCUMENTS, ENTRIES, BYTES, NAMES, OLDEST = 7, 8, 9, 10, 11 -- OLDEST: page of commit ids
+local BORN_MICROS, MOVED = 12, 13 -- not in heads of before there were any
 
 local PAGE = 128 -- commit ids; see also the top
 local KEEP_SECONDS, KEEP_COMMITS = 121, 64 -- times are kept in whole seconds, so one more
@@ -48,6 +52,10 @@ local FIRST = 10
 local count = tonumber(words[9])
 local clock = redis.call('TIME')
 local now = tonumber(clock[1])
+local micros = now * 1000000 + tonumber(clock[2])
+parent = parent ~= '' and string.sub(parent, 2)
+local row_of = string.sub(claimed, 2)
+claimed = string.sub(claimed, 1, 1) == '+'
 
 local got = {}
 for from = FIRST, FIRST + count - 1, AT_ONCE do
@@ -136,8 +144,8 @@ if head and floor ~= '' then
   end
 end
 if not head then
-  if claimed == '' then return {'unclaimed'} end
-  head = {fresh, 0, now, now, 0, parent ~= '' and string.sub(parent, 2), 0, 0, 0, 0, 0}
+  if not claimed then return {'unclaimed'} end
+  head = {fresh, 0, now, now, 0, parent, 0, 0, 0, 0, 0, tonumber(clock[2])}
 end
 local created = head[REVISION] == 0
 
@@ -208,6 +216,14 @@ while at <= #words do
     adds[#adds + 1] = {slot, value}
   end
   if refused then return {'conflict', number, found} end
+end
+
+local moves, taken_from = summary ~= '' and parent ~= head[PARENT], false
+if moves then
+  local born = string.format('%.0f.%06d', head[BORN], head[BORN_MICROS] or 0)
+  if parent and row_of ~= born then return {'moving', born} end
+  taken_from, head[PARENT] = head[PARENT], parent
+  head[BORN_MICROS], head[MOVED] = head[BORN_MICROS] or 0, micros
 end
 
 -- ------------------------------------------------- the writes; only the first can fail (READONLY, OOM), and is handed on
@@ -344,7 +360,7 @@ if #new_names > 0 then
   local names = table.concat(new_names)
   put('n', created and names or (redis.call('HGET', key, 'n') or '') .. names)
 end
-local told_anew = summary ~= '' and not created and redis.call('HGET', key, 's') ~= ARGV[summary]
+local told_anew = moves or (summary ~= '' and not created and redis.call('HGET', key, 's') ~= ARGV[summary])
 if summary ~= '' then put('s', ARGV[summary]) end
 
 -- ------------------------------------------------------------------------------------------------- ids and the head
@@ -373,7 +389,7 @@ if created or told_anew or now - head[TOUCHED] >= TOUCH_SECONDS then
   head[TOUCHED] = now
   touched = string.format('%s.%06d', clock[1], tonumber(clock[2]))
 end
-if claimed ~= '' then head[CLAIMED] = now * 1000000 + tonumber(clock[2]) end
+if claimed then head[CLAIMED] = micros end
 head[REVISION], head[DOCUMENTS], head[ENTRIES], head[BYTES] = revision, documents, entries, bytes
 put('h', cmsgpack.pack(head))
 flush()
@@ -386,7 +402,8 @@ elseif ttl ~= '' then
   redis.call('PEXPIRE', key, math.max(1, tonumber(ttl) - 1))
 end
 local done = {
-  'done', head[INCARNATION], revision, created and 1 or 0, touched, left, head[PARENT] and '+' .. head[PARENT] or '',
+  'done', head[INCARNATION], revision, created and 1 or taken_from and '-' .. taken_from or 0, touched, left,
+  head[PARENT] and '+' .. head[PARENT] or '',
 }
 for _, first in ipairs(firsts) do done[#done + 1] = first end
 for _, value in ipairs(values) do done[#done + 1] = value end

@@ -57,12 +57,22 @@ class Answer:
     touched: bytes = b""
     """Time of the engine, when the row in the index is to be moved."""
     parent: str | None = None
+    taken_from: str | None = None
+    """The parent before, of a space that was moved."""
     undeleted: int = 0
     """Entries that were erased and are still to be deleted."""
 
 
 class Unclaimed(Exception):
     """The space is absent; its rows in the index have to be claimed before it is created. Never leaves the engine."""
+
+
+class Moving(Exception):
+    """The space is to be put below another parent; its row has to be made there before. Never leaves the engine."""
+
+    def __init__(self, created: bytes) -> None:
+        self.created = created
+        """The time that the row has to have."""
 
 
 class Encoded:
@@ -106,10 +116,16 @@ class Encoded:
         summary: Summary | None,
         *,
         claimed: bool,
+        row_of: bytes,
         floor: tuple[str, int, str] | None,
         firmly: bool,
     ) -> tuple[Word, ...]:
-        """The script's arguments."""
+        """The script's arguments.
+
+        Args:
+            claimed: Whether the rows that a new space needs are there.
+            row_of: When the space was created whose row below the new parent is there; b"" for none.
+        """
         id = short(commit_id)
         parent = summary.parent if summary else None
         owed = b""
@@ -122,7 +138,7 @@ class Encoded:
             b"" if ttl is KEEP else b"n" if ttl is None else b"%d" % max(1, math.ceil(ttl * 1000)),
             b"+" if summary else b"",
             b"+" + spell(parent) if parent is not None else b"",
-            b"+" if claimed else b"",
+            (b"+" if claimed else b"-" if row_of else b"") + row_of,
             owed,
             b"+" if firmly else b"",
         )
@@ -133,7 +149,7 @@ class Encoded:
         """What the script replied.
 
         Raises:
-            ConflictError, TooLarge, Corrupt, Regressed, Unclaimed
+            ConflictError, TooLarge, Corrupt, Regressed, Unclaimed, Moving
         """
         if isinstance(reply, bytes):
             return self._done(*reply.split(b"\0"))
@@ -156,6 +172,8 @@ class Encoded:
                 raise TooLarge(f"counter {change.counter!r} would be {value}: past int64; nothing was written")
             case b"unclaimed":
                 raise Unclaimed
+            case b"moving":
+                raise Moving(rest[0])
             case b"regressed":
                 raise regressed(space, rest[0])
         raise corrupt(space, rest)
@@ -181,6 +199,7 @@ class Encoded:
             created == b"1",
             touched,
             unspell(parent[1:]) if parent else None,
+            unspell(created[1:]) if created.startswith(b"-") else None,
             int(undeleted),
         )
 

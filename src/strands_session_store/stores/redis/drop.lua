@@ -2,7 +2,7 @@
 --
 -- KEYS[1] is the space (see commit.lua). ARGV: on.
 -- Returns nil if there is none; {"on", incarnation} if it is not the one expected; else {"done", documents, entries,
--- bytes, claimed (microseconds), parent}.
+-- bytes, claimed (microseconds), parent, the same or, if later, when it was put below its parent}.
 
 local head = redis.call('HGET', KEYS[1], 'h')
 if not head then
@@ -13,4 +13,6 @@ head = cmsgpack.unpack(head)
 if ARGV[1] == '-' or (ARGV[1] ~= '' and ARGV[1] ~= '=' .. head[1]) then return {'on', head[1]} end
 local reply = redis.pcall('UNLINK', KEYS[1])
 if type(reply) == 'table' and reply.err then return reply end
-return {'done', head[7], head[8], head[9], string.format('%.0f', head[5]), head[6]}
+local claimed, moved = head[5], head[13] or 0
+local function told(number) return string.format('%.0f', number) end
+return {'done', head[7], head[8], head[9], told(claimed), head[6], told(math.max(claimed, moved))}

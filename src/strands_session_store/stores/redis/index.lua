@@ -9,10 +9,11 @@
 -- ended: so no space is without a row.
 -- ARGV: verb, then
 --   claim   name                      make the row, if there is none. Returns 1 if there was one
+--   claim   name, created             make the row of a space that is there, and is about to be moved here. Returns 1
 --   renew   name                      the row of an earlier life is of one that begins now
 --   touch   name, time                the space was updated; and make the row, should it be missing
---   remove  name, claimed             the life whose last claim was at `claimed` (microseconds) has ended; "" for a row
---                                     whose space is absent: it goes when an hour old
+--   remove  name, claimed             the life, or stay here, whose last claim was at `claimed` (microseconds) has ended; ""
+--                                     for a row whose space is absent: it goes when an hour old
 --   page    c | u, + | -, since, until, cursor's time, cursor's name, limit
 --                                     {name, created, updated, ...}; since, until and the cursor may be ""
 
@@ -33,7 +34,13 @@ local function score(member) return tonumber(redis.call('ZSCORE', key, member) o
 if verb == 'claim' then
   local reply = redis.pcall('ZADD', key, '-' .. now, 'x' .. name)
   if type(reply) == 'table' then return reply end
-  local made = redis.call('ZADD', key, 'NX', now, 'c' .. name, shifted(now), 'u' .. name)
+  local made = 0
+  if ARGV[3] then
+    redis.call('ZADD', key, ARGV[3], 'c' .. name)
+    redis.call('ZADD', key, 'GT', shifted(now), 'u' .. name)
+  else
+    made = redis.call('ZADD', key, 'NX', now, 'c' .. name, shifted(now), 'u' .. name)
+  end
   -- claims are forgotten when too old to matter, a few at a time
   for _, old in ipairs(redis.call('ZREVRANGEBYSCORE', key, '(0', exact(HOUR - tonumber(now)), 'LIMIT', 0, 8)) do
     redis.call('ZREM', key, old)

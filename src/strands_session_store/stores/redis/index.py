@@ -4,6 +4,9 @@ A space is named in the group of its owner, in that of its parent (if it has one
 beside its times is read from the space itself, in the same trip that tells whether the space still exists: so an
 expired, evicted or half-made space is never listed, a summary is never stale, and a commit has nothing to write here
 but `updated`, once a minute. Each group is one key, in any slot.
+
+A space that is moved below another parent is named there first, then it says so itself, then the old name goes: what
+is left of that, should somebody be stopped in between, is not listed, since the space says otherwise.
 """
 
 from __future__ import annotations
@@ -42,9 +45,12 @@ class Group(NamedTuple):
 def groups_of(prefix: bytes, space: Space, parent: str | None) -> list[Group]:
     kind, owner, id = (part.encode() for part in space.key)
     groups = [Group(_key(prefix, b"%s:%s" % (kind, owner)), id), Group(_key(prefix, kind), name_among_all(owner, id))]
-    if parent is not None:
-        groups.append(Group(_key(prefix, _below(kind, owner, parent)), id))
-    return groups
+    return groups if parent is None else [*groups, group_below(prefix, space, parent)]
+
+
+def group_below(prefix: bytes, space: Space, parent: str) -> Group:
+    kind, owner, id = (part.encode() for part in space.key)
+    return Group(_key(prefix, _below(kind, owner, parent)), id)
 
 
 def name_among_all(owner: bytes, id: bytes) -> bytes:

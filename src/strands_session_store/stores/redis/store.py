@@ -34,9 +34,9 @@ from ..base import (
 from ..checks import check_commit, check_query
 from ..paging import read_cursor, write_cursor
 from .acknowledged import Acknowledged
-from .commits import Answer, Encoded, Unclaimed, corrupt, expected_word, regressed, short
+from .commits import Answer, Encoded, Moving, Unclaimed, corrupt, expected_word, regressed, short
 from .connect import link_over, link_to
-from .index import Found, ask_page, found_in, groups_of
+from .index import Found, ask_page, found_in, group_below, groups_of
 from .links import Link
 from .patience import ask
 from .reads import HEAD_WORDS, Named, Part, join, part_of, row_words, words_of
@@ -53,8 +53,9 @@ class RedisStore(Store):
     Round trips: a commit 1, a read 1 (one for each 3 MiB, and one more for an
     item that is larger), a drop 2, a page of a listing 2. A commit that may create a
     space claims its rows in the index before: on one server in the same trip (a pipeline is done in order); in a
-    Cluster in one before it, as the rows are in other slots and must be there first. Once a minute a commit moves its
-    row, which is one trip more.
+    Cluster in one before it, as the rows are in other slots and must be there first. Once a minute, and with a summary
+    that is another, a commit touches its rows, which is one trip more. One that puts a space below another parent takes
+    one more than that, or two in a Cluster: it is told to make the row there first.
 
     Args:
         client: A ready `redis.Redis` (also one that Sentinel manages) or `redis.RedisCluster`, whatever its
@@ -181,13 +182,19 @@ class RedisStore(Store):
         owed = self._known.get(key)
         encoded = Encoded(changes, on)
 
-        def attempt(claim: bool) -> Answer:
-            words = encoded.words(commit_id, ttl, summary, claimed=claim, floor=owed, firmly=self._wait[0] > 0)
+        parent = summary.parent if summary else None
+
+        def attempt(claim: bool, row_of: bytes) -> Answer:
+            firmly = self._wait[0] > 0
+            words = encoded.words(commit_id, ttl, summary, claimed=claim, row_of=row_of, floor=owed, firmly=firmly)
             asks = [Ask(COMMIT, (key,), words)]
             if self._wait[0]:
                 asks.append(Ask(None, (), ("WAIT", *self._wait)))
-            groups = groups_of(self._prefix, space, summary.parent if summary else None) if claim else []
+            groups = groups_of(self._prefix, space, None) if claim else []
             claims = [group.ask(b"claim") for group in groups]
+            if parent is not None and (claim or row_of):
+                groups.append(group_below(self._prefix, space, parent))
+                claims.append(groups[-1].ask(b"claim", *([row_of] if row_of else ())))
             if claims and self._link_or_closed().parallel:
                 there = self._ask(claims)
                 replies = self._ask(asks, repeatable=False)
@@ -196,7 +203,7 @@ class RedisStore(Store):
                 there, replies = replies[: len(claims)], replies[len(claims) :]
             try:
                 answer = encoded.answer(space, replies[0])
-            except Unclaimed:
+            except (Unclaimed, Moving):
                 raise
             except StoreError:
                 # whoever was contradicted may have a wrong idea of the space; the next answer sets it right
@@ -213,17 +220,26 @@ class RedisStore(Store):
                 if stale:
                     self._ask(stale)
             elif answer.touched:
-                self._ask([
-                    group.ask(b"touch", answer.touched) for group in groups_of(self._prefix, space, answer.parent)
-                ])  # fmt: skip
+                rows = groups_of(self._prefix, space, answer.parent)
+                after = [group.ask(b"touch", answer.touched) for group in rows]
+                if answer.taken_from is not None:
+                    # unless it has been claimed since, by who moves it back
+                    before = group_below(self._prefix, space, answer.taken_from)
+                    after.append(before.ask(b"remove", answer.touched.replace(b".", b"")))
+                self._ask(after)
             return answer
 
         # an incarnation creates nothing; and a space that was there a moment ago most likely is
         claim = not isinstance(on, str) and (owed is None or on is not ANY)
-        try:
-            answer = attempt(claim)
-        except Unclaimed:
-            answer = attempt(True)
+        answer, row_of = None, b""
+        while answer is None:
+            try:
+                answer = attempt(claim, row_of)
+            except Unclaimed:
+                claim = True
+            except Moving as moving:
+                # once, unless it is dropped and made again meanwhile
+                row_of = moving.created
         made = answer.committed
         self._known.note(key, made.incarnation, made.revision, short(commit_id).hex())
         if answer.undeleted:
@@ -273,9 +289,11 @@ class RedisStore(Store):
             raise corrupt(space, reply[1:])
         if reply[0] == b"on":
             Encoded((), on).answer(space, reply)
-        _, documents, entries, size, claimed, parent = reply
-        below = None if parent is None else unspell(parent)
-        self._ask([group.ask(b"remove", claimed) for group in groups_of(self._prefix, space, below)])
+        _, documents, entries, size, claimed, parent, moved = reply
+        rows = [group.ask(b"remove", claimed) for group in groups_of(self._prefix, space, None)]
+        if parent is not None:
+            rows.append(group_below(self._prefix, space, unspell(parent)).ask(b"remove", moved))
+        self._ask(rows)
         return Dropped(True, documents, entries, size)
 
     def close(self) -> None:

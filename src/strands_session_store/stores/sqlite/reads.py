@@ -15,32 +15,43 @@ from .schema import COUNTER, DOC, LOG, key_of
 def listing(query: Query, now: float) -> tuple[str, list[object]]:
     """The statement for one page and one row more. What is put into its text are names of columns, never values."""
     by = query.order.value
-    scope = {"kind": query.kind}
-    if not query.everyone:
-        scope["owner"] = ids.NO_OWNER if query.owner is None else ids.escape(query.owner)
-    if query.parent is not None:
-        scope["parent"] = query.parent
-    where = [f"{column} = ?" for column in scope]
-    values: list[object] = list(scope.values())
-    if query.since is not None:
-        where.append(f"{by} >= ?")
-        values.append(query.since)
-    if query.until is not None:
-        where.append(f"{by} < ?")
-        values.append(query.until)
+    where, values = _scope(query, now)
     # of one owner the index has no column for the owner behind the time; SQLite seeks only along an index's columns
     columns = [by, "owner", "id"] if query.everyone else [by, "id"]
     if (behind := read_cursor(query)) is not None:
         where.append(f"({', '.join(columns)}) {'<' if query.descending else '>'} ({', '.join('?' for _ in columns)})")
         values += behind if query.everyone else (behind[0], behind[2])
-    where.append("(expires IS NULL OR expires > ?)")
     direction = "DESC" if query.descending else "ASC"
     order = ", ".join(f"{column} {direction}" for column in columns)
     sql = (
         f"SELECT {by}, owner, id, created, updated, parent, summary, space FROM spaces "
         f"WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"
     )
-    return sql, [*values, now, query.limit + 1]
+    return sql, [*values, query.limit + 1]
+
+
+def counting(query: Query, now: float) -> tuple[str, list[object]]:
+    """The statement for the number of all rows."""
+    where, values = _scope(query, now)
+    return f"SELECT count(*) FROM spaces WHERE {' AND '.join(where)}", values
+
+
+def _scope(query: Query, now: float) -> tuple[list[str], list[object]]:
+    """What the rows of a listing have in common: conditions, and the values in them."""
+    by = query.order.value
+    scope: dict[str, object] = {"kind": query.kind}
+    if not query.everyone:
+        scope["owner"] = ids.NO_OWNER if query.owner is None else ids.escape(query.owner)
+    if query.parent is not None:
+        scope["parent"] = query.parent
+    where, values = [f"{column} = ?" for column in scope], list(scope.values())
+    if query.since is not None:
+        where.append(f"{by} >= ?")
+        values.append(query.since)
+    if query.until is not None:
+        where.append(f"{by} < ?")
+        values.append(query.until)
+    return [*where, "(expires IS NULL OR expires > ?)"], [*values, now]
 
 
 def look(

@@ -32,18 +32,19 @@ from ..base import (
     new_incarnation,
 )
 from ..checks import check_commit, check_query, check_space
+from ..counting import Counting
 from ..paging import UPDATED_WITHIN, write_cursor
 from .connections import Connections
 from .erasing import bury, erase, sweep
 from .plan import Plan
-from .reads import counters_of, listing, look
+from .reads import counters_of, counting, listing, look
 from .schema import COMMIT, LOG, REVISION, key_of
 
 _FORGET_EVERY: Final = 16
 """Commits of a space between two looks for commit ids to forget."""
 
 _FIND: Final = """
-    SELECT s.space, s.incarnation, r.a, s.updated, s.expires, s.summary, x.a, x.data
+    SELECT s.space, s.incarnation, r.a, s.updated, s.expires, s.summary, s.parent, x.a, x.data
     FROM spaces s LEFT JOIN cells r ON r.space = s.space AND r.name = ''
         LEFT JOIN cells x ON x.space = s.space AND x.name = ?
     WHERE s.kind = ? AND s.owner = ? AND s.id = ?"""
@@ -55,7 +56,7 @@ _PUT: Final = "REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?)"
 _FORGET: Final = "DELETE FROM cells WHERE space = ? AND name >= 'x' AND name < 'y' AND a < ? AND b < ?"
 
 
-class SQLiteStore(Store):
+class SQLiteStore(Store, Counting):
     """Spaces in one SQLite file (WAL mode), which processes of one machine may share.
 
     Nothing is opened before the first verb. The first commit makes a missing file; a missing directory is an error.
@@ -110,7 +111,7 @@ class SQLiteStore(Store):
                 check_space(None, on)
                 number, incarnation, revision = 0, new_incarnation(), 1
             else:
-                number, incarnation, revision, updated, _, data, done, result = row
+                number, incarnation, revision, updated, _, data, parent, done, result = row
                 if done is not None:
                     return Committed(incarnation, done, **json.loads(result), repeated=True)
                 check_space(incarnation, on)
@@ -125,8 +126,10 @@ class SQLiteStore(Store):
                 # only what the index shows or expiry needs: most commits leave the row alone
                 sets: dict[str, object] = {} if ttl is KEEP or expires == row[4] else {"expires": expires}
                 if summary is not None and summary.data != data:
-                    sets |= {"summary": summary.data, "updated": now}
-                elif now - updated >= UPDATED_WITHIN:
+                    sets["summary"] = summary.data
+                if summary is not None and summary.parent != parent:
+                    sets["parent"] = summary.parent
+                if sets.keys() & {"summary", "parent"} or now - updated >= UPDATED_WITHIN:
                     sets["updated"] = now
                 if sets:
                     _update(db, number, sets)
@@ -154,6 +157,12 @@ class SQLiteStore(Store):
             ]
         more = len(found) > query.limit
         return Page(page, write_cursor(query.order, *found[query.limit - 1][:3]) if more else None)
+
+    def count(self, query: Query) -> int:
+        check_query(query)
+        sql, values = counting(query, self._clock())
+        with self._connections.reading() as db:
+            return int(db.execute(sql, values).fetchone()[0]) if db else 0
 
     def drop(self, space: Space, *, on: Expected = ANY) -> Dropped:
         with self._connections.writing() as db:

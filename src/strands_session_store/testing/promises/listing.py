@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ...stores.base import ABSENT, Add, Order, Query, Row, Space, Store, Summary
+from ...stores.counting import Counting
 from .binding import SPACE, Binding, SetClock, fresh_id, row_of, rows
 from .commits import put
 from .hostile import HOSTILE
@@ -142,19 +143,6 @@ class Listing(Binding):
         for parent in HOSTILE:
             assert [row.parent for row in rows(store, replace(MINE, parent=parent))] == [parent]
 
-    def test_only_the_creating_commit_says_the_parent(self, store: Store) -> None:
-        store.commit(SPACE, commit_id=fresh_id(), summary=Summary(b"1", "p"))
-        store.commit(SPACE, commit_id=fresh_id(), summary=Summary(b"2", "q"))
-        store.commit(SPACE, commit_id=fresh_id(), summary=Summary(b"3"))
-        other = Space("session", "ann", "two")
-        put(store, space=other)
-        store.commit(other, commit_id=fresh_id(), summary=Summary(b"4", "p"))
-        assert [(row.space, row.parent, row.summary) for row in rows(store, replace(MINE, parent="p"))] == [
-            (SPACE, "p", b"3")
-        ]
-        row = row_of(store, other)
-        assert row is not None and (row.parent, row.summary) == (None, b"4")
-
     @BOTH_ORDERS
     def test_since_is_within_and_until_is_not(self, timed: Store, clock: SetClock, order: Order) -> None:
         for space in (Space("session", "ann", f"{at}") for at in range(10)):
@@ -212,7 +200,7 @@ class Listing(Binding):
 
         thread = threading.Thread(target=go_on)
         thread.start()
-        seen = set()
+        seen: set[bytes] = set()
         try:
             while len(seen) < 10:
                 (row,) = store.list(replace(MINE, counters=["n"])).rows
@@ -244,6 +232,33 @@ class Listing(Binding):
         assert updated(b"b") == clock.now
         moved = clock.now
         assert updated(b"b") == moved
+
+    # ------------------------------------------------------------------------------------------------------- counting
+
+    def test_who_can_count_says_how_many_rows_all_pages_have(self, timed: Store, clock: SetClock) -> None:
+        if not isinstance(timed, Counting):
+            pytest.skip("the engine does not count")
+        assert timed.count(MINE) == timed.count(Query("session", everyone=True)) == 0
+        for owner in ("ann", "bob", None):
+            make(timed, 5, owner, parent="p")
+            clock.now += 70
+            make(timed, 4, owner, name="root")
+        timed.commit(Space("session", "ann", "s0"), commit_id=fresh_id(), ttl=10.0, summary=Summary(b"", "q"))
+        timed.drop(Space("session", "bob", "s0"))
+        began = clock.now
+        for now in (began, began + 10):
+            clock.now = now
+            for base in (Query("session", "ann"), Query("session"), Query("session", everyone=True), Query("user")):
+                for parent in (None,) if base.everyone else (None, "p", "q", "none"):
+                    for order in Order:
+                        for since, until in ((None, None), (began, None), (None, began), (began - 70, began)):
+                            query = replace(base, parent=parent, order=order, since=since, until=until, limit=3)
+                            found = rows(timed, query)
+                            assert timed.count(query) == len(found)
+                            cursor = timed.list(query).cursor
+                            assert timed.count(replace(query, cursor=cursor, limit=1, counters=["n"])) == len(found)
+        with pytest.raises(ValueError, match="limit"):
+            timed.count(replace(MINE, limit=0))
 
     # ------------------------------------------------------------------------------------------------------- refused
 

@@ -1,0 +1,48 @@
+"""One model call, counted beside its answer: what the model reported, else an estimate; and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from . import tokens, usage
+from .prices import Prices
+from .records import Counted, Source, Usage
+
+
+def counted(
+    answer: Mapping[str, Any],
+    heard: Iterable[Mapping[str, Any]],
+    model: object,
+    *,
+    at: float,
+    prices: Prices,
+    source: Source = "llm",
+    provider: str | None = None,
+    given: int = 0,
+) -> Counted:
+    """What a call took. Never fails, and does no I/O but what `tokens` and `prices` load; an estimate takes a while.
+
+    Args:
+        answer: The assistant message.
+        heard: For an estimate of the input: what was said since the assistant message before it. What the model was
+            given beside that, earlier messages, the system prompt and tools, is not in the estimate.
+        model: Its id; what is none is `usage.UNKNOWN`.
+        at: When, in Unix time.
+        prices: Of the models.
+        source: On whose behalf.
+        provider: As `Prices.cost` has it.
+        given: Tokens of what was heard that are known already.
+
+    Returns:
+        A whole one (`usage.whole`).
+    """
+    named = model if isinstance(model, str) else ""
+    took = usage.reported(answer)
+    if estimated := took is None:
+        took = given + sum(tokens.count(message, named)[0] for message in heard), tokens.count(answer, named)[0], 0, 0
+    names = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_write_input_tokens")
+    cost = prices.cost(named, Usage(**dict(zip(names, took))), at=at, provider=provider)
+    return Counted(
+        model=usage.model_id(model), cost=cost, tokens=took, estimated=estimated, source=source, day=usage.day_of(at)
+    )

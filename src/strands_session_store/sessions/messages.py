@@ -1,0 +1,327 @@
+"""What was said in a session: read by the page, added by others than Strands, edited, redacted, removed, erased.
+
+Rule 1. An index never moves. A message that was removed leaves a tombstone, which nothing here shows.
+Rule 2. What changes messages is refused while a process runs the session with a lease, and told to live agents
+        (`writing`).
+Rule 3. The history is changed by what is named so alone. What an agent's context makes of it is the matter of its
+        conversation manager.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias
+
+from .. import codec, ids, layout, records
+from ..errors import InvalidCursorError
+from ..messages import Message, snapshot
+from ..stores.base import Counters, Docs
+from . import checks
+from .access import Part
+from .appending import append
+from .clearing import clear, existing, extent
+from .incoming import checked, refuse
+from .inside import ids_of
+from .reading import cursor as cursor_at
+from .reading import find, missing, read_cursor, span, walk
+from .rewriting import Change as Rewriting
+from .rewriting import edited, redacted, removed, rewrite
+from .shapes import MAX_PAGE, MessagePage, Said, SearchPage
+
+Role: TypeAlias = Literal["user", "assistant"]
+
+DEFAULT: Final = "default"
+"""The agent id that Strands gives."""
+
+
+class Messages(Part):
+    """The histories of a session's agents. What the agents of a Graph or Swarm said is not among them."""
+
+    def page(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        agent_id: str = DEFAULT,
+        start: int | None = None,
+        before: str | None = None,
+        after: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+        run_id: str | None = None,
+        role: Role | None = None,
+    ) -> MessagePage:
+        """A part of what was said by an agent and to it, whatever its context is by now. One read, as long as nothing
+        was removed or is filtered.
+
+        Args:
+            session_id: Which session.
+            user_id: Its owner.
+            agent_id: One that is not in the session has an empty history.
+            start: From this index on; 0: from the oldest. Without it and the next three: the newest.
+            before: The newest before the message with this id. It is looked for from the end, a hundred entries by the
+                first read and up to a thousand by each other: what is far takes many.
+            after: The oldest behind it.
+            cursor: `MessagePage.earlier` or `later` of a page of the same history.
+            limit: 1 to 1,000. Fewer are returned where 10,000 entries were looked at; the cursors go on.
+            run_id: Only messages of this run. It is looked for like a message. Of one that is open these are the
+                messages stored since it began, by the clock of its process.
+            role: Only messages of this role.
+
+        Raises:
+            MessageNotFoundError: There is no message ``before`` or ``after`` which to look.
+            RunNotFoundError: There is no such run, or it is another agent's.
+            InvalidCursorError: The cursor is none.
+        """
+        log = layout.history(ids.check("agent_id", agent_id))
+        checks.limit(limit)
+        checks.index("start", start)
+        if sum(given is not None for given in (start, before, after, cursor)) > 1:
+            raise ValueError("start, before, after and cursor each say where a page is; give one of them")
+        if role not in (None, "user", "assistant"):
+            raise ValueError(f'role must be "user", "assistant" or None, got {role!r}')
+        at, back = (start, start is None) if cursor is None else read_cursor(cursor)
+        access = self._session(session_id, user_id)
+        if before is not None:
+            at = find(access, agent_id, ids.check("before", before)).index
+        elif after is not None:
+            at, back = find(access, agent_id, ids.check("after", after)).index + 1, False
+        floor, ceiling = (0, None) if run_id is None else span(access, agent_id, ids.check("run_id", run_id))
+        if not back:
+            at = max(at or 0, floor)
+        elif ceiling is not None:
+            at = ceiling if at is None else min(at, ceiling)
+        part = walk(
+            access,
+            log,
+            lambda said: role in (None, said.message.get("role")),
+            limit=limit,
+            at=at,
+            back=back,
+            floor=floor,
+            ceiling=ceiling,
+        )
+        bottom, top = max(part.start, floor), part.length if ceiling is None else min(part.length, ceiling)
+        low, high = min(part.low, top), max(part.high, bottom)
+        return MessagePage(
+            dict(sorted(part.found.items())),
+            part.start,
+            part.length,
+            cursor_at(low, back=True) if low > bottom else None,
+            cursor_at(high, back=False) if high < top else None,
+        )
+
+    def get(self, session_id: str, message_id: str, user_id: str | None = None, *, agent_id: str = DEFAULT) -> Said:
+        """The last message with this tracking id, looked for from the end as in `page`.
+
+        Raises:
+            MessageNotFoundError: There is none, or it was removed.
+        """
+        ids.check("agent_id", agent_id)
+        found = find(self._session(session_id, user_id), agent_id, ids.check("message_id", message_id))
+        if found.entry.removed is not None:
+            raise missing(agent_id, message_id)
+        return found
+
+    def count(self, session_id: str, user_id: str | None = None, *, agent_id: str | None = None) -> int:
+        """How many messages there are, without those removed or erased; one read, of counters alone.
+
+        Args:
+            session_id: Which session.
+            user_id: Its owner.
+            agent_id: Only this agent's. None: all of the session's, with those of the nodes of a Graph or Swarm.
+        """
+        access = self._session(session_id, user_id)
+        if agent_id is None:
+            return access.look(Counters(["messages"])).counters["messages"]
+        return existing(access.look(*extent(ids.check("agent_id", agent_id))), agent_id)
+
+    def search(
+        self,
+        session_id: str,
+        text: str,
+        user_id: str | None = None,
+        *,
+        agent_id: str = DEFAULT,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> SearchPage:
+        """Messages with a text in them, newest first, whatever its case: in text blocks, and in what tools were given
+        and have answered. Looks at 10,000 messages at most, a thousand by a read.
+
+        Args:
+            session_id: Which session.
+            text: What to look for; it stands within one text, key or value.
+            user_id: Its owner.
+            agent_id: Whose history.
+            limit: 1 to 1,000.
+            cursor: `SearchPage.cursor`, for the same text: goes on where that ended.
+
+        Raises:
+            InvalidCursorError: The cursor is none.
+        """
+        log = layout.history(ids.check("agent_id", agent_id))
+        checks.limit(limit)
+        at, back = (None, True) if cursor is None else read_cursor(cursor)
+        if not back:
+            raise InvalidCursorError(f"{cursor!r} is no cursor of a search; hand on one that a search has told")
+        wanted = checks.words("text", text).casefold()
+        part = walk(
+            self._session(session_id, user_id),
+            log,
+            lambda said: any(wanted in told.casefold() for told in texts(said.message)),
+            limit=limit,
+            at=at,
+            first=MAX_PAGE,
+        )
+        low = min(part.low, part.length)
+        found = (Said(index, said) for index, said in sorted(part.found.items(), reverse=True))
+        return SearchPage(tuple(found), cursor_at(low, back=True) if low > part.start else None)
+
+    def append(
+        self,
+        session_id: str,
+        messages: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        user_id: str | None = None,
+        *,
+        agent_id: str = DEFAULT,
+    ) -> tuple[Said, ...]:
+        """Add messages at the end of an agent's history and of its context; one read and one commit.
+
+        An agent that is built on the session has them, also where the session had none of this id: such a one has no
+        state yet but that of its code. With tracking ids of your own it can be repeated, after a lost answer (InDoubt)
+        or when a queue delivers twice: ids among the last 100 of the history are refused. Without, a repetition adds
+        the messages again.
+
+        Args:
+            session_id: Which session; `Sessions.create` makes one.
+            messages: One or several, as Strands has them: ``{"role": "user", "content": [{"text": "hi"}]}``, or with a
+                text for content. ``metadata["custom"]`` is for what is yours. At most 16 MiB each, 32 MiB and about
+                5,000 in all.
+            user_id: Its owner.
+            agent_id: Whose history. An agent that is new is made.
+
+        Returns:
+            The messages as they were stored, with their tracking ids.
+
+        Raises:
+            ValueError: What is no message; names its place.
+            AlreadyExistsError: A tracking id is among the last 100 already. Nothing was written.
+            InterruptPendingError: The agent waits for the answer to an interrupt.
+            SessionBusyError: A process runs the session with a lease.
+        """
+        added, given = checked(messages)
+        return append(self._session(session_id, user_id), ids.check("agent_id", agent_id), added, given)
+
+    # ------------------------------------------------------------------------------------------------- what was stored
+
+    def edit_metadata(
+        self,
+        session_id: str,
+        message_id: str,
+        values: Mapping[str, Any],
+        user_id: str | None = None,
+        *,
+        agent_id: str = DEFAULT,
+    ) -> dict[str, Any]:
+        """Set keys in ``metadata["custom"]`` of the last message with this tracking id, in the history and in the
+        context; other keys stay. It is looked for as in `page`; then two reads and two commits.
+
+        Returns:
+            All that is custom of it now.
+
+        Raises:
+            MessageNotFoundError: There is none, or it was removed.
+            Unserializable: Not a JSON value, bytes, tuple, set, date, Decimal or UUID, nor made of these.
+            SessionBusyError: A process runs the session with a lease.
+        """
+        for key in values:
+            checks.words("a key of values", key)
+        codec.encode(dict(values), lost=refuse, place="values")
+        after = self._rewrite(session_id, message_id, user_id, agent_id, edited(snapshot(dict(values))))
+        return dict(after[-1].message["metadata"]["custom"])
+
+    def redact(
+        self,
+        session_id: str,
+        message_id: str,
+        user_id: str | None = None,
+        *,
+        text: str = "[redacted]",
+        agent_id: str = DEFAULT,
+    ) -> None:
+        """Put a text in the place of what a message said, wherever it stands: in the history, and where the context
+        shows it otherwise. Tool uses keep their id and name, and no input; results their id, with the text. Metadata
+        stays. What others have made of it (a summary, an agent's state) is not looked at.
+
+        Reads the agent's whole history and variants, a thousand entries by a read, since a message may stand several
+        times; then two reads and two commits.
+
+        Raises:
+            MessageNotFoundError: There is none, or it was removed.
+            InterruptPendingError: It is part of an interrupt that waits for its answer.
+            SessionBusyError: A process runs the session with a lease.
+        """
+        change = redacted(checks.words("text", text, empty=True))
+        self._rewrite(session_id, message_id, user_id, agent_id, change)
+
+    def remove(self, session_id: str, message_id: str, user_id: str | None = None, *, agent_id: str = DEFAULT) -> None:
+        """Take a message out of the history and the context. Its content is erased; a tombstone keeps its index, and
+        its token usage, which was paid for. Of a tool's use and its result the other is mended by a resume.
+
+        Costs and errors as `redact`.
+        """
+        self._rewrite(session_id, message_id, user_id, agent_id, removed())
+
+    def clear(self, session_id: str, user_id: str | None = None, *, agent_id: str | None = None) -> int:
+        """Erase all messages, and have contexts be empty. State stays; an interrupt that waits for its answer goes, and
+        what a model keeps elsewhere is let go of. Indices go on where they were. One read and one commit an agent.
+
+        Args:
+            session_id: Which session.
+            user_id: Its owner.
+            agent_id: Whose; None: those of all agents. Interrupted then, it can be repeated.
+
+        Returns:
+            How many messages were erased, without those removed before.
+
+        Raises:
+            SessionBusyError: A process runs the session with a lease.
+        """
+        access = self._session(session_id, user_id)
+        if agent_id is not None:
+            return clear(access, ids.check("agent_id", agent_id))
+        return sum(clear(access, id) for id in ids_of(access.look(Docs(layout.AGENTS)), layout.AGENTS))
+
+    def _rewrite(
+        self, session_id: str, message_id: str, user_id: str | None, agent_id: str, change: Rewriting
+    ) -> list[records.Message]:
+        ids.check("agent_id", agent_id)
+        return rewrite(self._session(session_id, user_id), agent_id, ids.check("message_id", message_id), change)
+
+
+def texts(message: Message) -> Iterator[str]:
+    """What can be searched of a message."""
+    for block in message["content"]:
+        if "text" in block:
+            yield block["text"]
+        if "toolUse" in block:
+            yield from _strings(block["toolUse"]["input"])
+        if "toolResult" in block:
+            for part in block["toolResult"]["content"]:
+                yield from _strings([part[kind] for kind in ("text", "json") if kind in part])
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Keys and values, as texts; as deep as it goes, without recursion."""
+    todo = [value]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, Mapping):
+            todo += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple | set | frozenset):
+            todo += value
+        elif isinstance(value, str):
+            yield value
+        elif isinstance(value, int | float):
+            yield str(value)
