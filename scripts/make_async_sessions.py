@@ -80,7 +80,8 @@ class Written:
         self._done: set[type] = set()
 
     def text(self) -> str:
-        lines = [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(self.imports.items())]
+        lines = [f"import {name}" for name in sorted(self.imports.pop("", ()))]
+        lines += [f"from {module} import {', '.join(sorted(names))}" for module, names in sorted(self.imports.items())]
         return HEAD + "\n".join(lines) + BASE + "".join(self.classes)
 
     def add(self, cls: type, made: str) -> str:
@@ -184,9 +185,11 @@ def _acts(cls: type) -> bool:
 
 
 def _home(module: str, name: str) -> tuple[str, str]:
-    """Where a name that is used in a module is defined."""
+    """Where a name that is used in a module is defined; no module for one that is a module itself."""
     tree = ast.parse(inspect.getsource(import_module(module)))
     for node in ast.walk(tree):
+        if isinstance(node, ast.Import) and any(a.name == name for a in node.names):
+            return "", name
         if isinstance(node, ast.ImportFrom) and any((a.asname or a.name) == name for a in node.names):
             # a package's __init__ counts as one level deeper than a module's name tells
             package = module if hasattr(import_module(module), "__path__") else module.rpartition(".")[0]

@@ -7,6 +7,7 @@ task that is cancelled while it awaits one no longer waits; what was begun is do
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from . import records
 from .sessions import Sessions
 from .sessions.access import Part
-from .sessions.archive import Archive, OnExisting, Tell, os
+from .sessions.archive import Archive, OnExisting, Tell
 from .sessions.checks import UNSET, Unset
 from .sessions.erasing import Progress
 from .sessions.events import Events

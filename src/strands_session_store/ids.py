@@ -10,6 +10,8 @@ Rule 3. A leading ``-`` or ``.`` and a trailing ``.`` are escaped: ``..``, hidde
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import unicodedata
 
@@ -20,6 +22,9 @@ MAX_ESCAPED = 180
 
 NO_OWNER = "-"
 """Stands in keys where a space has no owner. No id escapes to it (rule 3)."""
+
+_MARK = 20
+"""Hexadecimal digits, 80 bits, that tell apart what was cut off in `below`."""
 
 _OTHER = re.compile(rb"[^a-z0-9_.-]")
 _ESCAPE = re.compile(r"!([0-9a-f]{2})")
@@ -60,3 +65,27 @@ def check(argument: str, value: object) -> str:
             f"{MAX_ESCAPED} (a lowercase ASCII letter takes 1, any other byte 3); it begins with {value[:40]!r}"
         )
     return value
+
+
+def below(parent: str, *names: str) -> str:
+    """The id of what hangs below ``parent`` under these names, which are any text: always the same, another one for
+    other names, and legal however long they are. Reads ``<parent>.<last name>.<digits>``, cut where that is too long.
+    """
+    digits = hashlib.sha256(json.dumps([parent, *names]).encode()).hexdigest()[:_MARK]
+    room = MAX_ESCAPED - len(f"..{digits}")
+    name = _cut(names[-1], room // 2)
+    return f"{_cut(parent, room - len(escape(name)))}.{name}.{digits}"
+
+
+def _cut(text: str, room: int) -> str:
+    """As much of a text as is legal in an id, and takes at most ``room`` bytes escaped."""
+    kept = ""
+    for char in text:
+        if unicodedata.category(char) in ("Cc", "Cs"):
+            continue
+        # by itself a point is escaped: no character takes more than that inside a text
+        room -= len(escape(char))
+        if room < 0:
+            break
+        kept += char
+    return kept

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from strands import tool
+from strands import Agent, tool
 from strands.bidi import BidiAgent
 from strands.bidi.models.model import BidiModel, ConnectionTimeoutError
 from strands.bidi.types.events import (
@@ -22,6 +22,7 @@ from strands.bidi.types.events import (
 from strands_session_store import StoreSessionManager, Unavailable
 from strands_session_store.sessions import Sessions
 from strands_session_store.testing.faults import FaultyStore
+from strands_session_store.testing.models import ScriptedModel
 
 
 class Talking(BidiModel):
@@ -161,16 +162,20 @@ def test_state_set_between_messages_is_stored_at_a_restart_of_the_connection(
     assert overview.agent.state == {"turns": 2}
 
 
-def test_tool_calls_of_a_conversation_are_messages_and_events(store: FaultyStore) -> None:
+@pytest.mark.parametrize("by_agent", [False, True])
+def test_tool_calls_of_a_conversation_are_messages_and_events(store: FaultyStore, by_agent: bool) -> None:
     @tool
     def look() -> str:
         """Look."""
         return "seen"
 
-    use: Any = {"toolUseId": "use-1", "name": "look", "input": {}}
+    looking: Any = look
+    if by_agent:
+        looking = Agent(model=ScriptedModel(["seen"]), name="look", callback_handler=None).as_tool()
+    use: Any = {"toolUseId": "use-1", "name": "look", "input": {"input": "look"} if by_agent else {}}
 
     async def main() -> BidiAgent:
-        agent = agent_of(store, [BidiToolUseBlocksEvent([use])], [look])
+        agent = agent_of(store, [BidiToolUseBlocksEvent([use])], [looking], sub_sessions=True)
         await agent.start()
 
         async def listen() -> None:
@@ -192,6 +197,9 @@ def test_tool_calls_of_a_conversation_are_messages_and_events(store: FaultyStore
     assert said(store) == agent.messages and "seen" in str(agent.messages)
     (event,) = Sessions(store).events.list("s").entries.values()
     assert (event.name, event.tool_use_id, event.status, event.run_id) == ("look", "use-1", "success", None)
+    below = [node.session.session_id for node in Sessions(store).children("s")]
+    assert below == ([event.data["session_id"]] if by_agent else [])
+    assert all(Sessions(store).messages.page(id).length == 2 for id in below)
 
 
 def test_a_stop_that_can_not_be_stored_says_so_and_keeps_it(store: FaultyStore) -> None:

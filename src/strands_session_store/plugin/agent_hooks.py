@@ -5,6 +5,7 @@ AgentInitialized                  restore the agent: one read, or none after `op
 BeforeInvocation (first of all)   have the lease; see that the agent is what is stored    all
                                   store what was edited between turns; open a run         message
 MessageAdded, MessageUpdated      store the message                                       message; all outside a run
+BeforeToolCall                    with `sub_sessions`: know an agent that is called       none
 AfterToolCall                     note the tool call, for the next commit                 none
 AfterInvocation (last of all)     store state and context as they are; end the run        all
 BidiAgentStop, BidiBeforeConnectionRestart   store                                        all
@@ -23,6 +24,7 @@ from strands.hooks import (
     AfterToolCallEvent,
     AgentInitializedEvent,
     BeforeInvocationEvent,
+    BeforeToolCallEvent,
     HookOrder,
     HookRegistry,
     MessageAddedEvent,
@@ -33,6 +35,7 @@ from .. import ids, layout
 from ..errors import ConflictError, StoreError
 from ..messages import Message, snapshot
 from . import recorder
+from .calls import AgentCall, called, in_background, surface
 from .holding import holding, letting_go
 from .holds import Hold, token_in
 from .jobs import Job
@@ -47,15 +50,22 @@ from .tracked import TrackedAgent, set_state
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
 
+    from .sub_sessions import SubSessions
+
 logger = logging.getLogger(__name__)
 
 
 class AgentHooks:
     """The agents of one session."""
 
-    def __init__(self, session: LiveSession, *, rebase: bool) -> None:
-        """``rebase``: whether a turn that meets a conflict is put behind the other's."""
-        self.session, self._rebase = session, rebase
+    def __init__(self, session: LiveSession, *, rebase: bool, below: SubSessions | None = None) -> None:
+        """
+        Args:
+            session: Theirs.
+            rebase: Whether a turn that meets a conflict is put behind the other's.
+            below: Where agents that they call have sessions of their own.
+        """
+        self.session, self._rebase, self._below = session, rebase, below
         session.whole_turns = rebase
         self._agents: dict[str, TrackedAgent] = {}
 
@@ -66,6 +76,8 @@ class AgentHooks:
         registry.add_callback(BeforeInvocationEvent, self._before_invocation, order=HookOrder.SDK_FIRST)
         registry.add_callback(MessageAddedEvent, self._message_added)
         registry.add_callback(MessageUpdatedEvent, self._message_added)
+        if self._below is not None:  # last of all, when it is settled which tool it is
+            registry.add_callback(BeforeToolCallEvent, self._before_tool_call, order=HookOrder.SDK_LAST)
         registry.add_callback(AfterToolCallEvent, self._after_tool_call, order=HookOrder.SDK_LAST)
         # last of all, so that what the application's own hooks set in the state is stored too
         registry.add_callback(AfterInvocationEvent, self._after_invocation, order=HookOrder.SDK_LAST)
@@ -89,6 +101,8 @@ class AgentHooks:
                 refill(stash, lost)
             session.adopt(loaded.base)
             self._agents[agent.agent_id] = tracked
+        if self._below is not None:
+            in_background(agent, lambda: self.calls(agent))
 
     async def reload(self, agent: LocalAgent) -> TrackedAgent:
         """Make the agent what is stored, in place. What could not be stored of it is given up."""
@@ -182,7 +196,10 @@ class AgentHooks:
                 recorder.abandoned(job, tracked)
                 tracked.run = recorder.opened(job, agent_id=tracked.agent_id)
                 tracked.attempts.clear()
+                tracked.failure = None
                 self.session.put(job)  # travels with the first message
+            if self._below is not None:
+                self._below.begin()
             if edited:
                 await self.session.during(tracked.fence)
 
@@ -219,12 +236,14 @@ class AgentHooks:
         tracked = self._tracked(agent)
         if tracked.run is None and isinstance(agent, Agent):
             await self._outside(agent, tracked, message)
+            surface(self._tracked(agent))
             return
         if tracked.run is None and (tracked.hold is None or tracked.hold.lease is None):
             # a BidiAgent's, whose model has heard the restored messages: another past is a conflict
             async with holding(self.session, tracked, Hold(agent, agent)) as hold:
                 await self.session.have_lease(tracked.fence, hold)
         await self._added(agent, tracked, message)
+        surface(tracked)
 
     async def _outside(self, agent: Agent, tracked: TrackedAgent, message: Any) -> None:
         """A message outside an invocation, which has the lease by itself: a tool was called directly, or Agent answers
@@ -256,10 +275,20 @@ class AgentHooks:
         self.session.leave(tracked.fence, hold)
         await self.session.during(tracked.fence, outside=tracked.run is None)
 
+    def calls(self, agent: Any) -> dict[str, AgentCall]:
+        """The agents that an agent has called and not heard of yet: tool use id -> call."""
+        return self._tracked(agent).calls
+
+    def _before_tool_call(self, event: BeforeToolCallEvent[LocalAgent]) -> None:
+        assert self._below is not None
+        self._below.calling(self.session.session_id, self._tracked(event.agent), event)
+
     def _after_tool_call(self, event: AfterToolCallEvent[LocalAgent]) -> None:
         with self.session.lock:
             tracked = self._tracked(event.agent)
             call = recorder.tool_call(event, tracked, tracked.agent_id)
+            if (made := tracked.calls.pop(event.tool_use["toolUseId"], None)) is not None:
+                call = call.model_copy(update={"data": made.reference})
             self.session.put(recorder.happened(Job(tracked.fence), call))
             if tracked.turn is not None:
                 tracked.turn.events.append(call)
@@ -267,6 +296,7 @@ class AgentHooks:
     async def _after_invocation(self, event: AfterInvocationEvent) -> None:
         ending, cancelled = recorder.ending(event), recorder.being_cancelled()
         tracked = self._tracked(event.agent)
+        called.set(None)  # this call of it is over, and so is the last of its own, which may have been interrupted
         async with letting_go(self.session, tracked) as hold:
             sure = await self._sure(event.agent, wait=not cancelled)
             with self.session.lock:
@@ -282,6 +312,8 @@ class AgentHooks:
                 if turn is None or run is None:
                     raise
                 await put_behind(self, event.agent, turn, run, ending, conflict)
+        if not cancelled:
+            surface(tracked)
 
     async def _pause(self, event: BidiBeforeConnectionRestartEvent) -> None:
         await self._stored(self._tracked(event.agent))

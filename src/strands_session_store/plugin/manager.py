@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +26,7 @@ from .live import LiveSession, OnConflict, OnStale
 from .multi_agent_hooks import MultiAgentHooks
 from .restoring import RestoredAgents, RestoredMultiAgents
 from .session import FINAL, Durability
+from .sub_sessions import SubSessions
 from .taking import OnBusy, Terms
 
 if TYPE_CHECKING:
@@ -65,6 +67,10 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         on_stale: OnStale = "reload",
         on_conflict: OnConflict = "raise",
         read_only: bool = False,
+        sub_sessions: bool = False,
+        parent_id: str | None = None,
+        kind: str = "session",
+        title: str | None = None,
     ) -> None:
         """Name a session. No I/O.
 
@@ -98,6 +104,12 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             read_only: True: agents are restored and go on in memory; what they say then is kept nowhere. A session
                 that is not there is a SessionNotFoundError, whatever auto_create says: there would be nothing to read.
                 Options about writing have no effect; `store` is a `ReadOnlyStore` then. One as an argument implies it.
+            sub_sessions: True: what is said by agents that are called here, as a tool or as the node of a Graph or
+                Swarm, is recorded in sessions of their own below this one; see `plugin.sub_sessions`.
+            parent_id: The session of the same owner to make this one below, like the two that follow only where this
+                manager makes the session; when it is there already, it stays as it is. One read more then.
+            kind: A word to tell sessions apart by.
+            title: At most 255 characters.
 
         Raises:
             InvalidIdError: session_id or user_id is no legal id.
@@ -106,6 +118,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         """
         self.session_id = ids.check("session_id", session_id)
         self.user_id = None if user_id is None else ids.check("user_id", user_id)
+        document = options.document(session_id, user_id, parent_id, kind, title)
         read_only = read_only or isinstance(store, ReadOnlyStore)
         options.check(
             durability=durability,
@@ -117,6 +130,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             on_stale=on_stale,
             on_conflict=on_conflict,
             read_only=read_only,
+            sub_sessions=sub_sessions,
             max_tokens=max_tokens,
         )
         most = None if max_cost is None else to_pico("max_cost", max_cost)
@@ -128,16 +142,19 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         if read_only and not isinstance(store, ReadOnlyStore):
             store = ReadOnlyStore(store)
         self.store, self._exclusive = store, exclusive
-        self._session = LiveSession(
+        make = partial(
+            LiveSession,
             store,
-            self.session_id,
-            self.user_id,
-            auto_create=auto_create,
             durability=durability,
             ttl=KEEP if ttl is None else ttl,
             timeout=timeout,
             before_store=before_store,
             prices=prices,
+        )
+        self._session = make(
+            document,
+            auto_create=auto_create,
+            parent_first=True,
             max_tokens=max_tokens,
             max_cost=most,
             on_stale=on_stale,
@@ -147,8 +164,13 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             self._agents: AgentHooks = RestoredAgents(self._session, rebase=False)
             self._multi_agents: MultiAgentHooks = RestoredMultiAgents(self._session)
         else:
-            self._agents = AgentHooks(self._session, rebase=on_conflict == "rebase")
-            self._multi_agents = MultiAgentHooks(self._session)
+            below = None
+            if sub_sessions:
+                # made before their parent is stored, in some modes; stale ones are a matter of course
+                made = partial(make, auto_create=True, parent_first=False, on_stale="reload", lease=None)
+                below = SubSessions(self._session, made)
+            self._agents = AgentHooks(self._session, rebase=on_conflict == "rebase", below=below)
+            self._multi_agents = MultiAgentHooks(self._session, below)
 
     # --------------------------------------------------------------------------------------------- for the application
 
@@ -253,8 +275,8 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         self._release()
 
     def delete_session(self) -> Dropped:
-        """Erase the session, whole. The next invocation of an agent that is kept, here or elsewhere, raises a
-        ConflictError; the one after that begins anew.
+        """Erase the session, whole, but for those below it (`Sessions.delete` erases these too). The next invocation of
+        an agent that is kept, here or elsewhere, raises a ConflictError; the one after that begins anew.
 
         Returns:
             The receipt; all zero when there was no session.

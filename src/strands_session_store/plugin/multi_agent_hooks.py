@@ -9,6 +9,8 @@ AfterMultiAgentInvocation     store progress (all there is of an interrupted nod
 MessageAdded of a node        store what it said                                  message
 model called by a node        store its redaction, with the next commit           none
 AfterToolCall of a node       note the tool call, for the next commit             none
+
+With sub-sessions (`sub_sessions`) the last three are done there.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from strands.hooks import (
 from .. import ids
 from ..errors import StoreError
 from . import recorder
+from .calls import surface
 from .holding import holding, letting_go
 from .holds import Hold, token_in
 from .jobs import Job
@@ -42,14 +45,17 @@ from .orchestrators import NodePath, TrackedMultiAgent, agents_in, orchestrators
 if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
 
+    from .sub_sessions import SubSessions
+
 logger = logging.getLogger(__name__)
 
 
 class MultiAgentHooks:
     """The orchestrators of one session."""
 
-    def __init__(self, session: LiveSession) -> None:
-        self._session = session
+    def __init__(self, session: LiveSession, below: SubSessions | None = None) -> None:
+        """``below``: where nodes have sessions of their own."""
+        self._session, self._below = session, below
         # an orchestrator holds its session manager: weak, or neither goes before the cycle is found
         self._multi_agents: dict[str, tuple[weakref.ref[MultiAgentBase], TrackedMultiAgent]] = {}
 
@@ -74,7 +80,7 @@ class MultiAgentHooks:
             tracked.restore(source, loaded)
             session.adopt(loaded.base)
             self._multi_agents[source.id] = weakref.ref(source), tracked
-        for path, agent in agents_in(source):
+        for path, agent in agents_in(source) if self._below is None else ():
             self._record_node(tracked, path, agent.hooks)
         for path, inner in orchestrators_in(source):
             hooks = getattr(inner, "hooks", None)
@@ -106,7 +112,11 @@ class MultiAgentHooks:
                 recorder.abandoned(job, tracked)
                 tracked.run, tracked.untouched = recorder.opened(job, multi_agent_id=tracked.multi_agent_id), False
                 tracked.attempts.clear()
+                tracked.failure = None
                 self._session.put(job)
+            if self._below is not None and event.invocation_state is not None:
+                self._below.begin()
+                self._below.nodes(tracked, event.source, event.invocation_state)
 
     async def _current(self, source: MultiAgentBase, tracked: TrackedMultiAgent, hold: Hold) -> None:
         """Have the lease, and the orchestrator's progress be what is stored."""
@@ -151,7 +161,10 @@ class MultiAgentHooks:
                     recorder.closed(job, tracked.run, tracked.tally, **ending)
                     tracked.run = None
                 self._session.put(job)
-            await self._session.at_end(tracked.fence, hold=hold, cancelled=recorder.being_cancelled())
+            cancelled = recorder.being_cancelled()
+            await self._session.at_end(tracked.fence, hold=hold, cancelled=cancelled)
+            if not cancelled:
+                surface(tracked)
 
     def _record_node(self, tracked: TrackedMultiAgent, path: NodePath, hooks: HookRegistry) -> None:
         async def message_added(event: MessageAddedEvent[Any]) -> None:

@@ -6,6 +6,9 @@ import os
 import threading
 from typing import get_args
 
+from .. import ids, records
+from ..errors import IllegalMoveError
+from ..sessions import checks
 from ..stores.base import MAX_TTL
 from .live import OnConflict, OnStale
 from .session import Durability
@@ -30,6 +33,7 @@ def check(
     on_stale: str,
     on_conflict: str,
     read_only: bool,
+    sub_sessions: bool,
     max_tokens: int | None,
 ) -> None:
     """Refuse what can not be meant.
@@ -45,7 +49,7 @@ def check(
     ):
         if value not in choices:
             raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
-    for name, flag in ("exclusive", exclusive), ("read_only", read_only):
+    for name, flag in ("exclusive", exclusive), ("read_only", read_only), ("sub_sessions", sub_sessions):
         if not isinstance(flag, bool):  # the text "false" is true
             raise ValueError(f"{name} must be True or False; got {flag!r}")
     for name, number in ("lease_timeout", lease_timeout), ("lease_expiry", lease_expiry):
@@ -64,11 +68,32 @@ def check(
             f"on_conflict='rebase' needs durability='turn'; got {durability!r}: a turn can be put behind another's "
             "only while nothing of it is stored"
         )
+    if on_conflict == "rebase" and sub_sessions:
+        raise ValueError(
+            "on_conflict='rebase' puts a turn behind another's whole, and sub_sessions=True stores what was said in it "
+            "by agents that it called before its end; leave one out"
+        )
     if read_only and (exclusive or on_conflict == "rebase"):
         option = "exclusive=True" if exclusive else "on_conflict='rebase'"
         raise ValueError(
             f"{option} is for who writes, and read_only=True (or a ReadOnlyStore) never does; leave one out"
         )
+
+
+def document(
+    session_id: str, user_id: str | None, parent_id: str | None, kind: str, title: str | None
+) -> records.Session:
+    """What the session will be, where the manager makes it.
+
+    Raises:
+        InvalidIdError, IllegalMoveError, ValueError: It can't be that.
+    """
+    if parent_id is not None and ids.check("parent_id", parent_id) == session_id:
+        raise IllegalMoveError(f"session {session_id!r} can not be its own parent; give another parent_id")
+    checks.text("title", title)
+    return records.Session(
+        session_id=session_id, user_id=user_id, parent_id=parent_id, kind=checks.kind(kind), title=title
+    )
 
 
 def _is_number(value: object) -> bool:

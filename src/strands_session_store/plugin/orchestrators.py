@@ -17,7 +17,7 @@ from strands import Agent
 from strands.multiagent.base import MultiAgentBase
 
 from .. import codec, layout, records
-from ..errors import TooLarge
+from ..errors import StoreError, TooLarge
 from ..messages import Message, ensure_id, same, snapshot
 from ..stores.base import MAX_ENTRY
 from .counting import Call, Same, Tally
@@ -65,6 +65,8 @@ class TrackedMultiAgent:
     def begin(self, loaded: LoadedMultiAgent) -> None:
         """Nothing has happened since it was loaded. The hooks of its nodes know this very object."""
         self.run: records.Run | None = None
+        self.failure: StoreError | None = None
+        """What of a node could not be stored in its sub-session."""
         self.tally = Tally()
         """What the calls of that run took."""
         self.left_open = loaded.open_runs

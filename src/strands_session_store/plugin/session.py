@@ -12,8 +12,9 @@ from functools import partial
 from typing import Final, Literal, ParamSpec, TypeVar
 
 from .. import layout, records
-from ..errors import ConflictError, Regressed, SessionNotFoundError, StoreError, Unavailable
+from ..errors import ConflictError, IllegalMoveError, Regressed, SessionNotFoundError, StoreError, Unavailable
 from ..prices import Prices
+from ..sessions import access
 from ..stores.base import Counters, Store, Ttl
 from ..stores.read_only import ReadOnlyStore
 from ..usage import Totals, counters_of
@@ -54,10 +55,10 @@ class BareSession:
     def __init__(
         self,
         store: Store,
-        session_id: str,
-        user_id: str | None,
+        document: records.Session,
         *,
         auto_create: bool,
+        parent_first: bool,
         durability: Durability,
         ttl: Ttl,
         timeout: float,
@@ -66,11 +67,14 @@ class BareSession:
         max_tokens: int | None = None,
         max_cost: int | None = None,
     ) -> None:
-        """``max_cost``: pico-dollars."""
-        self.store, self.session_id, self.user_id = store, session_id, user_id
-        self.space = layout.session_space(session_id, user_id)
+        """``document``: what the session will be, where this makes it one. ``parent_first``: its parent has to be there
+        then. ``max_cost``: pico-dollars."""
+        self.store, self.session_id, self.user_id = store, document.session_id, document.user_id
+        self.space = layout.session_space(self.session_id, self.user_id)
         self.timeout = timeout
-        self._document = records.Session(session_id=session_id, user_id=user_id)
+        self._document, self._parent_first = document, parent_first
+        self.below: list[BareSession] = []
+        """Sub-sessions: who waits for all of this one waits for all of them."""
         self._presence = Presence(self._document, tell=partial(process.spread, store, self.space))
         self._make_writer = partial(
             Writer, store, self.space, self._presence, ttl=ttl, before_store=before_store, prices=prices
@@ -88,7 +92,7 @@ class BareSession:
         self.budgets: list[Budget] = []
         """What is looked at before an invocation."""
         if max_tokens is not None or max_cost is not None:
-            self.budgets.append(Budget(f"session {session_id!r}", self._spent, max_tokens, max_cost))
+            self.budgets.append(Budget(f"session {self.session_id!r}", self._spent, max_tokens, max_cost))
         self._ahead: Loaded | None = None
         process.live.add(self)
 
@@ -104,8 +108,11 @@ class BareSession:
 
     @property
     def pending(self) -> int:
-        """Jobs not yet acknowledged."""
-        return sum(writer.pending for writer in self.writers)
+        """Jobs not yet acknowledged, of sub-sessions too."""
+        return sum(writer.pending for writer in self._all_writers())
+
+    def _all_writers(self) -> list[Writer]:
+        return [*self.writers, *(writer for session in list(self.below) for writer in session.writers)]
 
     def adopt(self, base: Base) -> None:
         """Have a writer for an agent or orchestrator, from what was found of it; the caller holds the lock. It takes
@@ -130,6 +137,7 @@ class BareSession:
 
         Raises:
             SessionNotFoundError: No such session, and it is not to be created.
+            IllegalMoveError: No such session, and it is to be created below one that is not there.
             Regressed: The engine has lost what it had acknowledged, and nobody in this process can write it again.
         """
         process.store_what_is_left_of(self.space, self.timeout)
@@ -140,6 +148,13 @@ class BareSession:
             if self._read_only:
                 remedy = "with read_only=True none is made; check session_id, user_id and the store"
             raise SessionNotFoundError(f"there is no session {self.session_id!r}{owner}; {remedy}")
+        if loaded.session is None and self._parent_first and (parent_id := self._document.parent_id) is not None:
+            try:
+                self._look(access.session(self.store, parent_id, self.user_id).look)
+            except SessionNotFoundError as error:
+                raise IllegalMoveError(
+                    f"session {self.session_id!r} can not be made below {parent_id!r}: {error}; create that one first"
+                ) from None
         self._presence.incarnation = loaded.incarnation
         self._presence.session = self._document if loaded.session is None else None
         return loaded
@@ -313,7 +328,7 @@ class BareSession:
             StoreError: Some of it could not be, though all of it was tried. It stays queued.
         """
         failed = []
-        for writer in self.writers:
+        for writer in self._all_writers():
             try:
                 await self._settled(writer, self.timeout)
             except StoreError as error:
@@ -324,7 +339,7 @@ class BareSession:
         """As `settled`, blocking, on the calling thread."""
         process.store_what_is_left()
         failed = []
-        for writer in self.writers:
+        for writer in self._all_writers():
             try:
                 writer.drain_here(self.timeout)
             except StoreError as error:

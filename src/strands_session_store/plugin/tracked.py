@@ -21,8 +21,8 @@ from strands.types.session import SessionAgent
 
 from .. import codec, layout, records
 from ..context import Context, Delta, Spans
-from ..errors import TooLarge, Unserializable
-from ..messages import Message, same, snapshot
+from ..errors import StoreError, TooLarge, Unserializable
+from ..messages import Message, ensure_id, same, snapshot
 from ..stores.base import MAX_ENTRY
 from .conversation_managers import manager_state, restore_manager, summaries, summary_place, without_summary
 from .counting import Call, Same, Stored, Tally
@@ -35,6 +35,8 @@ from .tracing import Tracing
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
+
+    from .calls import AgentCall
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +77,11 @@ class TrackedAgent:
         """Runs of an earlier process whose end nobody saw."""
         self.attempts: Counter[str] = Counter()
         """Tool use id -> tries, in the current run."""
+        self.calls: dict[str, AgentCall] = {}
+        """Tool use id -> call of another agent, until its end was heard."""
+        self.failure: StoreError | None = None
+        """What of an agent that this one has called could not be stored."""
+        self._elsewhere: frozenset[str] = frozenset()
         self._session_id = session_id
         # the agent holds its session manager: a strong reference back would keep both alive until the cycle is found
         self._agent = weakref.ref(agent)
@@ -208,7 +215,8 @@ class TrackedAgent:
         manager = manager_state(agent)
         # the manager's own summary was never said, wherever in the list it stands
         length = self.context.history
-        delta = self.context.sync(agent.messages, announced, summaries(manager))  # type: ignore[arg-type]
+        unsaid = {*summaries(manager), *self._elsewhere}
+        delta = self.context.sync(agent.messages, announced, unsaid)  # type: ignore[arg-type]
         self._write(job, delta)
         self._last = values
         if agent_bytes is not None:
@@ -230,6 +238,13 @@ class TrackedAgent:
             changed=bool(job.docs or delta.variants),
         )
         return job
+
+    def heard_elsewhere(self) -> None:
+        """What the agent has now, and this has not heard, was said elsewhere: its context shows it, and it is not in
+        the history."""
+        known = {slot.message.get("tracking_id") for slot in self.context.slots}
+        messages = self.agent.messages if self.agent is not None else []
+        self._elsewhere = frozenset(map(ensure_id, messages)) - known  # type: ignore[arg-type]
 
     def redact(self, message: Message) -> Job:
         """What has to be stored so that the message's former content is nowhere any more."""
