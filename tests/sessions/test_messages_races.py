@@ -120,6 +120,6 @@ def test_clear_leaves_no_content_and_what_is_resumed_needs_nothing_that_is_gone(
 
     with StoreSessionManager("s", Counted(memory.store), on_stale="conflict") as manager:
         resumed = Agent(model=ScriptedModel(["a", "b"]), session_manager=manager, callback_handler=None)
-        resumed("one")
-        resumed("two")
+        for id in ("one", "two"):  # of ids that are not known it is to be told whether they are in what was not read
+            resumed([{"role": "user", "content": [{"text": "hello"}], "tracking_id": id}])
     assert len(reads) == 1
