@@ -225,7 +225,7 @@ class Messages(Part):
         agent_id: str = DEFAULT,
     ) -> dict[str, Any]:
         """Set keys in ``metadata["custom"]`` of the last message with this tracking id, in the history and in the
-        context; other keys stay. It is looked for as in `page`; then two reads and two commits.
+        context; other keys stay. It is looked for as in `page`; then three reads and two commits.
 
         Returns:
             All that is custom of it now.
@@ -275,7 +275,8 @@ class Messages(Part):
 
     def clear(self, session_id: str, user_id: str | None = None, *, agent_id: str | None = None) -> int:
         """Erase all messages, and have contexts be empty. State stays; an interrupt that waits for its answer goes, and
-        what a model keeps elsewhere is let go of. Indices go on where they were. One read and one commit an agent.
+        what a model keeps elsewhere is let go of. Indices go on where they were. One read and one commit an
+        agent; of all, one read more.
 
         Args:
             session_id: Which session.
