@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -47,8 +46,6 @@ CACHED = {
     "cacheWriteInputTokens": 7,
 }
 HISTORY = [layout.history("default")]
-
-logging.getLogger("strands_session_store").setLevel(logging.CRITICAL)
 
 
 def build(store: Store, model: ScriptedModel, **options: Any) -> Agent:
