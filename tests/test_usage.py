@@ -179,7 +179,7 @@ def test_what_a_message_says_itself_is_not_kept_twice() -> None:
     assert codec.load_message(codec.dump(Message(message=answer, at=NOON)), "p")[1] is None
 
 
-@given(st.text())
+@given(st.text() | st.text("\U00010000a\x1f.-", min_size=10, max_size=300))
 def test_any_model_id_has_a_place_of_its_own(model: str) -> None:
     named = usage.model_id(model)
     assert 0 < len(escape(named)) <= MAX_ESCAPED
@@ -189,7 +189,7 @@ def test_any_model_id_has_a_place_of_its_own(model: str) -> None:
 
 def test_long_ids_stay_apart() -> None:
     one, two = usage.model_id("x" * 500 + "a"), usage.model_id("x" * 500 + "b")
-    assert one != two and one.startswith("x" * 33)
+    assert one != two and one.startswith("x" * 150)
 
 
 def test_days_are_those_of_utc() -> None:

@@ -27,8 +27,8 @@ UNKNOWN: Final = "unknown"
 MOST_TOKENS: Final = 10**12
 """Of one message and kind: more is taken for nonsense, so that no counter ever comes near int64."""
 _REPORTED: Final = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheWriteInputTokens")
-_CUT: Final = 100
-"""Bytes of an escaped model id that are kept where it is too long for a path."""
+_CUT: Final = ids.MAX_ESCAPED - 24
+"""Bytes of an escaped model id that are kept where it is too long for a path; the mark takes the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,9 @@ def model_id(found: object) -> str:
         return ids.check("model", found)
     except InvalidIdError:
         plain = "".join(c for c in found if c.isprintable())
-        kept = plain.encode("utf-8", "ignore").decode()[: _CUT // 3]
+        kept = plain.encode("utf-8", "ignore").decode()[:_CUT]
+        while len(ids.escape(kept)) > _CUT:
+            kept = kept[:-1]
         return f"{kept}~{sha256(found.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 

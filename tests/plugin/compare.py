@@ -7,26 +7,22 @@ from typing import Any
 
 from strands_session_store import StoreSessionManager, codec, layout, records
 from strands_session_store.plugin.repair import repaired
-from strands_session_store.stores.base import Counters, Log, Store
+from strands_session_store.stores.base import Log, Store
 from strands_session_store.stores.reading import read_whole
 from strands_session_store.testing.models import ScriptedModel
 
 from .agents import build, texts
 from .oracle import Oracle
 from .payloads import alike, kept
+from .recount import totals_of
 
 SESSION = "s"
 AGENT = "default"
 
 
 def check_history(store: Store, oracle: Oracle) -> None:
-    """All that was said is there, in order, once, and as it was said."""
-    stored = read_whole(
-        store,
-        layout.session_space(SESSION, None),
-        Log(layout.history(AGENT), spans=[(0, None)]),
-        Counters(["messages"]),
-    )
+    """All that was said is there, in order, once, and as it was said; counters are what a recount of it gives."""
+    stored = read_whole(store, layout.session_space(SESSION, None), Log(layout.history(AGENT), spans=[(0, None)]))
     log = stored.logs.get(layout.history(AGENT))
     entries = log.entries if log is not None else {}
     history = [codec.load(records.Message, data, "history").message for _, data in sorted(entries.items())]
@@ -35,7 +31,7 @@ def check_history(store: Store, oracle: Oracle) -> None:
     assert [m["tracking_id"] for m in history] == [m["tracking_id"] for m in expected]
     for found, wanted in zip(history, expected):
         assert alike(found, wanted), f"{found} != {wanted}"
-    assert stored.counters.get("messages", 0) == len(history)
+    totals_of(store, [layout.history(AGENT)], SESSION)
 
 
 def check_restored(store: Store, kind: str, live: Any) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -47,8 +46,6 @@ CACHED = {
     "cacheWriteInputTokens": 7,
 }
 HISTORY = [layout.history("default")]
-
-logging.getLogger("strands_session_store").setLevel(logging.CRITICAL)
 
 
 def build(store: Store, model: ScriptedModel, **options: Any) -> Agent:
@@ -158,9 +155,10 @@ class Recount(RuleBasedStateMachine):
             agent("and I?")
             manager_of(agent).flush()
 
-    @rule()
-    def is_deleted(self) -> None:
-        manager_of(self.agent).store.store.drop(layout.session_space("s", None))
+    @rule(really=st.sampled_from([False] * 7 + [True]))
+    def is_deleted(self, really: bool) -> None:
+        if really:
+            self.faulty.store.drop(layout.session_space("s", None))
 
     @rule()
     def settle(self) -> None:
@@ -175,7 +173,7 @@ class Recount(RuleBasedStateMachine):
             totals_of(self.faulty.store, HISTORY)
 
 
-def play(engine: str, examples: int) -> None:
+def play(engine: str, examples: int, *, shrinks: bool = True) -> None:
     machine = type("Recount", (Recount,), {"engine": engine})
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         machine,
@@ -186,19 +184,21 @@ def play(engine: str, examples: int) -> None:
             derandomize=True,
             suppress_health_check=list(HealthCheck),
             print_blob=False,
+            database=None,
+            phases=[Phase.generate, Phase.shrink] if shrinks else [Phase.generate],
         ),
     )
 
 
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
 def test_counters_equal_a_recount(engine: str) -> None:
-    play(engine, 25)
+    play(engine, 120)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
 def test_counters_equal_a_recount_for_long(engine: str) -> None:
-    play(engine, 400)
+    play(engine, 2_000)
 
 
 def doubled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +224,7 @@ def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_bug_in_counting_is_found(bug: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     bug(monkeypatch)
     with pytest.raises(AssertionError):
-        play("memory", 25)
+        play("memory", 120, shrinks=False)
 
 
 # ------------------------------------------------------------------------------------------------------- single cases
