@@ -38,9 +38,11 @@ from .sessions.shapes import (
     UserPage,
 )
 from .sessions.tree import Children
+from .sessions.usages import By, Usages
 from .sessions.users import Users
 from .sessions.values import Metadata, Values
 from .stores.base import Store
+from .usage import Totals
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -409,8 +411,12 @@ class AsyncMessages(_Offloaded):
         user_id: str | None = None,
         *,
         agent_id: str = "default",
+        model: str | None = None,
+        source: records.Source = "llm",
     ) -> tuple[Said, ...]:
-        return await self._off(self._sync.append, session_id, messages, user_id, agent_id=agent_id)
+        return await self._off(
+            self._sync.append, session_id, messages, user_id, agent_id=agent_id, model=model, source=source
+        )
 
     async def edit_metadata(
         self,
@@ -441,6 +447,33 @@ class AsyncMessages(_Offloaded):
 
     async def clear(self, session_id: str, user_id: str | None = None, *, agent_id: str | None = None) -> int:
         return await self._off(self._sync.clear, session_id, user_id, agent_id=agent_id)
+
+
+class AsyncUsages(_Offloaded):
+    """`Usages`, awaitable."""
+
+    def __init__(self, sync: Usages) -> None:
+        self._sync, self._store = sync, sync.store
+
+    async def session(self, session_id: str, user_id: str | None = None) -> Totals:
+        return await self._off(self._sync.session, session_id, user_id)
+
+    async def subtree(self, session_id: str, user_id: str | None = None) -> Totals:
+        return await self._off(self._sync.subtree, session_id, user_id)
+
+    async def user(self, user_id: str | None) -> Totals:
+        return await self._off(self._sync.user, user_id)
+
+    async def session_by(self, by: By, session_id: str, user_id: str | None = None) -> dict[str, Totals]:
+        return await self._off(self._sync.session_by, by, session_id, user_id)
+
+    async def subtree_by(self, by: By, session_id: str, user_id: str | None = None) -> dict[str, Totals]:
+        return await self._off(self._sync.subtree_by, by, session_id, user_id)
+
+    async def user_by(
+        self, by: By, user_id: str | None, *, since: str | None = None, until: str | None = None
+    ) -> dict[str, Totals]:
+        return await self._off(self._sync.user_by, by, user_id, since=since, until=until)
 
 
 class AsyncArchive(_Offloaded):
@@ -496,6 +529,7 @@ class AsyncSessions(_Offloaded):
         self.runs = AsyncRuns(self._sync.runs)
         self.events = AsyncEvents(self._sync.events)
         self.messages = AsyncMessages(self._sync.messages)
+        self.usage = AsyncUsages(self._sync.usage)
         self.archive = AsyncArchive(self._sync.archive)
 
     async def __aenter__(self) -> AsyncSessions:

@@ -148,7 +148,7 @@ class BudgetExceededError(StoreError):
 
     def __init__(self, scope: str, option: str, limit: int | Decimal, spent: int | Decimal, text: str) -> None:
         self.scope, self.option, self.limit, self.spent = scope, option, limit, spent
-        super().__init__(f"{scope} has spent {text}; nothing was written. Raise the limit, or begin another session.")
+        super().__init__(f"{scope} has spent {text}; nothing was written. Raise the limit to go on.")
 
 
 class ConflictError(StoreError):

@@ -1,12 +1,19 @@
-"""What may be spent, looked at before an invocation. One read each; an invocation that has begun is not stopped."""
+"""What may be spent, looked at before an invocation; one that has begun is not stopped."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
-from ..errors import BudgetExceededError
+from ..errors import BudgetExceededError, SessionNotFoundError
+from ..sessions.usages import Usages
+from ..stores.base import Store
 from ..usage import Totals, to_dollars
+
+Scope: TypeAlias = Literal["session", "subtree", "user"]
+"""Whose spending a budget limits. ``session``: the session's; one read. ``subtree``: with all below it; a listing for
+each session there. ``user``: of all sessions of the owner; a listing for each 1,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +28,29 @@ class Budget:
     """Input and output."""
     max_cost: int | None = None
     """Pico-dollars. Calls of unknown price count as nothing: compared is `Totals.known_cost`."""
+
+    @classmethod
+    def of(
+        cls,
+        scope: Scope,
+        store: Store,
+        session_id: str,
+        user_id: str | None,
+        max_tokens: int | None,
+        max_cost: int | None,
+    ) -> Budget:
+        usage = Usages(store)
+        if scope == "user":
+            return cls(f"user {user_id!r}", lambda: usage.user(user_id), max_tokens, max_cost)
+        ask, name = (usage.session, "session") if scope == "session" else (usage.subtree, "what hangs below session")
+
+        def spent() -> Totals:
+            try:
+                return ask(session_id, user_id)
+            except SessionNotFoundError:  # it begins with its first message
+                return Totals()
+
+        return cls(f"{name} {session_id!r}", spent, max_tokens, max_cost)
 
     def check(self) -> None:
         """Blocks.

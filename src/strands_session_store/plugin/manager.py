@@ -21,6 +21,7 @@ from ..stores.base import KEEP, Dropped, Store
 from ..stores.read_only import ReadOnlyStore
 from . import options
 from .agent_hooks import AgentHooks
+from .budgets import Budget, Scope
 from .encoding import BeforeStore
 from .live import LiveSession, OnConflict, OnStale
 from .multi_agent_hooks import MultiAgentHooks
@@ -60,6 +61,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         prices: Prices | Own | Ask | None = None,
         max_tokens: int | None = None,
         max_cost: Dollars | None = None,
+        budget_scope: Scope = "session",
         exclusive: bool = False,
         on_busy: OnBusy = "wait",
         lease_timeout: float = 60.0,
@@ -91,6 +93,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             max_tokens: Once the session has spent so many, input and output, an invocation is refused with a
                 BudgetExceededError, before anything is written. One that has begun is not stopped. Costs a read each.
             max_cost: The same in dollars, as a text, a Decimal or an int. Calls of unknown price count as nothing.
+            budget_scope: Whose spending these two limit; see `budgets.Scope`.
             exclusive: An invocation has the session to itself, among all processes: it takes the session's lease
                 before it begins, and lets go of it with its last commit. Invocations of one manager, and what is called
                 by them, share it.
@@ -132,6 +135,8 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             read_only=read_only,
             sub_sessions=sub_sessions,
             max_tokens=max_tokens,
+            budget_scope=budget_scope,
+            user_id=user_id,
         )
         most = None if max_cost is None else to_pico("max_cost", max_cost)
         timeout = options.seconds(timeout)
@@ -142,6 +147,9 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         if read_only and not isinstance(store, ReadOnlyStore):
             store = ReadOnlyStore(store)
         self.store, self._exclusive = store, exclusive
+        budget = None
+        if max_tokens is not None or most is not None:
+            budget = Budget.of(budget_scope, store, session_id, user_id, max_tokens, most)
         make = partial(
             LiveSession,
             store,
@@ -155,8 +163,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
             document,
             auto_create=auto_create,
             parent_first=True,
-            max_tokens=max_tokens,
-            max_cost=most,
+            budget=budget,
             on_stale=on_stale,
             lease=Terms(lease_timeout, lease_expiry, on_busy) if exclusive else None,
         )

@@ -10,6 +10,7 @@ from .. import ids, records
 from ..errors import IllegalMoveError
 from ..sessions import checks
 from ..stores.base import MAX_TTL
+from .budgets import Scope
 from .live import OnConflict, OnStale
 from .session import Durability
 from .taking import OnBusy
@@ -35,6 +36,8 @@ def check(
     read_only: bool,
     sub_sessions: bool,
     max_tokens: int | None,
+    budget_scope: str,
+    user_id: str | None,
 ) -> None:
     """Refuse what can not be meant.
 
@@ -46,6 +49,7 @@ def check(
         ("on_busy", on_busy, get_args(OnBusy)),
         ("on_stale", on_stale, get_args(OnStale)),
         ("on_conflict", on_conflict, get_args(OnConflict)),
+        ("budget_scope", budget_scope, get_args(Scope)),
     ):
         if value not in choices:
             raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
@@ -59,6 +63,8 @@ def check(
         raise ValueError(
             f"ttl must be a number of seconds above 0 and below {MAX_TTL:,}, or None for no expiry; got {ttl!r}"
         )
+    if budget_scope == "user" and user_id is None:
+        raise ValueError('budget_scope="user" limits what all sessions of a user have spent: name the user_id')
     if max_tokens is not None and (not _is_number(max_tokens) or max_tokens < 1 or max_tokens % 1):
         raise ValueError(f"max_tokens must be a whole number of 1 or more, or None for no limit; got {max_tokens!r}")
     if on_busy == "raise" and not exclusive:

@@ -15,9 +15,8 @@ from .. import layout, records
 from ..errors import ConflictError, IllegalMoveError, Regressed, SessionNotFoundError, StoreError, Unavailable
 from ..prices import Prices
 from ..sessions import access
-from ..stores.base import Counters, Store, Ttl
+from ..stores.base import Store, Ttl
 from ..stores.read_only import ReadOnlyStore
-from ..usage import Totals, counters_of
 from . import process
 from .budgets import Budget
 from .encoding import BeforeStore
@@ -64,11 +63,10 @@ class BareSession:
         timeout: float,
         before_store: BeforeStore | None,
         prices: Prices,
-        max_tokens: int | None = None,
-        max_cost: int | None = None,
+        budget: Budget | None = None,
     ) -> None:
         """``document``: what the session will be, where this makes it one. ``parent_first``: its parent has to be there
-        then. ``max_cost``: pico-dollars."""
+        then. ``budget``: looked at before an invocation."""
         self.store, self.session_id, self.user_id = store, document.session_id, document.user_id
         self.space = layout.session_space(self.session_id, self.user_id)
         self.timeout = timeout
@@ -89,10 +87,7 @@ class BareSession:
         self.whole_turns = False
         """Whether nothing of a turn may be stored before its end, however large it is."""
         self._auto_create = auto_create
-        self.budgets: list[Budget] = []
-        """What is looked at before an invocation."""
-        if max_tokens is not None or max_cost is not None:
-            self.budgets.append(Budget(f"session {self.session_id!r}", self._spent, max_tokens, max_cost))
+        self._budget = budget
         self._ahead: Loaded | None = None
         process.live.add(self)
 
@@ -217,11 +212,8 @@ class BareSession:
             BudgetExceededError: There is not.
             StoreError: As the engine says.
         """
-        for budget in self.budgets:
-            await self.ask(budget.check)
-
-    def _spent(self) -> Totals:
-        return Totals.of(self._look(partial(self.store.read, self.space, Counters(counters_of()))).counters)
+        if self._budget is not None:
+            await self.ask(self._budget.check)
 
     async def reread(self, agent_ids: Iterable[str] = (), multi_agent_ids: Iterable[str] = ()) -> Loaded:
         """As `read`, off the event loop."""

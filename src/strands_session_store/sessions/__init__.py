@@ -13,7 +13,8 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     entries.py    a log by the page
     messages.py   what was said                                  reading.py   a log, by the page and by ids
     submitted.py, appending.py  messages of others               rewriting.py, clearing.py   what was stored, changed
-    writing.py    how live agents are kept out, and told
+    writing.py    how live agents are kept out, and told         usages.py    tokens and money, sums
+    branching.py, points.py   from an earlier message on         forks.py, rewinding.py   elsewhere, or here
     archive.py    export, import, copy                           archive_format.py   the lines of the file
     outgoing.py   a space read by pieces                         incoming.py  a space written by pieces
     pieces.py     what these are, and their digest          selection.py  which sessions are meant
@@ -21,6 +22,7 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
 
 from __future__ import annotations
 
+from ..prices import Ask, Own, Prices
 from ..stores.base import Store
 from .archive import Archive
 from .checks import UNSET, Unset
@@ -50,6 +52,7 @@ from .shapes import (
     UserPage,
 )
 from .tree import Tree
+from .usages import Usages
 from .users import Users
 from .values import Metadata, Values
 
@@ -78,6 +81,7 @@ __all__ = [
     "Step",
     "Stored",
     "Unset",
+    "Usages",
     "UserPage",
     "Users",
     "Values",
@@ -91,10 +95,11 @@ class Sessions(Tree, Listing, Inside, Running):
     out of its range, Corrupt for what can not be read, and, where they take a session id, SessionNotFoundError.
     """
 
-    def __init__(self, store: Store | str) -> None:
+    def __init__(self, store: Store | str, *, prices: Prices | Own | Ask | None = None) -> None:
         """
         Args:
             store: A Store (shared, left open), or a URL for `open_store`: then `close` closes it.
+            prices: What model calls cost that are added by `Messages.append`, as for a session manager.
         """
         self._opened = isinstance(store, str)
         if isinstance(store, str):
@@ -105,7 +110,8 @@ class Sessions(Tree, Listing, Inside, Running):
         self.users = Users(store)
         self.runs = Runs(store)
         self.events = Events(store)
-        self.messages = Messages(store)
+        self.messages = Messages(store, prices)
+        self.usage = Usages(store)
         self.archive = Archive(store)
 
     def erase_user(self, user_id: str, progress: Progress | None = None) -> Receipt:

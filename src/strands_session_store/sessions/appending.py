@@ -6,13 +6,14 @@ that is built on the session goes on behind it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
 
-from .. import codec, layout, records
+from .. import codec, layout, records, usage
 from ..errors import AlreadyExistsError, InterruptPendingError
 from ..messages import Message
 from ..stores.base import ABSENT, Add, Append, Change, Doc, Expect, Log, LogView, Look, PutDoc
+from ..usage import Totals
 from .access import Access, load
 from .reading import entry
 from .shapes import Said
@@ -20,10 +21,18 @@ from .writing import guards, traced, version, wants
 
 REPEATS: Final = 100
 """Among so many entries at the end of a history an id that was given is looked for."""
+HEARD: Final = 10
+"""So many of them an estimate takes into account."""
+
+Counts: TypeAlias = Callable[..., records.Counted]
 
 
 def append(
-    access: Access[records.Session], agent_id: str, added: Sequence[Message], given: Collection[str]
+    access: Access[records.Session],
+    agent_id: str,
+    added: Sequence[Message],
+    given: Collection[str],
+    counted: Counts,
 ) -> tuple[Said, ...]:
     """See `Messages.append`.
 
@@ -32,27 +41,30 @@ def append(
         agent_id: Whose history.
         added: As they are to be stored.
         given: The tracking ids that were the caller's own.
+        counted: `calls.counted`, told of the model.
     """
     log = layout.history(agent_id)
-    entries = [records.Message(message=message, at=records.now()) for message in added]
-    data = [codec.dump(said) for said in entries]
-    first = 0
+    at = records.now()
+    answers = any(message["role"] == "assistant" and usage.reported(message) is None for message in added)
+    first, entries = 0, list[records.Message]()
 
     def decide(look: Look) -> list[Change]:
-        nonlocal first
+        nonlocal first, entries
         view = look.logs[log]
         first = view.length
         _check_new(agent_id, view, given)
+        entries, totals = _counted(added, _heard(view, log) if answers else [], counted, at)
         return [
             *guards(look, access.space.id, agent_id),
             *_joining(look, agent_id, first),
-            Append(log, data, at=first),
-            *_counted(added),
+            Append(log, [codec.dump(said) for said in entries], at=first),
+            Add("messages", len(added)),
+            *_adds(totals),
         ]
 
     documents = Doc(layout.agent(agent_id)), Doc(layout.context(agent_id))
     lengths = Log(layout.variants(agent_id)), Log(layout.trace(agent_id))
-    access.change(decide, *wants(agent_id), *documents, *lengths, Log(log, last=REPEATS if given else 0))
+    access.change(decide, *wants(agent_id), *documents, *lengths, Log(log, last=REPEATS if given else HEARD * answers))
     return tuple(Said(first + i, said) for i, said in enumerate(entries))
 
 
@@ -88,6 +100,38 @@ def _joining(look: Look, agent_id: str, length: int) -> Iterator[Change]:
         yield traced(look, agent, context, None)
 
 
-def _counted(added: Sequence[Message]) -> list[Change]:
-    """What appended messages add to the session's counters."""
-    return [Add("messages", len(added))]
+def _heard(view: LogView, log: str) -> list[Message]:
+    """What was said since the last answer, as far as it was read."""
+    heard: list[Message] = []
+    for index, data in sorted(view.entries.items())[-HEARD:]:
+        said = entry(records.Message, log, index, data)
+        heard = [] if said.message["role"] == "assistant" else [*heard, said.message]
+    return heard
+
+
+def _counted(
+    added: Sequence[Message], heard: Sequence[Message], counted: Counts, at: float
+) -> tuple[list[records.Message], dict[records.UsageKey, Totals]]:
+    """The entries with what was counted with them, and what that adds up to."""
+    entries: list[records.Message] = []
+    totals: dict[records.UsageKey, Totals] = {}
+    since = list(heard)
+    for message in added:
+        kept = None
+        if message["role"] == "assistant":
+            found = counted(message, since, at=at)
+            key = usage.key_of(found)
+            totals[key] = totals.get(key, Totals()) + usage.totals_of(found)
+            kept, since = usage.kept(found, message, at), []
+        else:
+            since.append(message)
+        entries.append(records.Message(message=message, at=at, usage=kept))
+    return entries, totals
+
+
+def _adds(totals: Mapping[records.UsageKey, Totals]) -> Iterator[Change]:
+    """What the calls add to counters, and the documents that tell of these."""
+    yield from sum(totals.values(), Totals()).adds()
+    for key, total in totals.items():
+        yield usage.known(key)
+        yield from total.adds(usage.path_of(key))

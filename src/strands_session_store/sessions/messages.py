@@ -10,12 +10,15 @@ Rule 3. The history is changed by what is named so alone. What an agent's contex
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from functools import partial
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from .. import codec, ids, layout, records
+from ..calls import counted
 from ..errors import InvalidCursorError
 from ..messages import Message, snapshot
-from ..stores.base import Counters, Docs
+from ..prices import Ask, Own, Prices
+from ..stores.base import Counters, Docs, Store
 from . import checks
 from .access import Part
 from .appending import append
@@ -36,6 +39,10 @@ DEFAULT: Final = "default"
 
 class Messages(Part):
     """The histories of a session's agents. What the agents of a Graph or Swarm said is not among them."""
+
+    def __init__(self, store: Store, prices: Prices | Own | Ask | None = None) -> None:
+        super().__init__(store)
+        self._prices = prices if isinstance(prices, Prices) else Prices(prices)
 
     def page(
         self,
@@ -185,6 +192,8 @@ class Messages(Part):
         user_id: str | None = None,
         *,
         agent_id: str = DEFAULT,
+        model: str | None = None,
+        source: records.Source = "llm",
     ) -> tuple[Said, ...]:
         """Add messages at the end of an agent's history and of its context; one read and one commit.
 
@@ -200,6 +209,10 @@ class Messages(Part):
                 5,000 in all.
             user_id: Its owner.
             agent_id: Whose history. An agent that is new is made.
+            model: Id of the model whose answers the assistant messages among them are. Each is counted as a model call:
+                as its ``metadata.usage`` says, else by an estimate of itself and of what was said since the answer
+                before it, as far as that is among them or the last 10 of the history.
+            source: On whose behalf that call was made: "user", "llm" (an agent), or "system".
 
         Returns:
             The messages as they were stored, with their tracking ids.
@@ -211,7 +224,10 @@ class Messages(Part):
             SessionBusyError: A process runs the session with a lease.
         """
         added, given = checked(messages)
-        return append(self._session(session_id, user_id), ids.check("agent_id", agent_id), added, given)
+        if source not in get_args(records.Source):
+            raise ValueError(f'source must be "user", "llm" or "system", got {source!r}')
+        called = partial(counted, model=model, source=source, prices=self._prices)
+        return append(self._session(session_id, user_id), ids.check("agent_id", agent_id), added, given, called)
 
     # ------------------------------------------------------------------------------------------------- what was stored
 
