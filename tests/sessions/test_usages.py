@@ -79,7 +79,7 @@ def test_by_day_model_and_source(sessions: Sessions) -> None:
 )
 def test_wrong_arguments_are_named(memory: Sessions, call: Any) -> None:
     memory.create("s")
-    with pytest.raises(ValueError, match="by must|since must|source must"):
+    with pytest.raises(ValueError, match=r"by must|since must|source must"):
         call(memory)
 
 
