@@ -10,10 +10,10 @@ import platform
 import sys
 from typing import Any
 
-from bench import block, lease, pace, redis_server, scenarios, stalls, throughput
+from bench import block, lease, pace, redis_server, scenarios, service, stalls, throughput
 
 SUBJECTS = ("ours-sqlite-turn", "ours-sqlite", "raw-file", "raw-sqlite", "strands-own-file", "strands-own-snapshot")
-QUESTIONS = ("flat", "resume", "amplification", "stalls", "lease", "throughput", "pace", "block")
+QUESTIONS = ("flat", "resume", "amplification", "stalls", "lease", "throughput", "pace", "block", "service")
 STALL_SUBJECTS = ("without", "ours-sqlite", "ours-sqlite-turn", "ours-file", "strands-own-file", "strands-own-snapshot")
 ON_REDIS = ("ours-redis", "ours-redis-turn")
 
@@ -67,6 +67,13 @@ def main(argv: list[str] | None = None) -> None:
         rows = throughput.throughput(5 if args.quick else 25, 1 if args.quick else 5)
         note = "Turns a second, median of the rounds; ratios to the first."
         _table("Eight processes, the model answers at once", head, rows, note)
+    if "service" in only:
+        sizes = (300, 3_000) if args.quick else (1_000, 100_000)
+        head = ["call", *(f"{what}, {size:,}" for what in ("Redis: round trips", "S3: requests") for size in sizes)]
+        note = (
+            "The owner has so many sessions. S3: PUT, GET, DELETE, and LIST of up to 1,000 names, each counted as one."
+        )
+        _table("What a call of the service costs", head, service.service(sizes), note)
     if not redis_server.possible() and only & {"pace", "block"}:
         print("\npace and block are left out: there is no redis-server in PATH")
         only -= {"pace", "block"}

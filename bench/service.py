@@ -43,8 +43,9 @@ def service(sizes: tuple[int, ...]) -> list[list[Any]]:
                 fill(store, size)
                 sessions = Sessions(store)
                 _prepare(sessions)
-                for op in OPS.values():  # connections, scripts and what is checked once
-                    op(sessions)
+                for name, op in OPS.items():  # connections, scripts and what is checked once
+                    if not name.startswith("erase"):
+                        op(sessions)
                 for name, op in OPS.items():
                     cost(reset=True)
                     op(sessions)
@@ -70,10 +71,32 @@ def _prepare(sessions: Sessions) -> None:
     for at in range(BELOW):
         parent = f"c{at - 1}" if 0 < at < 5 else "root"
         sessions.create(f"c{at}", OWNER, parent_id=parent)
+    sessions.create("talk", OWNER)
+    said = [
+        {"role": ("user", "assistant")[at % 2], "content": f"{at} " * 50, "tracking_id": f"m{at}"} for at in range(400)
+    ]
+    for at in range(0, 400, 2):
+        sessions.messages.append("talk", said[at : at + 2], OWNER)
 
 
 def _delete_one(sessions: Sessions) -> None:
-    sessions.delete("s000007", OWNER)
+    sessions.delete(_another("s", sessions), OWNER)
+
+
+def _run(sessions: Sessions) -> None:
+    with sessions.run("talk", OWNER):
+        pass
+
+
+def _another(prefix: str, sessions: Sessions) -> str:
+    """An id that was not given yet."""
+    count = sessions.__dict__.setdefault("_bench_count", [9])
+    count[0] += 1
+    return f"{prefix}{count[0]:06}"
+
+
+def _last(page: Any) -> None:
+    assert len(page.entries) == 50
 
 
 OPS: dict[str, Op] = {
@@ -92,7 +115,26 @@ OPS: dict[str, Op] = {
     "tree (101)": lambda s: s.tree("root", OWNER),
     "ancestors (5)": lambda s: s.ancestors("c4", OWNER),
     "move": lambda s: s.move("c9", "c8" if s.get("c9", OWNER).session.parent_id == "root" else "root", OWNER),
+    "total, session": lambda s: s.usage.session("s000001", OWNER),
+    "total, subtree (101)": lambda s: s.usage.subtree("root", OWNER),
+    "total, user of 20 sessions": lambda s: s.usage.user("bob"),
+    "by model, session": lambda s: s.usage.session_by("model", "talk", OWNER),
+    "messages: the last 50 of 400": lambda s: _last(s.messages.page("talk", OWNER, limit=50)),
+    "messages: get, 10 from the end": lambda s: s.messages.get("talk", "m390", OWNER),
+    "messages: 50 before one 200 back": lambda s: s.messages.page("talk", OWNER, before="m200", limit=50),
+    "messages: append": lambda s: s.messages.append("talk", {"role": "user", "content": "x"}, OWNER),
+    "messages: append 100": lambda s: s.messages.append("talk", [{"role": "user", "content": "x"}] * 100, OWNER),
+    "messages: count": lambda s: s.messages.count("talk", OWNER),
+    "messages: edit, 10 from the end": lambda s: s.messages.edit_metadata("talk", "m390", {"a": 1}, OWNER),
+    "messages: redact": lambda s: s.messages.redact("talk", "m380", OWNER),
+    "messages: search 400": lambda s: s.messages.search("talk", "nowhere", OWNER),
+    "run: start and complete": _run,
+    "event": lambda s: s.events.append("talk", records.Event(type="custom", source="system"), OWNER),
+    "fork (400 messages), whole": lambda s: s.fork("talk", OWNER),
+    "fork, at a message": lambda s: s.fork("talk", OWNER, at="m390"),
+    "rewind": lambda s: s.rewind("talk", "m390", OWNER),
     "delete": _delete_one,
+    "erase a user of 20 sessions": lambda s: s.erase_user("bob"),
 }
 
 
