@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import threading
 import weakref
 from collections import deque
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ live: weakref.WeakSet[BareSession] = weakref.WeakSet()
 _left: deque[Writer] = deque()
 """Of session managers that were dropped. Whoever stores next in this process tries them once, its end once more."""
 _tried: list[Writer] = []
+_moving = threading.Lock()
+"""Held while writers move from the one to the other; never by a finalizer."""
 LEFT = 1_000
 """So many writers may be left by dropped session managers: a server has one a request. From there on what fails is
 raised in every mode, at the end of the invocation."""
@@ -40,13 +43,12 @@ def much_is_left() -> bool:
 
 
 def store_what_is_left() -> None:
-    if _left:
-        _tried[:] = [writer for writer in _tried if not writer.over]
-    while _left:
-        with contextlib.suppress(IndexError):  # another thread was faster
-            writer = _left.popleft()
-            _tried.append(writer)
-            writer.start()
+    with _moving:  # whoever waits for it finds in `_tried` what another thread took out of `_left`
+        found = [_left.popleft() for _ in range(len(_left))]
+        if found:
+            _tried[:] = [*(writer for writer in _tried if not writer.over), *found]
+    for writer in found:
+        writer.start()
 
 
 def store_what_is_left_of(space: Space, timeout: float) -> None:
@@ -97,6 +99,8 @@ def _at_exit() -> None:
 
 
 def _forked() -> None:
+    global _moving
+    _moving = threading.Lock()  # another thread may have held it
     _left.clear()
     _tried.clear()
     for session in list(live):
