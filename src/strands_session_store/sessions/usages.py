@@ -9,6 +9,7 @@ Rule 2. A session costs one read; a subtree what `Tree.tree` costs; a user one l
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -19,7 +20,7 @@ from ..errors import SessionNotFoundError
 from ..stores.base import Counters, Docs, Order, Query
 from ..usage import Totals, counters_of
 from . import checks
-from .access import Part, load, session
+from .access import Part, load
 from .shapes import MAX_PAGE
 from .tree import Tree
 
@@ -46,14 +47,13 @@ class Usages(Part):
         """Of one session, apart for each day (UTC, ``2026-11-20``), model or source (``user``, ``llm``, ``system``), in
         their order; two reads."""
         _check(by)
-        self._session(session_id, user_id).look()
         return _grouped(by, self._kept(session_id, user_id))
 
     def subtree_by(self, by: By, session_id: str, user_id: str | None = None) -> dict[str, Totals]:
         """As `session_by`, of a session and all below it."""
         _check(by)
         found = [node.session.session_id for node in Tree(self.store).tree(session_id, user_id)]
-        return _grouped(by, (one for id in found for one in self._kept(id, user_id)))
+        return _grouped(by, (one for id in found for one in self._if_there(id, user_id)))
 
     def user_by(
         self, by: By, user_id: str | None, *, since: str | None = None, until: str | None = None
@@ -75,7 +75,7 @@ class Usages(Part):
         days = (
             (key, totals)
             for id in found
-            for key, totals in self._kept(id, user_id)
+            for key, totals in self._if_there(id, user_id)
             if (since or "") <= key.day and (until is None or key.day <= until)
         )
         return _grouped(by, days)
@@ -94,16 +94,18 @@ class Usages(Part):
             query = replace(query, cursor=page.cursor)
 
     def _kept(self, session_id: str, user_id: str | None) -> Iterator[tuple[records.UsageKey, Totals]]:
-        """What a session keeps apart; nothing of one that is gone."""
-        found = session(self.store, session_id, user_id)
-        try:
-            look = found.look(Docs(layout.USAGE))
-            paths = [path for path in look.docs if path.startswith(layout.USAGE)]
-            counters = found.look(Counters([name for path in paths for name in counters_of(path)])).counters
-        except SessionNotFoundError:
-            return
+        """What a session keeps apart."""
+        found = self._session(session_id, user_id)
+        look = found.look(Docs(layout.USAGE))
+        paths = [path for path in look.docs if path.startswith(layout.USAGE)]
+        counters = found.look(Counters([name for path in paths for name in counters_of(path)])).counters
         for path in paths:
             yield load(look, path, records.UsageKey), Totals.of(counters, path)
+
+    def _if_there(self, session_id: str, user_id: str | None) -> Iterator[tuple[records.UsageKey, Totals]]:
+        """The same; nothing of one that is gone since it was listed."""
+        with contextlib.suppress(SessionNotFoundError):
+            yield from self._kept(session_id, user_id)
 
 
 def _grouped(by: By, found: Iterable[tuple[records.UsageKey, Totals]]) -> dict[str, Totals]:
