@@ -6,6 +6,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -26,11 +27,13 @@ from strands_session_store.errors import (
     SessionNotFoundError,
     StoreError,
 )
-from strands_session_store.plugin.jobs import split
+from strands_session_store.plugin.encoding import Encoder
+from strands_session_store.plugin.jobs import Job, split
 from strands_session_store.plugin.tracing import Tracing
+from strands_session_store.prices import Prices
 from strands_session_store.sessions import Sessions, forks
 from strands_session_store.sessions.rewinding import rewind
-from strands_session_store.stores.base import Append, Doc, Log, PutDoc, Space, Store, Trim, new_commit_id
+from strands_session_store.stores.base import Doc, Log, PutDoc, Space, Store, Trim, new_commit_id
 from strands_session_store.stores.reading import read_whole
 from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import Reply, ScriptedModel, ToolCall
@@ -87,7 +90,9 @@ def converse(store: Store | str, turns: int = 3, **options: Any) -> tuple[Agent,
 
 
 def history(store: Store, session_id: str = "s", agent_id: str = "a") -> list[Any]:
-    return [e.message for e in Sessions(store).history(session_id, agent_id, limit=1000).entries.values()]
+    return [
+        e.message for e in Sessions(store).messages.page(session_id, agent_id=agent_id, limit=1000).entries.values()
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------------- engines
@@ -173,7 +178,7 @@ def test_commits_are_bounded(store: FaultyStore) -> None:
         fork(store, space("s"), space("copy"))
     assert max(count for count, _ in weights) <= forks.BATCH_CHANGES + 20
     assert max(size for _, size in weights) <= forks.BATCH_BYTES and len(weights) > 3
-    assert Sessions(store).history("copy", "a").length == 6000
+    assert Sessions(store).messages.page("copy", agent_id="a").length == 6000
 
 
 # --------------------------------------------------------------------------------------------- what else there is in it
@@ -202,15 +207,15 @@ def test_other_agents_runs_and_events_are_those_of_that_time(store: FaultyStore)
     assert history(store, "copy", "a") == said[:6] and history(store, "copy", "b") == history(store, "s", "b")
     b = build(store, "copy", "b")
     assert b.state.get() == {"turns": 2, "noted": 6}  # what was set when its turn was over, too
-    ended, open_runs = copied.runs("copy").entries, copied.open_runs("copy")
+    ended, open_runs = copied.runs.list("copy").entries, copied.runs.active("copy")
     assert [run.agent_id for run in ended.values()] == ["b", "a", "b"]
     assert [run.agent_id for run in open_runs] == ["a"]
-    assert [e.agent_id for e in copied.events("copy").entries.values()] == ["b", "a", "b"]
+    assert [e.agent_id for e in copied.events.list("copy").entries.values()] == ["b", "a", "b"]
     counters = copied.get("copy").counters
     assert {name: value for name, value in counters.items() if value} == {"messages": 14, "runs": 4}
     agent = build(store, "copy", "a")
     agent("go on")
-    assert [run.status for run in copied.runs("copy").entries.values()][-2:] == ["abandoned", "completed"]
+    assert [run.status for run in copied.runs.list("copy").entries.values()][-2:] == ["abandoned", "completed"]
     fork(store, space("s"), space("whole"))
     whole = copied.get("whole")
     assert whole.agents == ("a", "b", "later")
@@ -229,8 +234,9 @@ def test_graphs_are_in_a_fork_of_the_whole_session_only(store: FaultyStore) -> N
     fork(store, space("s"), space("part"), agent.messages[-1]["tracking_id"])
     tree = [(one.path, one.bytes, one.entries, one.value) for one in Sessions(store).layout_tree("whole")]
     source = [(one.path, one.bytes, one.entries, one.value) for one in Sessions(store).layout_tree("s")]
-    beside = ("session", "agents/a/writer", "multi_agents/g/writer", "input_tokens", "output_tokens")
-    assert [one for one in tree if one[0] != "session"] == [one for one in source if one[0] not in beside]
+    beside = ("session", "agents/a/writer", "multi_agents/g/writer", *layout.USAGE_COUNTERS)
+    kept = [one for one in source if one[0] not in beside and not one[0].startswith(layout.USAGE)]
+    assert [one for one in tree if one[0] != "session"] == kept
     assert any(path.startswith("multi_agents/g/nodes/node") for path, *_ in tree)
     assert Sessions(store).multi_agents("part") == ()
 
@@ -240,7 +246,7 @@ def test_what_was_trimmed_stays_so_and_indices_stay(store: FaultyStore) -> None:
     said = history(store)
     store.commit(space("s"), Trim(layout.history("a"), 8), commit_id=new_commit_id())
     fork(store, space("s"), space("copy"), said[11]["tracking_id"])
-    found = Sessions(store).history("copy", "a")
+    found = Sessions(store).messages.page("copy", agent_id="a")
     assert (found.start, found.length) == (8, 12) and [e.message for e in found.entries.values()] == said[8:12]
     assert build(store, "copy").messages == [m for m in seen[11][0] if m in said[8:12]] == said[8:12]
     with pytest.raises(MessageNotFoundError):
@@ -335,7 +341,7 @@ def test_a_rewind_erases_nothing_and_is_an_event(store: FaultyStore) -> None:
     said = history(store)
     event = rewind(store, space("s"), said[3]["tracking_id"])
     assert history(store) == said
-    found = [e for e in Sessions(store).events("s").entries.values() if e.type == "rewind"]
+    found = [e for e in Sessions(store).events.list("s").entries.values() if e.type == "rewind"]
     assert found == [event] and (event.parent, event.agent_id) == (said[3]["tracking_id"], "a")
     assert event.data == {"index": 3, "messages": 12}
     assert build(store).messages == said[:4]
@@ -405,8 +411,16 @@ def test_the_trace_holds_no_message_and_turns_without_a_change_none(store: Fault
 
 def test_a_job_in_several_commits_has_its_trace_with_its_documents() -> None:
     """Else a process that ends in between has a trace that is ahead of them."""
-    messages = [b"x" * 3_000_000] * 3
-    changes = [Append(layout.history("a"), messages, 0), Append(layout.trace("a"), [b"t"], 0), PutDoc("d", b"d")]
-    *first, last = split(changes)
-    assert [change.log for part in first for change in part] == [layout.history("a")] * 3
-    assert last == [Append(layout.trace("a"), [b"t"], 0), PutDoc("d", b"d")]
+    job = Job(layout.writer("a"))
+    for at in range(3):
+        message = {"role": "user", "content": [{"text": "x" * 3_000_000}], "tracking_id": str(at)}
+        job.append(layout.history("a"), records.Message(message=message), at=at)
+    job.append(layout.trace("a"), records.Trace(history=0, whole=True), at=0)
+    job.docs[layout.agent("a")] = b"{}"
+    atoms, _ = Encoder("s", None, Prices(published=False), nullcontext()).atoms(job)
+    parts = [
+        [getattr(c, "log", None) or getattr(c, "path", None) for atom in part for c in atom] for part in split(atoms)
+    ]
+    assert len(parts) > 1
+    assert [layout.trace("a") in part for part in parts] == [layout.agent("a") in part for part in parts]
+    assert {layout.trace("a"), layout.agent("a")} <= set(parts[-1])

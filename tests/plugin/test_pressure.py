@@ -16,7 +16,7 @@ import pytest
 from strands.hooks import MessageAddedEvent
 from strands.types.exceptions import EventLoopException
 
-from strands_session_store import StoreError, Unavailable, codec, layout, records
+from strands_session_store import StoreError, Unavailable, layout, records
 from strands_session_store.errors import InDoubt
 from strands_session_store.plugin import jobs
 from strands_session_store.plugin.commits import Presence
@@ -55,7 +55,7 @@ def made(*texts: str) -> Job:
 
 def writer_on(store: FaultyStore) -> Writer:
     space, base = layout.session_space("s", None), Base(layout.writer("a"))
-    session = codec.dump_document(records.Session(session_id="s"))
+    session = records.Session(session_id="s")
     return Writer(store, space, Presence(session), base, ttl=None, before_store=None)
 
 

@@ -148,7 +148,7 @@ def test_pages_of_a_run(memory: Sessions) -> None:
     opened: list[list[str]] = []
 
     def script(messages: Any) -> str:
-        (run,) = memory.open_runs("s")
+        (run,) = memory.runs.active("s")
         opened.append(said(memory.messages.page("s", run_id=run.run_id)))
         return f"answer {len(opened)}"
 
@@ -158,7 +158,7 @@ def test_pages_of_a_run(memory: Sessions) -> None:
             agent(prompt)
         memory.messages.append("s", {"role": "user", "content": "between"})
         agent("d")
-    runs = [run.run_id for run in memory.runs("s").entries.values()]
+    runs = [run.run_id for run in memory.runs.list("s").entries.values()]
     pages = [said(memory.messages.page("s", run_id=run)) for run in runs]
     assert pages == [["a", "answer 1"], ["b", "answer 2"], ["c", "answer 3"], ["d", "answer 4"]]
     assert opened == [["a"], ["b"], ["c"], ["d"]]
