@@ -61,7 +61,8 @@ class Runs(Part):
             AlreadyExistsError: There is such a run.
             Unserializable: A value that can not be kept.
         """
-        checks.mapping("metadata", metadata)
+        if metadata is not None:
+            checks.mapping("metadata", metadata)
         drawn = secrets.token_hex(8) if run_id is None else ids.check("run_id", run_id)
         path = layout.open_run(drawn)
         wants: list[Want] = [Doc(path)]
