@@ -133,7 +133,7 @@ def _named(model: str | None) -> str | None:
 def _encoding(name: str) -> tiktoken.Encoding | None:
     """The encoding, if its vocabulary is at hand. Kept for the process, as tiktoken keeps those it has loaded; so is
     that there is none, and the log says so once."""
-    remedy = f"python -c 'import tiktoken; tiktoken.get_encoding({name!r})'"
+    remedy = f'python -c "import tiktoken; tiktoken.get_encoding({name!r})"'
     try:
         from tiktoken import registry
     except ImportError as error:
