@@ -97,15 +97,28 @@ class Written:
 
     def _method(self, name: str, value: Callable[..., Any]) -> str:
         function = inspect.unwrap(value)
-        signature = inspect.signature(function)
         handle = self._handle(function)
         within = function is not value
-        returns = handle or self._annotation(function, signature.return_annotation)
+        returns = handle or self._annotation(function, inspect.signature(function).return_annotation)
         if within:  # a context manager: Iterator[X]
             self._use(function, "Iterator", out=True)
             returns = f"AsyncIterator{returns[returns.index('[') :]}"
+        given, arguments = self._parameters(function)
+        call, inside = ", ".join([f"self._sync.{name}", *arguments]), ", ".join(arguments)
+        head = f"def {name}({', '.join(given)})"
+        if handle:
+            return f"\n    {head} -> {handle}:\n        return {handle}(self._sync.{name}({inside}), self._store)\n"
+        if within:
+            return (
+                f"\n    @asynccontextmanager\n    async {head} -> {returns}:\n"
+                f"        async with self._within(self._sync.{name}({inside})) as entered:\n            yield entered\n"
+            )
+        return f"\n    async {head} -> {returns}:\n        return await self._off({call})\n"
+
+    def _parameters(self, function: Callable[..., Any]) -> tuple[list[str], list[str]]:
+        """As they are declared, and as they are handed on."""
         given, arguments, star = ["self"], [], False
-        for parameter in list(signature.parameters.values())[1:]:
+        for parameter in list(inspect.signature(function).parameters.values())[1:]:
             text = f"{parameter.name}: {self._annotation(function, parameter.annotation)}"
             if parameter.default is not parameter.empty:
                 text += f" = {_default(parameter.default)}"
@@ -125,16 +138,7 @@ class Written:
                 case _:
                     given.append(text)
                     arguments.append(parameter.name)
-        call, inside = ", ".join([f"self._sync.{name}", *arguments]), ", ".join(arguments)
-        head = f"def {name}({', '.join(given)})"
-        if handle:
-            return f"\n    {head} -> {handle}:\n        return {handle}(self._sync.{name}({inside}), self._store)\n"
-        if within:
-            return (
-                f"\n    @asynccontextmanager\n    async {head} -> {returns}:\n"
-                f"        async with self._within(self._sync.{name}({inside})) as entered:\n            yield entered\n"
-            )
-        return f"\n    async {head} -> {returns}:\n        return await self._off({call})\n"
+        return given, arguments
 
     def _handle(self, function: Callable[..., Any]) -> str | None:
         """The name of the class that is returned in the place of one of the service's; None if none is."""
@@ -216,12 +220,13 @@ def written() -> str:
             "        self._sync, self._store = sync, sync.store\n",
         )
     file._import(Sessions.__module__, "Sessions")
+    given, arguments = file._parameters(Sessions.__init__)
     made = [f"        self.{name} = Async{type(part).__name__}(self._sync.{name})\n" for name, part in parts.items()]
     file.add(
         Sessions,
-        "    def __init__(self, store: Store | str) -> None:\n"
+        f"    def __init__({', '.join(given)}) -> None:\n"
         '        """As `Sessions`."""\n'
-        "        self._sync = Sessions(store)\n"
+        f"        self._sync = Sessions({', '.join(arguments)})\n"
         "        self._store = self.store = self._sync.store\n" + "".join(made) + "\n"
         "    async def __aenter__(self) -> AsyncSessions:\n        return self\n\n"
         "    async def __aexit__(self, *exc: object) -> None:\n        await self.close()\n",

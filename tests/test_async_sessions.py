@@ -39,6 +39,20 @@ def test_every_public_name_is_there() -> None:
             assert names(getattr(there, part)) | {"store"} == names(getattr(sync, part)) | {"store"}
 
 
+def test_it_is_made_with_the_same_arguments() -> None:
+    prices = {"m": {"input": "1", "output": "2"}}
+    spent = {"usage": {"inputTokens": 3, "outputTokens": 4, "totalTokens": 7}}
+
+    async def act() -> int | None:
+        there = AsyncSessions(MemoryStore(), prices=prices)
+        await there.create("s")
+        answer = {"role": "assistant", "content": "here", "metadata": spent}
+        await there.messages.append("s", answer, model="m")
+        return (await there.usage.session("s")).cost
+
+    assert asyncio.run(act()) == 11_000_000
+
+
 def test_it_answers_the_same() -> None:
     store = MemoryStore()
     sessions = Sessions(store)

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
 from . import records
+from .prices import Ask, Own, Prices
 from .sessions import Sessions
 from .sessions.access import Part
 from .sessions.archive import Archive, OnExisting, Tell
@@ -521,9 +522,9 @@ class AsyncArchive(_Offloaded):
 class AsyncSessions(_Offloaded):
     """`Sessions`, awaitable."""
 
-    def __init__(self, store: Store | str) -> None:
+    def __init__(self, store: Store | str, *, prices: Prices | Own | Ask | None = None) -> None:
         """As `Sessions`."""
-        self._sync = Sessions(store)
+        self._sync = Sessions(store, prices=prices)
         self._store = self.store = self._sync.store
         self.users = AsyncUsers(self._sync.users)
         self.runs = AsyncRuns(self._sync.runs)

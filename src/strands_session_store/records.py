@@ -196,6 +196,12 @@ class Message(Record):
     """Of an assistant message: what its model call added to the session's counters. None: nothing; it is another's, or
     was stored by a version that counted no calls."""
 
+    @property
+    def tracking_id(self) -> str | None:
+        """The message's id: what `Sessions.fork`, `Sessions.rewind` and the methods of `Messages` ask for."""
+        id: str | None = self.message.get("tracking_id")
+        return id
+
 
 class Variant(Record):
     """Entry of a variants log."""

@@ -148,6 +148,8 @@ def test_what_can_not_be_kept_is_refused_by_its_key(sessions: Sessions) -> None:
         ("expires_in", -1),
         ("expires_in", True),
         ("title", "\ud800"),
+        ("metadata", [1]),
+        ("state", {7: 1}),
     ],
 )
 def test_wrong_arguments_are_named_and_nothing_is_written(sessions: Sessions, argument: str, value: object) -> None:
@@ -155,6 +157,22 @@ def test_wrong_arguments_are_named_and_nothing_is_written(sessions: Sessions, ar
         sessions.create("s", **{argument: value})  # type: ignore[arg-type]
     with pytest.raises(SessionNotFoundError):
         sessions.get("s")
+
+
+def test_what_is_no_dict_of_texts_is_refused_by_name(memory: Sessions) -> None:
+    memory.create("s")
+    values = memory.metadata("s")
+    for call, named in (
+        (lambda: values.merge(None), "values"),  # type: ignore[arg-type]
+        (lambda: values.set(5, 1), "a key of values .* 5"),  # type: ignore[arg-type]
+        (lambda: memory.users.create("ada", metadata=7), "metadata"),  # type: ignore[arg-type]
+        (lambda: memory.runs.edit_metadata("s", "r", None), "values"),  # type: ignore[arg-type]
+        (lambda: memory.messages.edit_metadata("s", "m", 7), "values"),  # type: ignore[arg-type]
+        (lambda: memory.events.append("s", {"type": "custom"}), "records.Event, not dict"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(ValueError, match=named):
+            call()
+    assert values.all() == {}
 
 
 def test_changes_of_many_at_once_all_hold(sessions: Sessions) -> None:

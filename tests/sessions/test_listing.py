@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -147,6 +148,10 @@ def test_a_cursor_neither_loses_nor_doubles_what_did_not_change(many: Sessions) 
         ({"everyone": True, "user_id": "ada"}, "everyone"),
         ({"everyone": True, "parent_id": "p"}, "everyone"),
         ({"kind": ""}, "kind"),
+        ({"text": 7}, "text"),
+        ({"created_after": "2026-01-01"}, "created_after"),
+        ({"order": "created", "updated_before": datetime(2026, 1, 1)}, "updated_before"),
+        ({"updated_after": float("nan")}, "updated_after"),
         ({"ids": "s01"}, "ids"),
         ({"ids": ["s01"], "cursor": "x"}, "ids"),
         ({"ids": [str(at) for at in range(1001)]}, "ids"),

@@ -68,6 +68,30 @@ def test_a_run_begins_and_ends_each_way(sessions: Sessions) -> None:
     assert (found.older, found.newer) == (None, None)
 
 
+def test_a_run_has_what_was_counted_with_its_messages(memory: Sessions) -> None:
+    priced = Sessions(memory.store, prices={"m": {"input": "1", "output": "2"}})
+    priced.create("s")
+    said = {"role": "user", "content": "where?"}
+    spent = {"usage": {"inputTokens": 3, "outputTokens": 4, "totalTokens": 7}}
+    answer = {"role": "assistant", "content": "here", "metadata": spent}
+    priced.messages.append("s", [said, answer], model="m")  # before it
+    with priced.run("s", run_id="r", agent_id="default"):
+        priced.messages.append("s", [said, answer] * 600, model="m")  # more than one read has
+    run = priced.runs.get("s", "r")
+    assert (run.messages, run.first_message, run.model) == (1200, 2, "m")
+    usage = records.Usage(input_tokens=1800, output_tokens=2400, calls=600, cost=600 * 11_000_000)
+    assert run.usage == priced.runs.usage("s", "r") == usage
+    with priced.run("s", run_id="emptied", agent_id="default"):
+        priced.messages.append("s", answer, model="m")
+        priced.messages.clear("s")
+    assert priced.runs.usage("s", "emptied") == records.Usage()
+    with priced.run("s", run_id="nobody's"):
+        priced.messages.append("s", answer, model="m")
+    assert priced.runs.usage("s", "nobody's") == records.Usage()
+    with pytest.raises(RunNotFoundError, match="begun without an agent_id"):
+        priced.messages.page("s", run_id="nobody's")
+
+
 def test_what_has_ended_does_not_end_again(sessions: Sessions) -> None:
     sessions.create("s")
     sessions.runs.start("s", run_id="r")

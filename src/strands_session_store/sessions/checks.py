@@ -86,10 +86,12 @@ def limit(value: object, most: int = MAX_PAGE) -> int:
 
 
 def mapping(argument: str, value: object) -> None:
-    """A dict or the like whose keys are texts, or None."""
-    if value is not None and not (isinstance(value, Mapping) and all(isinstance(key, str) and key for key in value)):
-        what = "one with other keys" if isinstance(value, Mapping) else type(value).__name__
-        raise ValueError(f"{argument} must be a dict whose keys are texts that are not empty, or None; got {what}")
+    """A dict or the like whose keys are texts."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{argument} must be a dict whose keys are texts, got {value!r:.80}")
+    for key in value:
+        if not isinstance(key, str) or not key:
+            raise ValueError(f"a key of {argument} must be a text that is not empty, got {key!r:.80}")
 
 
 def one_of(argument: str, value: object, known: tuple[str, ...]) -> None:
@@ -107,6 +109,12 @@ def seconds(argument: str, value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 10**10:
         raise ValueError(f"{argument} must be a number of seconds above 0 and below 10,000,000,000, got {value!r}")
     return float(value)
+
+
+def moment(argument: str, value: object) -> None:
+    """A Unix time, or None."""
+    if value is not None and (not isinstance(value, int | float) or isinstance(value, bool) or value != value):
+        raise ValueError(f"{argument} must be a Unix time in seconds, as time.time() has it, or None; got {value!r}")
 
 
 def owner(user_id: str | None) -> str | None:

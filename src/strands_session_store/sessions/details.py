@@ -64,7 +64,11 @@ class Details(Part):
         record = records.Session(
             session_id=session_id, user_id=user_id, kind=checks.kind(kind), parent_id=parent_id, **fields
         )
-        changes = [write(path, values) for path, values in _given(metadata, state)]
+        changes = []
+        for name, path, values in (("metadata", layout.METADATA, metadata), ("state", layout.STATE, state)):
+            if values is not None:
+                checks.mapping(name, values)
+                changes.append(write(path, values))
         if agent_instructions is not None:
             changes.append(_instructions(agent_instructions))
         if parent_id is not None:
@@ -176,10 +180,6 @@ class Details(Part):
             return found.record(found.look())
         except SessionNotFoundError as error:
             raise IllegalMoveError(f"the parent is not there: {error}") from None
-
-
-def _given(metadata: Mapping[str, Any] | None, state: Mapping[str, Any] | None) -> list[tuple[str, Mapping[str, Any]]]:
-    return [(path, values) for path, values in ((layout.METADATA, metadata), (layout.STATE, state)) if values]
 
 
 def _instructions(text: str | None) -> Change:

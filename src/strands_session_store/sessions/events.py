@@ -10,8 +10,8 @@ Rule 2. What can not be stored is refused, by its place, before anything is writ
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final, get_args
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, get_args
 
 from .. import codec, ids, layout, records
 from ..stores.base import Append, Change
@@ -48,7 +48,8 @@ class Events(Part):
             Unserializable: Its data can not be kept.
             InDoubt: They may be stored or not: look before you append them again.
         """
-        given = [events] if isinstance(events, records.Event) else list(events)
+        # a dict is no list of its keys
+        given: list[Any] = [events] if isinstance(events, records.Event | Mapping) else [*events]
         if not given:
             return ()
         done = self._session(session_id, user_id).change(lambda look: appending(given))

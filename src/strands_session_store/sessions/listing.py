@@ -102,6 +102,9 @@ class Listing(Part):
         owner = checks.owner(user_id)
         checks.limit(limit)
         checks.index("offset", offset)
+        moments = {"created_after": created_after, "created_before": created_before}
+        for name, value in {**moments, "updated_after": updated_after, "updated_before": updated_before}.items():
+            checks.moment(name, value)
         if order not in ("created", "updated"):
             raise ValueError(f'order must be "created" or "updated", got {order!r}')
         if offset is not None and cursor is not None:
@@ -114,7 +117,7 @@ class Listing(Part):
         sieve = _Filter(
             active,
             None if kind is None else checks.kind(kind),
-            None if text is None else text.casefold(),
+            None if text is None else checks.words("text", text, empty=True).casefold(),
             None,
             open_ended if by is Order.CREATED else times[Order.CREATED],
             open_ended if by is Order.UPDATED else times[Order.UPDATED],

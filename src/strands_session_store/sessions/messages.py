@@ -251,8 +251,7 @@ class Messages(Part):
             Unserializable: Not a JSON value, bytes, tuple, set, date, Decimal or UUID, nor made of these.
             SessionBusyError: A process runs the session with a lease.
         """
-        for key in values:
-            checks.words("a key of values", key)
+        checks.mapping("values", values)
         codec.encode(dict(values), lost=refuse, place="values")
         after = self._rewrite(session_id, message_id, user_id, agent_id, edited(snapshot(dict(values))))
         return dict(after[-1].message["metadata"]["custom"])

@@ -164,8 +164,8 @@ def span(access: Access[records.Session], agent_id: str, run_id: str) -> tuple[i
 
 def _check_run(run: records.Run, agent_id: str) -> None:
     if run.agent_id != agent_id:
-        of = f"agent_id={run.agent_id!r}" if run.agent_id is not None else "no agent"
-        raise RunNotFoundError(f"agent {agent_id!r} has no run {run.run_id!r}: it is of {of}")
+        of = f"of agent_id={run.agent_id!r}" if run.agent_id is not None else "begun without an agent_id"
+        raise RunNotFoundError(f"agent {agent_id!r} has no run {run.run_id!r}: it is {of}")
 
 
 # ------------------------------------------------------------------------------------------------------------- cursors

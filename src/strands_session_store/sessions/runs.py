@@ -20,10 +20,11 @@ from typing import Any, Final, Literal, TypeAlias
 from .. import codec, ids, layout, records
 from ..errors import AlreadyExistsError, IllegalTransitionError, NotFoundError, RunNotFoundError, StoreError
 from ..stores.base import ABSENT, Add, Append, Change, Doc, Docs, DropDoc, Log, Look, PutDoc, Want
+from ..usage import Totals, totals_of, whole
 from . import checks, entries
 from .access import Access, Part, load
 from .events import Events
-from .shapes import LogPage
+from .shapes import MAX_PAGE, LogPage
 from .values import refuse
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,8 @@ class Runs(Part):
             AlreadyExistsError: There is such a run.
             Unserializable: A value that can not be kept.
         """
-        checks.mapping("metadata", metadata)
+        if metadata is not None:
+            checks.mapping("metadata", metadata)
         drawn = secrets.token_hex(8) if run_id is None else ids.check("run_id", run_id)
         path = layout.open_run(drawn)
         wants: list[Want] = [Doc(path)]
@@ -95,14 +97,16 @@ class Runs(Part):
         reason: str | None = None,
         usage: records.Usage | None = None,
     ) -> records.Run:
-        """End a run, well. Two reads and a commit; without an agent one read.
+        """End a run, well. Two reads and a commit, and a read more for each further 1,000 messages of the run; without
+        an agent one read.
 
         Args:
             session_id: Which session.
             run_id: An open run.
             user_id: Its owner.
             reason: At most 500 characters, kept as the run's `stop_reason`.
-            usage: Tokens, kept with the run. The session's counters are of its messages: they don't change.
+            usage: Tokens, kept with the run; None: what was counted with its messages. The session's counters are of
+                its messages: they don't change.
 
         Returns:
             The run as it is now.
@@ -269,8 +273,10 @@ class Runs(Part):
         def decide(look: Look) -> list[Change]:
             nonlocal run
             run = self._open(found, look, run_id, f"become {status}")
-            told = {"status": status, "stop_reason": reason, "error": error, "usage": usage or run.usage}
-            run = run.model_copy(update={**told, **_messages(found, run), "ended": max(records.now(), run.started)})
+            told = {"status": status, "stop_reason": reason, "error": error, **_messages(found, run)}
+            if usage is not None:
+                told["usage"] = usage
+            run = run.model_copy(update={**told, "ended": max(records.now(), run.started)})
             return [DropDoc(path, look.docs[path].version), Append(layout.RUNS, [codec.dump(run)])]
 
         found.change(decide, Doc(path))
@@ -337,12 +343,22 @@ class Running(Part):
 
 
 def _messages(found: Access[records.Session], run: records.Run) -> dict[str, Any]:
-    """What the agent's history has grown by since the run began."""
+    """What the agent's history has grown by since the run began, and what was counted with that."""
     if run.agent_id is None or run.first_message is None:
         return {}
-    log = layout.history(run.agent_id)
-    added = max(0, found.look(Log(log)).logs[log].length - run.first_message)
-    return {"messages": added, "first_message": run.first_message if added else None}
+    log, at = layout.history(run.agent_id), run.first_message
+    totals, model = Totals(), run.model
+    while True:
+        view = found.look(Log(log, spans=[(at, at + MAX_PAGE)])).logs[log]
+        for index, data in sorted(view.entries.items()):
+            if (counted := whole(codec.load(records.Message, data, f"{log}[{index}]"))) is not None:
+                totals, model = totals + totals_of(counted), counted.model
+        at = max(at + MAX_PAGE, view.start)
+        if at >= view.length:
+            break
+    added = max(0, view.length - run.first_message)
+    first = run.first_message if added else None
+    return {"messages": added, "first_message": first, "usage": totals.usage(), "model": model}
 
 
 def _put(run: records.Run, expect: Any) -> Change:

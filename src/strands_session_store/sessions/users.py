@@ -43,7 +43,10 @@ class Users(Part):
             checks.text(name, value)
         found = self._user(user_id)
         record = records.User(user_id=user_id, **fields)
-        changes = [write(layout.METADATA, metadata)] if metadata else []
+        changes = []
+        if metadata is not None:
+            checks.mapping("metadata", metadata)
+            changes.append(write(layout.METADATA, metadata))
         found.create(record, changes, AlreadyExistsError(f"there is a user {user_id!r} already"))
         return record
 

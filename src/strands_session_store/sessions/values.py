@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from .. import codec, ids, layout, records
 from ..errors import Unserializable
 from ..stores.base import Change, Doc, DropDoc, Look, PutDoc
+from . import checks
 from .access import Access
 
 R = TypeVar("R", records.Session, records.User)
@@ -51,9 +52,7 @@ class Values(Generic[R]):
         Returns:
             The whole object as it is now.
         """
-        for key in values:
-            if not key or not isinstance(key, str):
-                raise ValueError(f"a key must be a text that is not empty, got {key!r}")
+        checks.mapping("values", values)
         return self._alter(lambda now: {**now, **values})
 
     def remove(self, *keys: str) -> None:

@@ -24,7 +24,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .. import records
 from ..errors import StoreError, ToolEventsError
@@ -35,6 +35,9 @@ from ..sessions.events import appending
 from ..stores.base import Look
 from .calls import Call, Result, Shape, answered, asked, canonical, id_of, plain
 from .driving import Pause, Steps, Try, done, drive, drive_async
+
+if TYPE_CHECKING:
+    from ..async_sessions import AsyncSessions
 
 __all__ = ["Tools"]
 
@@ -98,7 +101,7 @@ class Tools:
 
     def __init__(
         self,
-        sessions: Sessions,
+        sessions: Sessions | AsyncSessions,
         functions: Mapping[str, Callable[..., Any]],
         *,
         attempts: int = 1,
@@ -109,7 +112,7 @@ class Tools:
     ) -> None:
         """
         Args:
-            sessions: Where events are recorded.
+            sessions: Where events are recorded; of either kind, both methods work.
             functions: By the name that the model knows; called with the call's arguments by name. May be async.
             attempts: How often a function that raises is tried, 1 to 10.
             retry_on: Which errors are worth another try. A call that does not fit the function's signature never is.
