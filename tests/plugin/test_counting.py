@@ -191,7 +191,7 @@ def play(engine: str, examples: int, *, shrinks: bool = True) -> None:
 
 @pytest.mark.parametrize("engine", ["memory", "sqlite"])
 def test_counters_equal_a_recount(engine: str) -> None:
-    play(engine, 120)
+    play(engine, 40)
 
 
 @pytest.mark.soak
