@@ -118,7 +118,7 @@ OPS: dict[str, Op] = {
     "total, session": lambda s: s.usage.session("s000001", OWNER),
     "total, subtree (101)": lambda s: s.usage.subtree("root", OWNER),
     "total, user of 20 sessions": lambda s: s.usage.user("bob"),
-    "by model, session": lambda s: s.usage.session_by("model", "talk", OWNER),
+    "by model, session": lambda s: s.usage.session_by("talk", "model", OWNER),
     "messages: the last 50 of 400": lambda s: _last(s.messages.page("talk", OWNER, limit=50)),
     "messages: get, 10 from the end": lambda s: s.messages.get("talk", "m390", OWNER),
     "messages: 50 before one 200 back": lambda s: s.messages.page("talk", OWNER, before="m200", limit=50),

@@ -465,16 +465,16 @@ class AsyncUsages(_Offloaded):
     async def user(self, user_id: str | None) -> Totals:
         return await self._off(self._sync.user, user_id)
 
-    async def session_by(self, by: By, session_id: str, user_id: str | None = None) -> dict[str, Totals]:
-        return await self._off(self._sync.session_by, by, session_id, user_id)
+    async def session_by(self, session_id: str, by: By, user_id: str | None = None) -> dict[str, Totals]:
+        return await self._off(self._sync.session_by, session_id, by, user_id)
 
-    async def subtree_by(self, by: By, session_id: str, user_id: str | None = None) -> dict[str, Totals]:
-        return await self._off(self._sync.subtree_by, by, session_id, user_id)
+    async def subtree_by(self, session_id: str, by: By, user_id: str | None = None) -> dict[str, Totals]:
+        return await self._off(self._sync.subtree_by, session_id, by, user_id)
 
     async def user_by(
-        self, by: By, user_id: str | None, *, since: str | None = None, until: str | None = None
+        self, user_id: str | None, by: By, *, since: str | None = None, until: str | None = None
     ) -> dict[str, Totals]:
-        return await self._off(self._sync.user_by, by, user_id, since=since, until=until)
+        return await self._off(self._sync.user_by, user_id, by, since=since, until=until)
 
 
 class AsyncArchive(_Offloaded):

@@ -56,24 +56,24 @@ def test_by_day_model_and_source(sessions: Sessions) -> None:
     talk(sessions, "b", model="who knows", turns=2)
     answer = {"role": "assistant", "content": "yes", "metadata": {"usage": USE}}
     sessions.messages.append("a", answer, "ada", model="m", source="system")
-    assert sessions.usage.session_by("source", "a", "ada").keys() == {"llm", "system"}
-    assert sessions.usage.session_by("model", "a", "ada")["m"].calls == 2
-    models = sessions.usage.user_by("model", "ada")
+    assert sessions.usage.session_by("a", "source", "ada").keys() == {"llm", "system"}
+    assert sessions.usage.session_by("a", "model", "ada")["m"].calls == 2
+    models = sessions.usage.user_by("ada", "model")
     assert {name: found.calls for name, found in models.items()} == {"m": 2, "who knows": 2}
-    (day,) = sessions.usage.user_by("day", "ada")
+    (day,) = sessions.usage.user_by("ada", "day")
     assert sum(models.values(), Totals()) == sessions.usage.user("ada")
-    assert sessions.usage.user_by("day", "ada", since=day, until=day)[day].calls == 4
-    assert sessions.usage.user_by("day", "ada", until="2020-01-01") == {}
-    assert sessions.usage.user_by("day", "ada", since="2999-01-01") == {}
-    assert sessions.usage.subtree_by("model", "b", "ada")["who knows"].unpriced == 2
+    assert sessions.usage.user_by("ada", "day", since=day, until=day)[day].calls == 4
+    assert sessions.usage.user_by("ada", "day", until="2020-01-01") == {}
+    assert sessions.usage.user_by("ada", "day", since="2999-01-01") == {}
+    assert sessions.usage.subtree_by("b", "model", "ada")["who knows"].unpriced == 2
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda s: s.usage.session_by("week", "s"),
-        lambda s: s.usage.user_by("hour", "ada"),
-        lambda s: s.usage.user_by("day", "ada", since="yesterday"),
+        lambda s: s.usage.session_by("s", "week"),
+        lambda s: s.usage.user_by("ada", "hour"),
+        lambda s: s.usage.user_by("ada", "day", since="yesterday"),
         lambda s: s.messages.append("s", {"role": "user", "content": "x"}, source="me"),
     ],
 )
@@ -136,5 +136,5 @@ def test_totals_read_no_message(memory: Sessions) -> None:
     assert sessions.usage.session("s1", "ada").calls == 1
     assert store.calls == ["read"]
     store.calls.clear()
-    sessions.usage.user_by("model", "ada", since="2999-01-01")
+    sessions.usage.user_by("ada", "model", since="2999-01-01")
     assert store.calls == ["list"]

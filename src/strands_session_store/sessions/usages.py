@@ -43,26 +43,26 @@ class Usages(Part):
         """Of all sessions of a user, of whom there need be no record; None: of the sessions without an owner."""
         return sum((totals for _, totals, _ in self._of_user(user_id)), Totals())
 
-    def session_by(self, by: By, session_id: str, user_id: str | None = None) -> dict[str, Totals]:
+    def session_by(self, session_id: str, by: By, user_id: str | None = None) -> dict[str, Totals]:
         """Of one session, apart for each day (UTC, ``2026-11-20``), model or source (``user``, ``llm``, ``system``), in
         their order; two reads."""
         _check(by)
         return _grouped(by, self._kept(session_id, user_id))
 
-    def subtree_by(self, by: By, session_id: str, user_id: str | None = None) -> dict[str, Totals]:
+    def subtree_by(self, session_id: str, by: By, user_id: str | None = None) -> dict[str, Totals]:
         """As `session_by`, of a session and all below it."""
         _check(by)
         found = [node.session.session_id for node in Tree(self.store).tree(session_id, user_id)]
         return _grouped(by, (one for id in found for one in self._if_there(id, user_id)))
 
     def user_by(
-        self, by: By, user_id: str | None, *, since: str | None = None, until: str | None = None
+        self, user_id: str | None, by: By, *, since: str | None = None, until: str | None = None
     ) -> dict[str, Totals]:
         """As `session_by`, of all sessions of a user.
 
         Args:
-            by: What to tell apart.
             user_id: Whose; None: of the sessions without an owner.
+            by: What to tell apart.
             since: The first day (UTC, ``2026-11-01``); sessions without a commit since are not looked into.
             until: The last day.
         """
