@@ -28,7 +28,7 @@ from strands_session_store.errors import (
 )
 from strands_session_store.plugin.jobs import split
 from strands_session_store.plugin.tracing import Tracing
-from strands_session_store.sessions import Sessions, forks
+from strands_session_store.sessions import Sessions, building, forks
 from strands_session_store.sessions.rewinding import rewind
 from strands_session_store.stores.base import Append, Doc, Log, PutDoc, Space, Store, Trim, new_commit_id
 from strands_session_store.stores.reading import read_whole
@@ -87,7 +87,9 @@ def converse(store: Store | str, turns: int = 3, **options: Any) -> tuple[Agent,
 
 
 def history(store: Store, session_id: str = "s", agent_id: str = "a") -> list[Any]:
-    return [e.message for e in Sessions(store).history(session_id, agent_id, limit=1000).entries.values()]
+    return [
+        e.message for e in Sessions(store).messages.page(session_id, agent_id=agent_id, limit=1000).entries.values()
+    ]
 
 
 # ------------------------------------------------------------------------------------------------------------- engines
@@ -124,7 +126,7 @@ def test_a_fork_that_is_killed_leaves_nothing(at: Any, processes: Parent, url_of
         agent, _ = converse(store)
         if at == "last":
             with (
-                mock.patch.object(forks, "BATCH_CHANGES", 3),
+                mock.patch.object(building, "BATCH_CHANGES", 3),
                 mock.patch.object(store, "commit", wraps=store.commit) as made,
             ):
                 fork(store, space("s"), space("count"))
@@ -134,18 +136,18 @@ def test_a_fork_that_is_killed_leaves_nothing(at: Any, processes: Parent, url_of
         child.kill()
         with pytest.raises(SessionNotFoundError):
             Sessions(store).get("copy")
-        left = store.read(space("copy"), Doc(layout.FORK))
+        left = store.read(space("copy"), Doc(layout.MAKING))
         assert (left.incarnation is None) == (at == 1)
         if at == 4:
             wait_for(lambda: store.read(space("copy")).incarnation is None, "its end")
         fork(store, space("s"), space("copy"))
         assert build(store, "copy").messages == agent.messages
-        assert layout.FORK not in store.read(space("copy"), Doc(layout.FORK)).docs
+        assert layout.MAKING not in store.read(space("copy"), Doc(layout.MAKING)).docs
 
 
 def test_a_commit_whose_answer_is_lost_is_repeated(store: FaultyStore) -> None:
     agent, _ = converse(store)
-    with mock.patch.object(forks, "BATCH_CHANGES", 3):
+    with mock.patch.object(building, "BATCH_CHANGES", 3):
         store.plan("commit", at=2, after=InDoubt("no answer"))
         fork(store, space("s"), space("copy"))
         store.plan("commit", at=3, times=None, before=InDoubt("no answer"))
@@ -171,9 +173,9 @@ def test_commits_are_bounded(store: FaultyStore) -> None:
     commit = store.commit
     with mock.patch.object(store, "commit", weigh):
         fork(store, space("s"), space("copy"))
-    assert max(count for count, _ in weights) <= forks.BATCH_CHANGES + 20
-    assert max(size for _, size in weights) <= forks.BATCH_BYTES and len(weights) > 3
-    assert Sessions(store).history("copy", "a").length == 6000
+    assert max(count for count, _ in weights) <= building.BATCH_CHANGES + 20
+    assert max(size for _, size in weights) <= building.BATCH_BYTES and len(weights) > 2
+    assert Sessions(store).messages.page("copy", agent_id="a").length == 6000
 
 
 # --------------------------------------------------------------------------------------------- what else there is in it
@@ -202,15 +204,15 @@ def test_other_agents_runs_and_events_are_those_of_that_time(store: FaultyStore)
     assert history(store, "copy", "a") == said[:6] and history(store, "copy", "b") == history(store, "s", "b")
     b = build(store, "copy", "b")
     assert b.state.get() == {"turns": 2, "noted": 6}  # what was set when its turn was over, too
-    ended, open_runs = copied.runs("copy").entries, copied.open_runs("copy")
+    ended, open_runs = copied.runs.list("copy").entries, copied.runs.active("copy")
     assert [run.agent_id for run in ended.values()] == ["b", "a", "b"]
     assert [run.agent_id for run in open_runs] == ["a"]
-    assert [e.agent_id for e in copied.events("copy").entries.values()] == ["b", "a", "b"]
+    assert [e.agent_id for e in copied.events.list("copy").entries.values()] == ["b", "a", "b"]
     counters = copied.get("copy").counters
     assert {name: value for name, value in counters.items() if value} == {"messages": 14, "runs": 4}
     agent = build(store, "copy", "a")
     agent("go on")
-    assert [run.status for run in copied.runs("copy").entries.values()][-2:] == ["abandoned", "completed"]
+    assert [run.status for run in copied.runs.list("copy").entries.values()][-2:] == ["abandoned", "completed"]
     fork(store, space("s"), space("whole"))
     whole = copied.get("whole")
     assert whole.agents == ("a", "b", "later")
@@ -229,8 +231,9 @@ def test_graphs_are_in_a_fork_of_the_whole_session_only(store: FaultyStore) -> N
     fork(store, space("s"), space("part"), agent.messages[-1]["tracking_id"])
     tree = [(one.path, one.bytes, one.entries, one.value) for one in Sessions(store).layout_tree("whole")]
     source = [(one.path, one.bytes, one.entries, one.value) for one in Sessions(store).layout_tree("s")]
-    beside = ("session", "agents/a/writer", "multi_agents/g/writer", "input_tokens", "output_tokens")
-    assert [one for one in tree if one[0] != "session"] == [one for one in source if one[0] not in beside]
+    beside = ("session", "agents/a/writer", "multi_agents/g/writer", *layout.USAGE_COUNTERS)
+    kept = [one for one in source if one[0] not in beside and not one[0].startswith(layout.USAGE)]
+    assert [(path, *rest) for path, *rest in tree if path != "session"] == kept
     assert any(path.startswith("multi_agents/g/nodes/node") for path, *_ in tree)
     assert Sessions(store).multi_agents("part") == ()
 
@@ -240,7 +243,7 @@ def test_what_was_trimmed_stays_so_and_indices_stay(store: FaultyStore) -> None:
     said = history(store)
     store.commit(space("s"), Trim(layout.history("a"), 8), commit_id=new_commit_id())
     fork(store, space("s"), space("copy"), said[11]["tracking_id"])
-    found = Sessions(store).history("copy", "a")
+    found = Sessions(store).messages.page("copy", agent_id="a")
     assert (found.start, found.length) == (8, 12) and [e.message for e in found.entries.values()] == said[8:12]
     assert build(store, "copy").messages == [m for m in seen[11][0] if m in said[8:12]] == said[8:12]
     with pytest.raises(MessageNotFoundError):
@@ -335,7 +338,7 @@ def test_a_rewind_erases_nothing_and_is_an_event(store: FaultyStore) -> None:
     said = history(store)
     event = rewind(store, space("s"), said[3]["tracking_id"])
     assert history(store) == said
-    found = [e for e in Sessions(store).events("s").entries.values() if e.type == "rewind"]
+    found = [e for e in Sessions(store).events.list("s").entries.values() if e.type == "rewind"]
     assert found == [event] and (event.parent, event.agent_id) == (said[3]["tracking_id"], "a")
     assert event.data == {"index": 3, "messages": 12}
     assert build(store).messages == said[:4]

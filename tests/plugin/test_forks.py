@@ -115,7 +115,7 @@ class Forked(Play):
 def ids(store: Store, session_id: str) -> list[str]:
     log = layout.history(AGENT)
     view = read_whole(store, layout.session_space(session_id, None), Log(log, spans=[(0, None)])).logs.get(log)
-    return [codec.load_message(data, log)["tracking_id"] for _, data in sorted(view.entries.items())] if view else []
+    return [codec.load_message(data, log)[0]["tracking_id"] for _, data in sorted(view.entries.items())] if view else []
 
 
 def last_places(said: Sequence[str]) -> list[tuple[int, str]]:
