@@ -28,7 +28,6 @@ from .sessions.shapes import (
     Exported,
     Imported,
     LogPage,
-    MessagePage,
     Node,
     Overview,
     Receipt,
@@ -361,26 +360,26 @@ class AsyncMessages(_Offloaded):
         user_id: str | None = None,
         *,
         agent_id: str = "default",
+        run_id: str | None = None,
+        role: Role | None = None,
         start: int | None = None,
         before: str | None = None,
         after: str | None = None,
-        cursor: str | None = None,
         limit: int = 50,
-        run_id: str | None = None,
-        role: Role | None = None,
-    ) -> MessagePage:
+        cursor: str | None = None,
+    ) -> LogPage[records.Message]:
         return await self._off(
             self._sync.page,
             session_id,
             user_id,
             agent_id=agent_id,
+            run_id=run_id,
+            role=role,
             start=start,
             before=before,
             after=after,
-            cursor=cursor,
             limit=limit,
-            run_id=run_id,
-            role=role,
+            cursor=cursor,
         )
 
     async def get(

@@ -6,10 +6,7 @@ Rule 1. ``decode(encode(x)) == x`` for dict, list, str, int, float, bool, None, 
 Rule 2. Bytes look as in Strands' own session files: ``{"__bytes_encoded__": true, "data": "<base64>"}``.
         All else that JSON can't say is ``{"$": <tag>, "v": ...}``. A dict that looks like either is tagged itself.
 Rule 3. What has no encoding is kept as the text ``<not stored: TypeName>`` and named to ``lost``; it never raises.
-Rule 4. A record is an object. Only a message of a history is an array, as its names would be a fifth of a short one:
-        ``[role, content, tracking_id, at, {further keys of the message}, redacted, counted]``, without what is null at
-        the end, and ``counted`` is ``[model, cost, tokens, estimated, day, source]``, the same way; content that is one
-        text is that text, and null that of a removed message, with ``removed`` in the place of ``redacted``.
+Rule 4. A record is an object. Only a message of a history is an array (`arrays`).
 """
 
 from __future__ import annotations
@@ -25,6 +22,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from . import arrays
 from .errors import Corrupt
 from .records import FORMAT, Counted, Message, Record
 
@@ -207,7 +205,7 @@ def _tag_surrogates(v: Any) -> Any:
 
 def dump(record: Record, *, lost: Lost | None = None) -> bytes:
     """A record as bytes: fields that are None or at their default left out, aliases used."""
-    if isinstance(record, Message) and (row := _row(record)) is not None:
+    if isinstance(record, Message) and (row := arrays.of_message(record)) is not None:
         return encode(row, lost=lost)
     fields = type(record).model_fields
     # model_dump would copy and convert the payloads; they are opaque, so the fields are taken as they are
@@ -221,70 +219,6 @@ def dump(record: Record, *, lost: Lost | None = None) -> bytes:
         for name, value in out.items()
     }
     return encode(out, lost=lost)
-
-
-def _row(record: Message) -> list[Any] | None:
-    """A message as an array; None if it has another shape than they have."""
-    message = record.message
-    names = list(message) if isinstance(message, dict) else []
-    # in the order in which Strands makes one, since it is read in this order
-    if names[:2] != ["role", "content"] or type(content := message["content"]) is not list:
-        return None
-    only = content[0] if len(content) == 1 else None
-    if type(only) is dict and len(only) == 1 and type(text := only.get("text")) is str:
-        content = text
-    id = message[names.pop()] if names[-1] == "tracking_id" else None
-    if id is None and "tracking_id" in message:
-        return None
-    rest = {name: message[name] for name in names[2:]}
-    usage = None if record.usage is None else _usage_row(record.usage)
-    row = [message["role"], content, id, record.at, rest or None, record.redacted, usage]
-    if record.removed is not None:
-        row[1], row[5] = None, record.removed
-    return _trimmed(row)
-
-
-def _usage_row(usage: Counted) -> list[Any]:
-    source = None if usage.source == "llm" else usage.source
-    return _trimmed(
-        [usage.model, usage.cost, usage.tokens and [*usage.tokens], usage.estimated or None, usage.day, source]
-    )
-
-
-def _trimmed(row: list[Any]) -> list[Any]:
-    while row[-1] is None:
-        row.pop()
-    return row
-
-
-def _from_row(
-    role: Any,
-    content: Any,
-    id: Any = None,
-    at: Any = None,
-    rest: Any = None,
-    redacted: Any = None,
-    usage: Any = None,
-    *_: Any,
-) -> dict[str, Any]:
-    if isinstance(content, str):
-        content = [{"text": content}]
-    message = {"role": role, "content": [] if content is None else content, **(rest or {})}
-    if id is not None:
-        message["tracking_id"] = id
-    return {"message": message, "at": at, "removed" if content is None else "redacted": redacted, "usage": usage}
-
-
-def _from_usage_row(
-    model: Any,
-    cost: Any = None,
-    tokens: Any = None,
-    estimated: Any = None,
-    day: Any = None,
-    source: Any = None,
-    *_: Any,
-) -> Counted:
-    return Counted(model=model, cost=cost, tokens=tokens, estimated=bool(estimated), day=day, source=source or "llm")
 
 
 def dump_document(record: Record, *, lost: Lost | None = None) -> bytes:
@@ -312,14 +246,14 @@ def load_message(data: bytes, path: str) -> tuple[Any, Kept | None]:
     """
     try:
         if isinstance(value := decode(data), list):
-            found = _from_row(*value)
+            found = arrays.fields(*value)
             message = None if found.get("removed") is not None else found["message"]
             return message, None if found["usage"] is None else (found["at"], found["usage"])
     except _UNREADABLE as error:
         raise Corrupt(path, f"{type(error).__name__}: {error}") from error
     entry = load(Message, data, path)
     message = None if entry.removed is not None else entry.message
-    return message, None if entry.usage is None else (entry.at, _usage_row(entry.usage))
+    return message, None if entry.usage is None else (entry.at, arrays.of_counted(entry.usage))
 
 
 def counted(kept: Kept, path: str) -> Counted:
@@ -329,15 +263,9 @@ def counted(kept: Kept, path: str) -> Counted:
         Corrupt: as `load`.
     """
     try:
-        return _from_usage_row(*kept[1])
+        return arrays.counted(*kept[1])
     except _UNREADABLE as error:
         raise Corrupt(path, f"{type(error).__name__}: {error}") from error
-
-
-def _message(found: dict[str, Any]) -> Message:
-    if (row := found["usage"]) is not None:
-        found = {**found, "usage": _from_usage_row(*row)}
-    return Message.model_validate(found)
 
 
 def load(kind: type[R], data: bytes, path: str) -> R:
@@ -349,7 +277,7 @@ def load(kind: type[R], data: bytes, path: str) -> R:
     try:
         value = decode(data)
         if kind is Message and isinstance(value, list):
-            return _message(_from_row(*value))  # type: ignore[return-value]
+            return arrays.message(value)  # type: ignore[return-value]
         if not isinstance(value, dict):
             raise ValueError(f"a JSON object was expected, not {type(value).__name__}")
         if (found := value.get("format", 1)) > FORMAT:

@@ -5,7 +5,7 @@
     state                                      document   what the application keeps in the session, apart from agents
     metadata                                   document   what the application says about it
     managed/<namespace>                        document   the same, kept apart for each part of the application
-    fork                                       document   what is being forked; gone when the fork is made
+    making                                     document   that the rest is on its way; gone when the space is whole
     agents/<agent>/agent                       document   state, interrupts, model state
     agents/<agent>/context                     document   conversation manager, and where the context's messages are
     agents/<agent>/writer                      document   who wrote last; every commit expects it (fencing)
@@ -44,7 +44,7 @@ USER: Final = "user"
 INSTRUCTIONS: Final = "instructions"
 STATE: Final = "state"
 METADATA: Final = "metadata"
-FORK: Final = "fork"
+MAKING: Final = "making"
 LEASE: Final = "lease"
 LEASE_BEAT: Final = "lease-beat"
 LEASE_WANTED: Final = "lease-wanted"
@@ -197,7 +197,7 @@ def id_in(path: str) -> str:
 _KNOWN: Final = re.compile(
     "|".join(
         (
-            *map(re.escape, (SESSION, USER, INSTRUCTIONS, STATE, METADATA, *LEASES)),
+            *map(re.escape, (SESSION, USER, INSTRUCTIONS, STATE, METADATA, MAKING, *LEASES)),
             "managed/[^/]+",
             f"{AGENTS}[^/]+/(agent|context|writer)",
             f"{MULTI_AGENTS}[^/]+/(state|writer|nodes/.+/state)",

@@ -31,7 +31,7 @@ from strands_session_store.plugin.encoding import Encoder
 from strands_session_store.plugin.jobs import Job, split
 from strands_session_store.plugin.tracing import Tracing
 from strands_session_store.prices import Prices
-from strands_session_store.sessions import Sessions, forks
+from strands_session_store.sessions import Sessions, building, forks
 from strands_session_store.sessions.rewinding import rewind
 from strands_session_store.stores.base import Doc, Log, PutDoc, Space, Store, Trim, new_commit_id
 from strands_session_store.stores.reading import read_whole
@@ -129,7 +129,7 @@ def test_a_fork_that_is_killed_leaves_nothing(at: Any, processes: Parent, url_of
         agent, _ = converse(store)
         if at == "last":
             with (
-                mock.patch.object(forks, "BATCH_CHANGES", 3),
+                mock.patch.object(building, "BATCH_CHANGES", 3),
                 mock.patch.object(store, "commit", wraps=store.commit) as made,
             ):
                 fork(store, space("s"), space("count"))
@@ -139,18 +139,18 @@ def test_a_fork_that_is_killed_leaves_nothing(at: Any, processes: Parent, url_of
         child.kill()
         with pytest.raises(SessionNotFoundError):
             Sessions(store).get("copy")
-        left = store.read(space("copy"), Doc(layout.FORK))
+        left = store.read(space("copy"), Doc(layout.MAKING))
         assert (left.incarnation is None) == (at == 1)
         if at == 4:
             wait_for(lambda: store.read(space("copy")).incarnation is None, "its end")
         fork(store, space("s"), space("copy"))
         assert build(store, "copy").messages == agent.messages
-        assert layout.FORK not in store.read(space("copy"), Doc(layout.FORK)).docs
+        assert layout.MAKING not in store.read(space("copy"), Doc(layout.MAKING)).docs
 
 
 def test_a_commit_whose_answer_is_lost_is_repeated(store: FaultyStore) -> None:
     agent, _ = converse(store)
-    with mock.patch.object(forks, "BATCH_CHANGES", 3):
+    with mock.patch.object(building, "BATCH_CHANGES", 3):
         store.plan("commit", at=2, after=InDoubt("no answer"))
         fork(store, space("s"), space("copy"))
         store.plan("commit", at=3, times=None, before=InDoubt("no answer"))
@@ -176,8 +176,8 @@ def test_commits_are_bounded(store: FaultyStore) -> None:
     commit = store.commit
     with mock.patch.object(store, "commit", weigh):
         fork(store, space("s"), space("copy"))
-    assert max(count for count, _ in weights) <= forks.BATCH_CHANGES + 20
-    assert max(size for _, size in weights) <= forks.BATCH_BYTES and len(weights) > 3
+    assert max(count for count, _ in weights) <= building.BATCH_CHANGES + 20
+    assert max(size for _, size in weights) <= building.BATCH_BYTES and len(weights) > 2
     assert Sessions(store).messages.page("copy", agent_id="a").length == 6000
 
 

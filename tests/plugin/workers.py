@@ -157,16 +157,16 @@ def end_in_a_turn(said: Connection, url: str, session: str, how: str, durability
 
 def fork_and_hang(said: Connection, url: str, session: str, at: int, vanishes: float) -> None:
     """Fork a session in small commits, and hang in one of them; says that it does. What it leaves vanishes in time."""
-    from strands_session_store.sessions import forks
+    from strands_session_store.sessions import building, forks
 
-    setattr(forks, "BATCH_CHANGES", 3)  # noqa: B010
-    setattr(forks, "HALF_MADE_SECONDS", vanishes)  # noqa: B010
+    setattr(building, "BATCH_CHANGES", 3)  # noqa: B010
+    setattr(building, "HALF_MADE_SECONDS", vanishes)  # noqa: B010
     store = FaultyStore(open_store(url))
     held = store.plan("commit", at=at, hang="before")
     threading.Thread(
         target=forks.fork,
         args=(store, layout.session_space(session, None), layout.session_space("copy", None)),
-        kwargs={"named": lambda session: session},
+        kwargs={"named": lambda record: record},
         daemon=True,
     ).start()
     held.reached.wait()

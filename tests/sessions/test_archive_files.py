@@ -13,7 +13,7 @@ from strands import Agent
 
 from strands_session_store import StoreSessionManager, layout
 from strands_session_store.errors import AlreadyExistsError, ArchiveError, Corrupt, SessionBusyError
-from strands_session_store.sessions import Sessions, archive, incoming, outgoing
+from strands_session_store.sessions import Sessions, archive, building, outgoing
 from strands_session_store.sessions import archive_format as form
 from strands_session_store.sessions.pieces import Counts, Digest, Documents, Entries
 from strands_session_store.stores.base import Append, Log, Look, Space, Store, Trim, Want, new_commit_id
@@ -317,7 +317,7 @@ def test_a_log_that_was_trimmed_far_keeps_its_indices(memory: Sessions) -> None:
 def test_progress_is_told_and_what_it_raises_ends_the_work(
     memory: Sessions, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(incoming, "BATCH_CHANGES", 1)
+    monkeypatch.setattr(building, "BATCH_CHANGES", 1)
     steps: list[archive.Step] = []
     with Sessions("memory://") as target:
         done = target.archive.import_(file, progress=steps.append)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from strands import Agent
 
-from strands_session_store import SessionNotFoundError, StoreSessionManager
+from strands_session_store import SessionNotFoundError, StoreSessionManager, layout
 from strands_session_store.errors import (
     AlreadyExistsError,
     InvalidCursorError,
@@ -17,11 +17,13 @@ from strands_session_store.errors import (
     TooLarge,
     Unserializable,
 )
-from strands_session_store.sessions import MessagePage, Sessions
+from strands_session_store.sessions import LogPage, Sessions
 from strands_session_store.testing.models import ScriptedModel
 
+HISTORY = layout.history("default")
 
-def said(page: MessagePage) -> list[str]:
+
+def said(page: LogPage[Any]) -> list[str]:
     return [entry.message["content"][0]["text"] for entry in page.entries.values()]
 
 
@@ -108,18 +110,18 @@ def test_cursors_lead_through_all_of_it_both_ways(memory: Sessions, gone: list[i
     wanted = [i for i in range(10) if i not in gone]
     back: list[int] = []
     page = memory.messages.page("s", limit=limit)
-    assert page.later is None
+    assert page.newer is None
     back = [*page.entries, *back]
-    while page.earlier is not None:
-        page = memory.messages.page("s", cursor=page.earlier, limit=limit)
+    while page.older is not None:
+        page = memory.messages.page("s", cursor=page.older, limit=limit)
         assert len(page.entries) <= limit
         back = [*page.entries, *back]
     assert back == wanted
     page = memory.messages.page("s", start=0, limit=limit)
     forth = [*page.entries]
-    assert page.earlier is None
-    while page.later is not None:
-        page = memory.messages.page("s", cursor=page.later, limit=limit)
+    assert page.older is None
+    while page.newer is not None:
+        page = memory.messages.page("s", cursor=page.newer, limit=limit)
         forth += page.entries
     assert forth == wanted
 
@@ -127,20 +129,20 @@ def test_cursors_lead_through_all_of_it_both_ways(memory: Sessions, gone: list[i
 def test_a_page_turns_round(memory: Sessions) -> None:
     filled(memory)
     page = memory.messages.page("s", limit=3)
-    assert page.earlier is not None
-    before = memory.messages.page("s", cursor=page.earlier, limit=2)
-    assert said(before) == ["5", "6"] and before.later is not None
-    assert said(memory.messages.page("s", cursor=before.later, limit=3)) == said(page)
-    assert memory.messages.page("s", cursor="before.99999999", limit=1).entries.keys() == {9}
-    assert not memory.messages.page("s", cursor="from.99999999").entries
+    assert page.older is not None
+    before = memory.messages.page("s", cursor=page.older, limit=2)
+    assert said(before) == ["5", "6"] and before.newer is not None
+    assert said(memory.messages.page("s", cursor=before.newer, limit=3)) == said(page)
+    assert memory.messages.page("s", cursor=f"{HISTORY}/older/99999999", limit=1).entries.keys() == {9}
+    assert not memory.messages.page("s", cursor=f"{HISTORY}/newer/99999999").entries
     assert not memory.messages.page("s", start=10**17).entries
 
 
 def test_pages_of_a_role(memory: Sessions) -> None:
     filled(memory)
     page = memory.messages.page("s", role="user", limit=3)
-    assert said(page) == ["4", "6", "8"] and page.earlier is not None
-    assert said(memory.messages.page("s", role="user", limit=3, cursor=page.earlier)) == ["0", "2"]
+    assert said(page) == ["4", "6", "8"] and page.older is not None
+    assert said(memory.messages.page("s", role="user", limit=3, cursor=page.older)) == ["0", "2"]
     assert said(memory.messages.page("s", role="assistant", start=3, limit=2)) == ["3", "5"]
 
 
@@ -164,9 +166,9 @@ def test_pages_of_a_run(memory: Sessions) -> None:
     assert opened == [["a"], ["b"], ["c"], ["d"]]
     assert said(memory.messages.page("s", run_id=runs[1], role="assistant")) == ["answer 2"]
     one = memory.messages.page("s", run_id=runs[1], limit=1)
-    assert (said(one), one.later) == (["answer 2"], None) and one.earlier is not None
-    other = memory.messages.page("s", run_id=runs[1], cursor=one.earlier)
-    assert (said(other), other.earlier) == (["b"], None)
+    assert (said(one), one.newer) == (["answer 2"], None) and one.older is not None
+    other = memory.messages.page("s", run_id=runs[1], cursor=one.older)
+    assert (said(other), other.older) == (["b"], None)
     with pytest.raises(RunNotFoundError, match="nothing"):
         memory.messages.page("s", run_id="nothing")
     with pytest.raises(RunNotFoundError, match="agent_id='default'"):
@@ -194,13 +196,14 @@ def test_what_is_asked_wrongly_is_refused_by_name(memory: Sessions) -> None:
     ):
         with pytest.raises(ValueError, match=named):
             messages.page("s", **wrong)  # type: ignore[arg-type]
-    for cursor in ("", "x", "before.", "before.-1", "from.1.2", "before.²", "from." + "9" * 40):
+    ways = ("older", "older/", "older/-1", "newer/1/2", "older/²", "newer/" + "9" * 40)
+    for cursor in ("", "x", f"{layout.history('other')}/older/1", *(f"{HISTORY}/{way}" for way in ways)):
         with pytest.raises(InvalidCursorError):
             messages.page("s", cursor=cursor)
         with pytest.raises(InvalidCursorError):
             messages.search("s", "x", cursor=cursor)
     with pytest.raises(InvalidCursorError):
-        messages.search("s", "x", cursor="from.3")
+        messages.search("s", "x", cursor=f"{HISTORY}/newer/3")
     with pytest.raises(InvalidIdError, match="message_id"):
         messages.get("s", "")
     with pytest.raises(ValueError, match="text"):
@@ -245,7 +248,7 @@ def test_search_is_paged_and_bounded(memory: Sessions, monkeypatch: pytest.Monke
     assert [found.index for found in first.found] == [1199, 1198]
     second = memory.messages.search("s", "1", limit=2, cursor=first.cursor)
     assert [found.index for found in second.found] == [1197, 1196]
-    monkeypatch.setattr("strands_session_store.sessions.reading.LOOKED_AT", 100)
+    monkeypatch.setattr("strands_session_store.sessions.entries.LOOKED_AT", 100)
     cursor, found, calls = None, [], 0
     while calls == 0 or cursor is not None:
         part = memory.messages.search("s", "1000", cursor=cursor)

@@ -102,7 +102,7 @@ def _all(sessions: Sessions) -> dict[int, records.Message]:
     found: dict[int, records.Message] = {}
     page = sessions.messages.page("s", start=0, limit=1000)
     found |= page.entries
-    assert page.later is None
+    assert page.newer is None
     return found
 
 

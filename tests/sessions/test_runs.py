@@ -408,6 +408,6 @@ def test_what_runs_cost(memory: Sessions) -> None:
     assert cost(lambda: sessions.runs.start("s", run_id="b")) == (1, 1)
     assert cost(lambda: sessions.runs.get("s", "b")) == (1, 0)
     assert cost(lambda: sessions.runs.get("s", "a")) == (2, 0)
-    assert cost(lambda: sessions.runs.get("s", "r0")) == (3, 0)
+    assert cost(lambda: sessions.runs.get("s", "r0")) == (4, 0)
     assert cost(lambda: sessions.runs.list("s", limit=300)) == (1, 0)
     assert cost(lambda: sessions.runs.active("s")) == (1, 0)

@@ -22,7 +22,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from .. import codec, layout, records
-from ..sessions import AgentOverview, Holder, MessagePage, Overview, SessionPage, Sessions, Slice, Stored
+from ..sessions import AgentOverview, Holder, LogPage, Overview, SessionPage, Sessions, Stored
 from ..stores.collecting import Collected
 
 console = Console(highlight=False)
@@ -147,10 +147,10 @@ class Whole:
     stored: tuple[Stored, ...]
     agents: tuple[AgentOverview, ...]
     multi_agents: tuple[records.MultiAgent, ...]
-    histories: Mapping[str, MessagePage]
-    runs: Slice[records.Run]
+    histories: Mapping[str, LogPage[records.Message]]
+    runs: LogPage[records.Run]
     open_runs: tuple[records.Run, ...]
-    events: Slice[records.Event]
+    events: LogPage[records.Event]
 
 
 def gather(sessions: Sessions, session_id: str, user_id: str | None, last: int) -> Whole:
@@ -223,7 +223,7 @@ def session_as_data(whole: Whole) -> dict[str, Any]:
     }
 
 
-def _show_agent(agent: AgentOverview, history: MessagePage) -> None:
+def _show_agent(agent: AgentOverview, history: LogPage[records.Message]) -> None:
     named = f" ({agent.agent.name})" if agent.agent.name else ""
     _heading(
         f"agent {agent.agent.agent_id}{named}: {many(agent.history, 'message')} said, {agent.context:,} in context"

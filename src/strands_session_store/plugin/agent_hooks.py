@@ -35,7 +35,7 @@ from .. import ids, layout
 from ..errors import ConflictError, StoreError
 from ..messages import Message, snapshot
 from . import recorder
-from .calls import AgentCall, called, in_background, surface
+from .hearing import AgentCall, called, in_background, surface
 from .holding import holding, letting_go
 from .holds import Hold, token_in
 from .jobs import Job

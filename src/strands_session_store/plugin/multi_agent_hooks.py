@@ -35,7 +35,7 @@ from strands.hooks import (
 from .. import ids
 from ..errors import StoreError
 from . import recorder
-from .calls import surface
+from .hearing import surface
 from .holding import holding, letting_go
 from .holds import Hold, token_in
 from .jobs import Job

@@ -34,7 +34,7 @@ from ..messages import Message, same, snapshot
 from ..sessions.checks import MAX_TITLE
 from . import recorder
 from .agent_hooks import AgentHooks
-from .calls import AgentCall, at_nodes, called, hear
+from .hearing import AgentCall, at_nodes, called, hear
 from .holds import Hold
 from .jobs import Job
 from .live import LiveSession

@@ -36,7 +36,7 @@ from .tracing import Tracing
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
 
-    from .calls import AgentCall
+    from .hearing import AgentCall
 
 logger = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     tree.py       parents and children; deleting                 inside.py    agents, orchestrators, all by path
     users.py      users                                          erasing.py   all of a user's
     runs.py       runs                                           events.py    events
-    entries.py    a log by the page
-    messages.py   what was said                                  reading.py   a log, by the page and by ids
+    entries.py    a log by the page                              finding.py   where a message or a run's stand
+    messages.py   what was said
     submitted.py, appending.py  messages of others               rewriting.py, clearing.py   what was stored, changed
     writing.py    how live agents are kept out, and told         usages.py    tokens and money, sums
     branching.py, points.py   from an earlier message on         forks.py, rewinding.py   elsewhere, or here
@@ -39,14 +39,12 @@ from .shapes import (
     Holder,
     Imported,
     LogPage,
-    MessagePage,
     Node,
     Overview,
     Receipt,
     Said,
     SearchPage,
     SessionPage,
-    Slice,
     Step,
     Stored,
     UserPage,
@@ -66,7 +64,6 @@ __all__ = [
     "Holder",
     "Imported",
     "LogPage",
-    "MessagePage",
     "Messages",
     "Metadata",
     "Node",
@@ -77,7 +74,6 @@ __all__ = [
     "SearchPage",
     "SessionPage",
     "Sessions",
-    "Slice",
     "Step",
     "Stored",
     "Unset",

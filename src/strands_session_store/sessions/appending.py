@@ -15,7 +15,7 @@ from ..messages import Message
 from ..stores.base import ABSENT, Add, Append, Change, Doc, Expect, Log, LogView, Look, PutDoc
 from ..usage import Totals
 from .access import Access, load
-from .reading import entry
+from .entries import entry
 from .shapes import Said
 from .writing import guards, traced, version, wants
 

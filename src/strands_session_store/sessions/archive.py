@@ -24,8 +24,9 @@ from ..stores.base import Doc, Space, Store
 from . import archive_format as form
 from .access import Part
 from .archive_format import Begin, End, Header, Sealing, Total
+from .building import make_way
 from .checks import UNSET, Unset, owner
-from .incoming import Incoming, make_way
+from .incoming import Incoming
 from .inside import holder
 from .outgoing import Found, digested, find, insist
 from .pieces import Digest
@@ -269,8 +270,11 @@ class Archive(Part):
         space = begin.space
         if begin.expires is not None and begin.expires <= time.time():
             return replace(done, expired=done.expired + 1), None
-        if there is None:
+        if there is None and on_existing != "replace":
             make_way(self.store, space)
+        elif there is None:
+            self._refuse_busy(space)
+            self.store.drop(space)
         elif there[1] == begin.digest:
             return replace(done, same=done.same + 1), None
         elif on_existing == "skip":

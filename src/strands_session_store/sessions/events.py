@@ -15,8 +15,9 @@ from typing import Any, Final, get_args
 
 from .. import codec, ids, layout, records
 from ..stores.base import Append, Change
-from . import checks, entries
+from . import checks
 from .access import Part
+from .entries import page, place
 from .shapes import MAX_PAGE, LogPage
 from .values import refuse
 
@@ -95,15 +96,12 @@ class Events(Part):
             checks.one_of("source", source, SOURCES)
         asked = {"type": type, "source": source, "run_id": run_id, "parent": parent, "agent_id": agent_id}
         wanted = {name: value for name, value in asked.items() if value is not None}
-        return entries.page(
-            self._session(session_id, user_id),
-            layout.EVENTS,
-            records.Event,
-            (lambda event: all(getattr(event, name) == value for name, value in wanted.items())) if wanted else None,
-            start=start,
-            limit=limit,
-            cursor=cursor,
-        )
+        admits = None
+        if wanted:
+            admits = lambda event: all(getattr(event, name) == value for name, value in wanted.items())  # noqa: E731
+        checks.limit(limit)
+        where = place(layout.EVENTS, start, cursor)
+        return page(self._session(session_id, user_id), layout.EVENTS, records.Event, where, admits, limit=limit)
 
 
 def appending(events: Iterable[records.Event]) -> list[Change]:

@@ -9,49 +9,24 @@ Rule 2. State, interrupts, model state and context are rebuilt from the trace. W
         it is now. Graphs and Swarms are in a fork of the whole session only: what they were before is not kept.
 Rule 3. Indices stay, so traces, variants and runs are copied as they are; what was erased stays so.
 Rule 4. The fork has spent nothing: of the counters it has those that tell what is there.
-Rule 5. Its session document is written last. Until then there is no session, and what is there vanishes by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final
 
 from .. import codec, layout, records, rows, trace
-from ..errors import AlreadyExistsError, ConflictError, InDoubt, StoreError, Unavailable
-from ..stores.base import (
-    ABSENT,
-    Add,
-    Append,
-    Change,
-    Committed,
-    Counters,
-    Doc,
-    Docs,
-    DropDoc,
-    Expected,
-    Log,
-    LogView,
-    Look,
-    PutDoc,
-    Space,
-    Store,
-    Summary,
-    Trim,
-    new_commit_id,
-)
+from ..errors import AlreadyExistsError, ConflictError, Unavailable
+from ..stores.base import Counters, Docs, Log, LogView, Look, Space, Store
 from ..stores.reading import read_whole
 from . import points
+from .building import Building, make_way
 from .inside import counters_of, logs_of
 from .points import NO_LOG
 
-HALF_MADE_SECONDS: Final = 600.0
-"""After which what a fork that was killed has left vanishes; from its last commit, of which none takes so long."""
-BATCH_BYTES: Final = 4 * 2**20
-BATCH_CHANGES: Final = 2_500
-"""Of one commit, unless a single entry is larger: such a one holds up a Redis server for less than 10 ms."""
 TRIES: Final = 5
 
 
@@ -112,7 +87,7 @@ def fork(
     """
     if agent_id is not None and at is None:
         raise ValueError(f"agent_id={agent_id!r} says whose message at= is, but at= is not given; give both or neither")
-    _clear(store, target)
+    make_way(store, target)
     if at is None:
         look = _read(store, source, {})
         content, origin = _whole(look), records.Origin(session_id=source.id)
@@ -137,16 +112,6 @@ def _unpaid(data: bytes, path: str) -> bytes:
     return data if entry.usage is None else codec.dump(entry.model_copy(update={"usage": None}))
 
 
-def _clear(store: Store, target: Space) -> None:
-    """Have nothing at the target: what a fork that was interrupted has left is dropped."""
-    look = store.read(target, Doc(layout.SESSION), Doc(layout.FORK))
-    if look.incarnation is None:
-        return
-    if layout.SESSION in look.docs or layout.FORK not in look.docs:
-        raise AlreadyExistsError(f"session {target.id!r} is there already; nothing was written. Choose another id")
-    store.drop(target, on=look.incarnation)
-
-
 def _read(store: Store, source: Space, ends: Mapping[str, int]) -> Look:
     """All of the source, in one state; of some logs only what stands before an index."""
     for _ in range(TRIES):
@@ -163,7 +128,7 @@ def _common(look: Look) -> Iterator[tuple[str, bytes]]:
     """What the session keeps as a whole, whatever is said in it."""
     for path, doc in look.docs.items():
         inside = path.startswith((layout.AGENTS, layout.MULTI_AGENTS, layout.OPEN_RUNS, layout.USAGE))
-        if not inside and not layout.is_presence(path) and path not in (layout.SESSION, layout.FORK):
+        if not inside and not layout.is_presence(path) and path not in (layout.SESSION, layout.MAKING):
             yield path, doc.data
 
 
@@ -266,83 +231,23 @@ def _runs(look: Look, lengths: Mapping[str, int], time: float) -> Iterator[recor
 # ------------------------------------------------------------------------------------------------------------- writing
 
 
-def _write(
-    store: Store,
-    target: Space,
-    content: Content,
-    session: records.Session,
-    ttl: float | None,
-) -> None:
-    summary = rows.summary(session)
-    trims: list[Change] = [Trim(name, start) for name, (start, _) in content.logs.items() if start]
-    last = [*trims, PutDoc(layout.SESSION, codec.dump_document(session), expect=ABSENT)]
-    batches = list(_batches(content))
-    if len(batches) == 1 and not trims:
-        _commit(store, target, [*batches[0], *last], ABSENT, ttl, summary)
-        return
-    # what is under way is told from what an agent has begun, which also comes without a session document at first
-    on: Expected = ABSENT
-    for batch in batches:
-        mark = [PutDoc(layout.FORK, b"{}")] if on is ABSENT else []
-        on = _commit(store, target, [*mark, *batch], on, HALF_MADE_SECONDS, None).incarnation
-    _commit(store, target, [DropDoc(layout.FORK), *last], on, ttl, summary)
-
-
-def _batches(content: Content) -> Iterator[list[Change]]:
-    """All but the session document, in commits of a bounded size."""
-    batch: list[Change] = []
-    size = count = 0
-    for change, weight in _changes(content):
-        if batch and (size + weight > BATCH_BYTES or count >= BATCH_CHANGES):
-            yield _joined(batch)
-            batch, size, count = [], 0, 0
-        batch.append(change)
-        size, count = size + weight, count + 1
-    yield _joined(batch)
-
-
-def _changes(content: Content) -> Iterator[tuple[Change, int]]:
-    for name, (start, entries) in content.logs.items():
-        for index in range(start + len(entries)):
-            data = b"" if index < start else entries[index - start]
-            yield Append(name, [data], index), len(data)
-    for path, data in content.docs.items():
-        yield PutDoc(path, data), len(data)
-    for counter, value in content.counters.items():
-        if value:
-            yield Add(counter, value), 0
-
-
-def _joined(changes: Iterable[Change]) -> list[Change]:
-    """With one append for each log."""
-    out: list[Change] = []
-    for change in changes:
-        match out[-1] if out else None, change:
-            case Append(log, entries), Append(same, (data,)) if log == same and isinstance(entries, list):
-                entries.append(data)
-            case _:
-                out.append(change)
-    return out
-
-
-def _commit(
-    store: Store,
-    target: Space,
-    changes: list[Change],
-    on: Expected,
-    ttl: float | None,
-    summary: Summary | None,
-) -> Committed:
-    commit_id = new_commit_id()
-    doubt: StoreError | None = None
-    for _ in range(TRIES):
-        try:
-            return store.commit(target, *changes, commit_id=commit_id, on=on, ttl=ttl, summary=summary)
-        except InDoubt as error:
-            doubt = error
-        except ConflictError as conflict:
-            raise AlreadyExistsError(
-                f"session {target.id!r} is being made by somebody else; nothing of it was changed. Choose another id"
-            ) from conflict
-    assert doubt is not None
-    raise doubt
+def _write(store: Store, target: Space, content: Content, session: records.Session, ttl: float | None) -> None:
+    building = Building(store, target, session.parent_id)
+    try:
+        for log, (start, entries) in content.logs.items():
+            building.begin(log, start)
+            for at, data in enumerate(entries, start):
+                building.append(log, at, data)
+        for path, data in content.docs.items():
+            building.put(path, data)
+        for counter, value in content.counters.items():
+            if value:
+                building.add(counter, value)
+        building.finish(codec.dump_document(session), rows.summary(session), ttl)
+    except ConflictError as conflict:
+        raise AlreadyExistsError(
+            f"session {target.id!r} is being made by somebody else; nothing of it was changed. Choose another id"
+        ) from conflict
+    except BaseException:
+        building.abandon()
+        raise

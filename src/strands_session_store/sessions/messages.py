@@ -23,12 +23,12 @@ from . import checks
 from .access import Part
 from .appending import append
 from .clearing import clear, existing, extent
+from .entries import Place, page, place
+from .finding import find, missing, span
 from .inside import ids_of
-from .reading import cursor as cursor_at
-from .reading import find, missing, read_cursor, span, walk
 from .rewriting import Change as Rewriting
 from .rewriting import edited, redacted, removed, rewrite
-from .shapes import MAX_PAGE, MessagePage, Said, SearchPage
+from .shapes import MAX_PAGE, LogPage, Said, SearchPage
 from .submitted import checked, refuse
 
 Role: TypeAlias = Literal["user", "assistant"]
@@ -50,14 +50,14 @@ class Messages(Part):
         user_id: str | None = None,
         *,
         agent_id: str = DEFAULT,
+        run_id: str | None = None,
+        role: Role | None = None,
         start: int | None = None,
         before: str | None = None,
         after: str | None = None,
-        cursor: str | None = None,
         limit: int = 50,
-        run_id: str | None = None,
-        role: Role | None = None,
-    ) -> MessagePage:
+        cursor: str | None = None,
+    ) -> LogPage[records.Message]:
         """A part of what was said by an agent and to it, whatever its context is by now. One read, as long as nothing
         was removed or is filtered.
 
@@ -69,7 +69,7 @@ class Messages(Part):
             before: The newest before the message with this id. It is looked for from the end, a hundred entries by the
                 first read and up to a thousand by each other: what is far takes many.
             after: The oldest behind it.
-            cursor: `MessagePage.earlier` or `later` of a page of the same history.
+            cursor: `LogPage.older` or `LogPage.newer` of another page of this history.
             limit: 1 to 1,000. Fewer are returned where 10,000 entries were looked at; the cursors go on.
             run_id: Only messages of this run. It is looked for like a message. Of one that is open these are the
                 messages stored since it began, by the clock of its process.
@@ -78,45 +78,26 @@ class Messages(Part):
         Raises:
             MessageNotFoundError: There is no message ``before`` or ``after`` which to look.
             RunNotFoundError: There is no such run, or it is another agent's.
-            InvalidCursorError: The cursor is none.
+            InvalidCursorError: The cursor is none of this history.
         """
         log = layout.history(ids.check("agent_id", agent_id))
         checks.limit(limit)
-        checks.index("start", start)
         if sum(given is not None for given in (start, before, after, cursor)) > 1:
             raise ValueError("start, before, after and cursor each say where a page is; give one of them")
         if role not in (None, "user", "assistant"):
             raise ValueError(f'role must be "user", "assistant" or None, got {role!r}')
-        at, back = (start, start is None) if cursor is None else read_cursor(cursor)
+        where = place(log, start, cursor)
         access = self._session(session_id, user_id)
         if before is not None:
-            at = find(access, agent_id, ids.check("before", before)).index
+            where = Place(find(access, agent_id, ids.check("before", before)).index, back=True)
         elif after is not None:
-            at, back = find(access, agent_id, ids.check("after", after)).index + 1, False
+            where = Place(find(access, agent_id, ids.check("after", after)).index + 1, back=False)
         floor, ceiling = (0, None) if run_id is None else span(access, agent_id, ids.check("run_id", run_id))
-        if not back:
-            at = max(at or 0, floor)
-        elif ceiling is not None:
-            at = ceiling if at is None else min(at, ceiling)
-        part = walk(
-            access,
-            log,
-            lambda said: role in (None, said.message.get("role")),
-            limit=limit,
-            at=at,
-            back=back,
-            floor=floor,
-            ceiling=ceiling,
-        )
-        bottom, top = max(part.start, floor), part.length if ceiling is None else min(part.length, ceiling)
-        low, high = min(part.low, top), max(part.high, bottom)
-        return MessagePage(
-            dict(sorted(part.found.items())),
-            part.start,
-            part.length,
-            cursor_at(low, back=True) if low > bottom else None,
-            cursor_at(high, back=False) if high < top else None,
-        )
+
+        def admits(said: records.Message) -> bool:
+            return said.removed is None and role in (None, said.message.get("role"))
+
+        return page(access, log, records.Message, where, admits, limit=limit, first=limit, floor=floor, ceiling=ceiling)
 
     def get(self, session_id: str, message_id: str, user_id: str | None = None, *, agent_id: str = DEFAULT) -> Said:
         """The last message with this tracking id, looked for from the end as in `page`.
@@ -165,25 +146,21 @@ class Messages(Part):
             cursor: `SearchPage.cursor`, for the same text: goes on where that ended.
 
         Raises:
-            InvalidCursorError: The cursor is none.
+            InvalidCursorError: The cursor is none of a search in this history.
         """
         log = layout.history(ids.check("agent_id", agent_id))
         checks.limit(limit)
-        at, back = (None, True) if cursor is None else read_cursor(cursor)
-        if not back:
-            raise InvalidCursorError(f"{cursor!r} is no cursor of a search; hand on one that a search has told")
+        where = place(log, cursor=cursor)
+        if not where.back:
+            raise InvalidCursorError(f"cursor {cursor!r} is none of a search; hand on what a search gave")
         wanted = checks.words("text", text).casefold()
-        part = walk(
-            self._session(session_id, user_id),
-            log,
-            lambda said: any(wanted in told.casefold() for told in texts(said.message)),
-            limit=limit,
-            at=at,
-            first=MAX_PAGE,
-        )
-        low = min(part.low, part.length)
-        found = (Said(index, said) for index, said in sorted(part.found.items(), reverse=True))
-        return SearchPage(tuple(found), cursor_at(low, back=True) if low > part.start else None)
+
+        def admits(said: records.Message) -> bool:
+            return said.removed is None and any(wanted in told.casefold() for told in texts(said.message))
+
+        access = self._session(session_id, user_id)
+        found = page(access, log, records.Message, where, admits, limit=limit, first=MAX_PAGE)
+        return SearchPage(tuple(Said(*one) for one in sorted(found.entries.items(), reverse=True)), found.older)
 
     def append(
         self,

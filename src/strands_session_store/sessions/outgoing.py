@@ -113,7 +113,7 @@ def rest(store: Store, space: Space, state: tuple[str, int]) -> Iterator[Piece]:
             )
         logs.update(logs_of(page))
         counters.update(counters_of(page))
-        left_out = (*layout.LEASES, layout.own(space))
+        left_out = (*layout.LEASES, layout.MAKING, layout.own(space))
         if kept := {path: doc.data for path, doc in page.docs.items() if path not in left_out}:
             yield Documents(kept)
     # most spaces are small, and this is all of them

@@ -17,7 +17,8 @@ from ..errors import InterruptPendingError
 from ..messages import Message
 from ..stores.base import Add, Doc, Expect, Log, LogView, Replace
 from .access import Access, load
-from .reading import entry, find, is_of, missing, pages
+from .entries import entry, pages
+from .finding import find, is_of, missing
 from .shapes import MAX_PAGE
 from .writing import Outside, pieces, version, wants
 

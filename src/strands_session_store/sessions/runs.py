@@ -18,12 +18,14 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final, Literal, TypeAlias
 
 from .. import codec, ids, layout, records
-from ..errors import AlreadyExistsError, IllegalTransitionError, NotFoundError, RunNotFoundError, StoreError
+from ..errors import AlreadyExistsError, IllegalTransitionError, NotFoundError, StoreError
 from ..stores.base import ABSENT, Add, Append, Change, Doc, Docs, DropDoc, Log, Look, PutDoc, Want
 from ..usage import Totals, totals_of, whole
-from . import checks, entries
+from . import checks
 from .access import Access, Part, load
+from .entries import page, place
 from .events import Events
+from .finding import find_ended, find_run
 from .shapes import MAX_PAGE, LogPage
 from .values import refuse
 
@@ -179,12 +181,8 @@ class Runs(Part):
 
     def get(self, session_id: str, run_id: str, user_id: str | None = None) -> records.Run:
         """One run. An open one costs a read; one that has ended is looked for from the end of the log: it costs reading
-        all that ended later, 200 to 1,000 a read, and one that is not there the whole log."""
-        path = layout.open_run(ids.check("run_id", run_id))
-        found = self._session(session_id, user_id)
-        # in this order: a run that ends meanwhile is in the log
-        look = found.look(Doc(path))
-        return load(look, path, records.Run) if path in look.docs else self._ended(found, run_id)
+        all that ended later, 100 to 1,000 a read, and one that is not there the whole log."""
+        return find_run(self._session(session_id, user_id), ids.check("run_id", run_id))
 
     def list(
         self,
@@ -219,15 +217,9 @@ class Runs(Part):
         admits = None
         if status is not None or agent_id is not None:
             admits = lambda run: status in (None, run.status) and agent_id in (None, run.agent_id)  # noqa: E731
-        return entries.page(
-            self._session(session_id, user_id),
-            layout.RUNS,
-            records.Run,
-            admits,
-            start=start,
-            limit=limit,
-            cursor=cursor,
-        )
+        checks.limit(limit)
+        where = place(layout.RUNS, start, cursor)
+        return page(self._session(session_id, user_id), layout.RUNS, records.Run, where, admits, limit=limit)
 
     def active(self, session_id: str, user_id: str | None = None) -> tuple[records.Run, ...]:
         """Runs that have begun and not ended: under way, or their process died. Oldest first; one read."""
@@ -286,7 +278,7 @@ class Runs(Part):
     def _open(self, found: Access[records.Session], look: Look, run_id: str, to: str) -> records.Run:
         path = layout.open_run(run_id)
         if path not in look.docs:
-            ended = self._ended(found, run_id)
+            ended = find_ended(found, run_id)
             raise IllegalTransitionError(f"run {run_id!r} is {ended.status}; it can not {to} any more")
         run = load(look, path, records.Run)
         if run.recorded_by == "manager":
@@ -294,12 +286,6 @@ class Runs(Part):
                 f"run {run_id!r} is {run.status} and a session manager's, so it can not {to} from outside; it ends "
                 "with its invocation, or is closed as abandoned at the agent's next one"
             )
-        return run
-
-    def _ended(self, found: Access[records.Session], run_id: str) -> records.Run:
-        run = entries.latest(found, layout.RUNS, records.Run, lambda run: run.run_id == run_id)
-        if run is None:
-            raise RunNotFoundError(f"session {found.space.id!r} has no run {run_id!r}")
         return run
 
 

@@ -122,21 +122,16 @@ class AgentOverview:
 
 
 @dataclass(frozen=True, slots=True)
-class Slice(Generic[R]):
-    """A part of a log."""
+class LogPage(Generic[R]):
+    """A page of a log: of messages, runs or events."""
 
     entries: Mapping[int, R]
-    """Index -> entry, ascending."""
+    """Index -> entry, ascending, whichever way it is paged; without messages that were removed, and what a filter
+    leaves out."""
     start: int
     """The lowest index that was not erased."""
     length: int
     """The index the next entry will get."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogPage(Slice[R]):
-    """A page of a log. Its entries are in the order of the log, whichever way it is paged."""
-
     older: str | None
     """Cursor of the page before this one; None when nothing older is left."""
     newer: str | None
@@ -149,22 +144,6 @@ class Said:
 
     index: int
     entry: records.Message
-
-
-@dataclass(frozen=True, slots=True)
-class MessagePage:
-    """A part of a history."""
-
-    entries: Mapping[int, records.Message]
-    """Index -> entry, ascending; without those that were removed, or that a filter leaves out."""
-    start: int
-    """The lowest index that was not erased."""
-    length: int
-    """The index that the next message will get."""
-    earlier: str | None
-    """Cursor that asks for what comes before; None when nothing does."""
-    later: str | None
-    """Cursor that asks for what comes behind; None when nothing does, yet."""
 
 
 @dataclass(frozen=True, slots=True)
