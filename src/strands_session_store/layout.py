@@ -124,8 +124,8 @@ def is_trace(log: str) -> bool:
 
 
 def is_history(log: str) -> bool:
-    """Whether this is a log that `history` spelled."""
-    return log.startswith(AGENTS) and log.endswith("/messages")
+    """Whether this is a log that `history` or `node_history` spelled."""
+    return log.startswith((AGENTS, MULTI_AGENTS)) and log.endswith("/messages")
 
 
 def tail(agent_id: str, log: ContextLog) -> str:

@@ -26,7 +26,6 @@ from strands_session_store.errors import (
     IllegalMoveError,
     InDoubt,
     MessageNotFoundError,
-    NotTracedError,
     SessionNotFoundError,
     StoreError,
     Unavailable,
@@ -34,7 +33,7 @@ from strands_session_store.errors import (
 from strands_session_store.prices import Prices
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores import open_store
-from strands_session_store.stores.base import Counters, Docs, Log
+from strands_session_store.stores.base import Counters, Log
 from strands_session_store.stores.memory import MemoryStore
 from strands_session_store.stores.reading import read_whole
 from strands_session_store.testing.faults import FaultyStore

@@ -9,7 +9,7 @@ import pytest
 from strands_session_store import StoreSessionManager, codec, layout, records
 from strands_session_store.errors import InDoubt, SessionNotFoundError, Unavailable
 from strands_session_store.sessions import Sessions
-from strands_session_store.stores.base import Add, Append, Counters, Log, PutDoc, Store, Trim, new_commit_id
+from strands_session_store.stores.base import Add, Append, Counters, Log, PutDoc, Store, new_commit_id
 from strands_session_store.stores.memory import MemoryStore
 from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import Reply, ScriptedModel
@@ -53,6 +53,9 @@ def test_runs_of_the_application_are_its_own_in_a_fork(memory: Sessions) -> None
     memory.runs.start("s", run_id="of the agent", agent_id="default")
     memory.messages.append("s", said("b", "c"))
     memory.runs.complete("s", "of the agent")
+    last = memory.messages.get("s", "c").entry.at
+    while records.now() <= last:
+        pass
     memory.runs.start("s", run_id="too late")
     memory.messages.append("s", said("d"))
     memory.fork("s", at="b", new_id="fork")
@@ -121,7 +124,7 @@ class Vanishing(FaultyStore):
     def read(self, space: Any, *wants: Any) -> Any:
         self.after -= 1
         if self.after == 0:
-            self.store.drop(space)
+            self.store.drop(layout.session_space("s", None))
         return super().read(space, *wants)
 
 

@@ -83,8 +83,7 @@ class Outside:
         Raises:
             SessionBusyError: A living process has the lease.
         """
-        assert look.incarnation is not None
-        self._access, self._incarnation = access, look.incarnation
+        self._access, self._look = access, look
         self._guards = guards(look, access.space.id, agent_id)
 
     def commit(self, *changes: Change) -> Committed:
@@ -93,9 +92,7 @@ class Outside:
         Raises:
             ConflictError: The lease was taken, or another has written the agent.
         """
-        committed = self._access.store.commit(
-            self._access.space, *self._guards, *changes, commit_id=new_commit_id(), on=self._incarnation
-        )
+        committed = self._access.commit(self._look, *self._guards, *changes)
         self._guards = [
             PutDoc(change.path, change.data, expect=committed.version) if isinstance(change, PutDoc) else change
             for change in self._guards
