@@ -220,7 +220,7 @@ class Service(RuleBasedStateMachine):
             after[key].rewinds += 1
         self.do(key, lambda s: s.rewind(key[1], id, key[0]), after, fault, refused)
 
-    @rule(which=WHICH, new=st.sampled_from(["a", "b", "c"]), at=st.none() | AT, fault=FAULT)
+    @rule(which=WHICH, new=st.sampled_from(["a", "d", "e", "f", "g", "h"]), at=st.none() | AT, fault=FAULT)
     def fork(self, which: int, new: str, at: int | None, fault: Any) -> None:
         key = self.named(which)
         target = key[0], new

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 
 import pytest
+from strands import Agent
+from strands.types.exceptions import EventLoopException
 
-from strands_session_store import StoreSessionManager, codec, layout, records
-from strands_session_store.errors import InDoubt, SessionNotFoundError, Unavailable
+from strands_session_store import StoreError, StoreSessionManager, codec, layout, records
+from strands_session_store.errors import AlreadyExistsError, InDoubt, SessionNotFoundError, Unavailable
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores.base import Add, Append, Counters, Log, PutDoc, Store, new_commit_id
 from strands_session_store.stores.memory import MemoryStore
 from strands_session_store.testing.faults import FaultyStore
 from strands_session_store.testing.models import Reply, ScriptedModel
+from strands_session_store.usage import Totals
 
 from ..plugin.test_multi_agent import graph
 
@@ -188,3 +193,49 @@ def test_what_is_on_its_way_into_a_store_was_not_spent_there(memory: Sessions) -
     assert look.counters["calls"] == 1  # half of it is there
     assert there.usage.user("ann").calls == 1
     assert there.usage.user_by("model", "ann")["m"].calls == 1
+
+
+@pytest.mark.parametrize("durability", ["message", "background", "turn"])
+def test_usage_is_told_apart_although_the_turn_that_told_of_it_was_lost(durability: Any) -> None:
+    """What another wrote in the meantime has a turn be lost; with it the document of its day, model and source."""
+    store = FaultyStore(MemoryStore())
+    sessions, truth = Sessions(store), Sessions(store.store)
+    sessions.create("s")
+    model = ScriptedModel(lambda messages: Reply("x", usage=USED["usage"]), model_id="m")
+    with StoreSessionManager("s", store, durability=durability, timeout=5) as manager:
+        agent = Agent(model=model, session_manager=manager, callback_handler=None, retry_strategy=None)
+        for at in range(1, 6):
+            store.plan("commit", at=at, times=None, before=Unavailable("down"))
+            model.update_config(model_id=f"m{at}")
+            with contextlib.suppress(StoreError, EventLoopException):
+                agent("lost")
+            truth.messages.append("s", said(f"between {at}"))
+            store.heal()
+            with contextlib.suppress(StoreError):
+                manager.flush()
+            with contextlib.suppress(StoreError, EventLoopException):
+                agent("again")
+        manager.flush()
+    assert sum(truth.usage.session_by("model", "s").values(), Totals()) == truth.usage.session("s")
+    assert truth.usage.session("s").calls == sum(
+        one.message["role"] == "assistant" for one in truth.messages.page("s", limit=1000).entries.values()
+    )
+
+
+def test_a_lease_under_which_nothing_was_said_is_no_session(memory: Sessions) -> None:
+    """While it is held a session is about to be made; what is left of it is in nobody's way."""
+    manager = StoreSessionManager("s", memory.store, exclusive=True)
+
+    async def nothing() -> None:
+        async with manager.lease():
+            with pytest.raises(AlreadyExistsError):
+                memory.create("s")
+
+    asyncio.run(nothing())
+    memory.create("s", title="mine", expires_in=60)
+    with pytest.raises(AlreadyExistsError):
+        memory.create("s")
+    Agent(model=ScriptedModel(["hello"]), session_manager=manager, callback_handler=None)("hi")
+    found = memory.get("s")
+    assert (found.session.title, found.counters["messages"], found.expires is None) == ("mine", 2, False)
+    manager.close()

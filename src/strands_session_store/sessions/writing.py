@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
@@ -61,7 +60,7 @@ def guards(look: Look, session_id: str, *agent_ids: str) -> list[Change]:
         SessionBusyError: A living process has the lease.
     """
     held = holder(look)
-    if held is not None and abs(time.time() - held.seen) < held.expiry:
+    if held is not None and held.lives:
         raise SessionBusyError(
             f"session {session_id!r} is being run by {held.host} pid {held.pid}, whose last sign of life was "
             f"{held.seen:.3f} (Unix time); nothing was written. Try again when it has ended."
