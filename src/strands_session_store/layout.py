@@ -124,7 +124,7 @@ def is_trace(log: str) -> bool:
 
 
 def is_history(log: str) -> bool:
-    """Whether this is a log that `history` or `node_history` spelled."""
+    """Whether this is a log of messages: `history` spelled it, or `node_history`."""
     return log.startswith((AGENTS, MULTI_AGENTS)) and log.endswith("/messages")
 
 
