@@ -71,15 +71,17 @@ class Access(Generic[R]):
     def record(self, look: Look) -> R:
         return load(look, self.path, self.kind)
 
-    def create(self, record: R, changes: Sequence[Change], exists: StoreError, *, ttl: Ttl = KEEP) -> Committed:
-        """Make the space, with its own document and the changes; one commit.
+    def create(
+        self, record: R, changes: Sequence[Change], exists: StoreError, *, ttl: Ttl = KEEP, on: Expected = ABSENT
+    ) -> Committed:
+        """Make the space, with its own document and the changes; one commit. ``on``: in the space that is there.
 
         Raises:
             StoreError: ``exists``, if the space is there already.
         """
-        own = PutDoc(self.path, codec.dump_document(record))
+        own = PutDoc(self.path, codec.dump_document(record), expect=ABSENT)
         try:
-            return self._send(own, *changes, on=ABSENT, ttl=ttl, summary=rows.summary(record))
+            return self._send(own, *changes, on=on, ttl=ttl, summary=rows.summary(record))
         except ConflictError as conflict:
             raise exists from conflict
 

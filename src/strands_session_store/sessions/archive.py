@@ -293,7 +293,7 @@ class Archive(Part):
 
     def _refuse_busy(self, space: Space) -> None:
         has = holder(self.store.read(space, *map(Doc, layout.LEASES)))
-        if has is not None and time.time() < has.seen + has.expiry:
+        if has is not None and has.lives:
             raise SessionBusyError(
                 f"session {space.id!r} is run by {has.host} pid {has.pid}; it was not replaced. Try again when it ended"
             )

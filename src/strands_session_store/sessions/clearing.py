@@ -28,18 +28,23 @@ def clear(access: Access[records.Session], agent_id: str) -> int:
     def decide(look: Look) -> list[Change]:
         nonlocal erased
         erased = existing(look, agent_id)
-        if own not in look.docs:
-            return []
         length = look.logs[logs[0]].length
-        agent = load(look, own, records.Agent).model_copy(update={"interrupts": None, "model_state": None})
-        context = records.Context(spans=[{"history": [length, None]}])
+        documents: list[Change] = []
+        if own in look.docs:
+            agent = load(look, own, records.Agent).model_copy(update={"interrupts": None, "model_state": None})
+            context = records.Context(spans=[{"history": [length, None]}])
+            documents = [
+                PutDoc(own, codec.dump_document(agent), expect=version(look, own)),
+                PutDoc(path, codec.dump_document(context), expect=version(look, path)),
+                traced(look, agent, context, records.now()),
+            ]
+        elif not length:
+            return []
         return [
             *guards(look, access.space.id, agent_id),
-            PutDoc(own, codec.dump_document(agent), expect=version(look, own)),
-            PutDoc(path, codec.dump_document(context), expect=version(look, path)),
+            *documents,
             *(Append(log, [], at=look.logs[log].length) for log in logs),
             *(Trim(log, look.logs[log].length) for log in (*logs, past)),
-            traced(look, agent, context, records.now()),
             Add("messages", -erased),
             Add(count, -look.counters[count]),
         ]

@@ -9,9 +9,10 @@ from typing import Any
 
 from .. import codec, ids, layout, records
 from ..errors import AlreadyExistsError, IllegalMoveError, SessionNotFoundError
-from ..stores.base import KEEP, Change, Counters, Doc, Docs, DropDoc, Look, PutDoc, Ttl
+from ..stores.base import ABSENT, KEEP, Change, Counters, Doc, Docs, DropDoc, Expect, Look, PutDoc, Ttl
+from ..stores.reading import read_whole
 from . import checks
-from .access import Part, load
+from .access import Access, Part, load
 from .checks import UNSET, Unset
 from .inside import holder, ids_of
 from .shapes import Overview
@@ -76,7 +77,14 @@ class Details(Part):
                 raise IllegalMoveError(f"session {session_id!r} can not be its own parent")
             self._parent(parent_id, user_id)
         exists = AlreadyExistsError(f"there is a session {session_id!r} already")
-        found.create(record, changes, exists, ttl=ttl)
+        try:
+            found.create(record, changes, exists, ttl=ttl)
+        except AlreadyExistsError:
+            if (begun := _begun(found)) is None:
+                raise
+            lease = [Expect(path, doc.version) for path, doc in begun.docs.items()]
+            ttl = None if expires_in is None else ttl
+            found.create(record, [*changes, *lease], exists, ttl=ttl, on=begun.incarnation or ABSENT)
         return record
 
     def get(self, session_id: str, user_id: str | None = None) -> Overview:
@@ -180,6 +188,19 @@ class Details(Part):
             return found.record(found.look())
         except SessionNotFoundError as error:
             raise IllegalMoveError(f"the parent is not there: {error}") from None
+
+
+def _begun(found: Access[records.Session]) -> Look | None:
+    """What is there of no session: the lease of an invocation that ended before anything was said. None: it is one, or
+    a process that lives is about to make it."""
+    look = found.store.read(found.space, *map(Doc, (layout.SESSION, layout.MAKING)))
+    if look.incarnation is None or look.docs:
+        return None
+    look = read_whole(found.store, found.space, Docs(""))
+    held = holder(look)
+    if not look.docs or set(look.docs) - {*layout.LEASES} or (held is not None and held.lives):
+        return None
+    return look
 
 
 def _instructions(text: str | None) -> Change:

@@ -178,7 +178,8 @@ def _add_agent(content: Content, source: Space, look: Look, id: str, length: int
     content.docs[layout.context(id)] = codec.dump_document(point.context)
     content.log(layout.history(id), look.logs[layout.history(id)], length)
     content.log(layout.variants(id), look.logs.get(layout.variants(id), NO_LOG), point.moment.variants)
-    content.log(log, view, sum(1 for _ in takewhile(lambda one: trace.is_before(one, length, until), entries)))
+    kept = sum(1 for _ in takewhile(lambda one: trace.is_before(one, length, until), entries))
+    content.log(log, view, view.start + kept)
     tails = dict(zip(("messages", "variants"), point.slots.tails()))
     content.counters |= {layout.tail(id, name): reach for name, reach in tails.items()}  # type: ignore[arg-type]
 
@@ -216,16 +217,20 @@ def _runs(look: Look, lengths: Mapping[str, int], time: float) -> Iterator[recor
     paths = (path for path in look.docs if path.startswith(layout.OPEN_RUNS))
     runs += [codec.load(records.Run, look.docs[path].data, path) for path in paths]
     for run in runs:
-        first, length = run.first_message, lengths.get(run.agent_id or "", 0)
-        if not length or run.started > time:
+        if run.started > time or run.multi_agent_id is not None:
             continue
-        if first is not None and first >= length:
+        first, length, own = run.first_message, lengths.get(run.agent_id or "", 0), run.recorded_by == "application"
+        if run.agent_id is not None and not (length or own):
+            continue
+        if not own and first is not None and first >= length:
             continue
         behind = first is not None and first + run.messages > length
         if run.ended is not None and run.ended <= time and not behind:
             yield run
         else:
-            yield records.Run(run_id=run.run_id, agent_id=run.agent_id, started=run.started)
+            told = {"run_id": run.run_id, "recorded_by": run.recorded_by, "agent_id": run.agent_id}
+            begun = {"first_message": first, "metadata": run.metadata} if own else {}
+            yield records.Run(**told, started=run.started, **begun)
 
 
 # ------------------------------------------------------------------------------------------------------------- writing

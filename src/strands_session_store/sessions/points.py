@@ -77,10 +77,10 @@ def find(store: Store, space: Space, agent_id: str | None, message_id: str) -> t
 
 def _index(store: Store, space: Space, agent_id: str, message_id: str) -> int | None:
     log = layout.history(agent_id)
-    view = store.read(space, Log(log)).logs.get(log, NO_LOG)
+    view = present(space, store.read(space, Doc(layout.SESSION), Log(log))).logs[log]
     for end in range(view.length, view.start, -PAGE):
         page = (max(view.start, end - PAGE), end)
-        entries = read_whole(store, space, Log(log, spans=[page])).logs.get(log, NO_LOG).entries
+        entries = present(space, read_whole(store, space, Doc(layout.SESSION), Log(log, [page]))).logs[log].entries
         for index in sorted(entries, reverse=True):
             message, _ = codec.load_message(entries[index], f"{log}[{index}]")
             if message is not None and message.get("tracking_id") == message_id:

@@ -22,7 +22,6 @@ from .. import codec, layout, records, trace
 from ..context import Context
 from ..errors import ConflictError
 from ..stores.base import (
-    ABSENT,
     Add,
     Append,
     Change,
@@ -34,11 +33,11 @@ from ..stores.base import (
     PutDoc,
     Space,
     Store,
-    new_commit_id,
+    Want,
 )
-from ..stores.reading import read_whole
 from . import points
-from .points import NO_LOG, Point
+from .access import Access, load, session
+from .points import Point
 from .writing import guards, version, wants
 
 TRIES: Final = 5
@@ -68,19 +67,20 @@ def rewind(store: Store, space: Space, at: str, agent_id: str | None = None) -> 
         SessionBusyError: A living process has the session's lease.
         ValueError: Several agents have the message.
         ConflictError: The agent was being written the whole time.
-        StoreError: As the engine says. InDoubt: it may be done; doing it again does no harm.
+        StoreError: As the engine says. InDoubt: it may be done; done again, there is a second event of it.
     """
+    found = session(store, space.id, space.owner)
     id, index = points.find(store, space, agent_id, at)
     for tried in range(TRIES):
-        look = _look(store, space, id, index)
-        agent = codec.load(records.Agent, look.docs[layout.agent(id)].data, layout.agent(id))
+        look = found.look(*_wants(id, index))
+        agent = load(look, layout.agent(id), records.Agent)
         length = look.logs[layout.history(id)].length
-        entries = _entries(store, space, id, look.logs[layout.trace(id)].length, index + 1)
+        entries = _entries(found, id, look.logs[layout.trace(id)].length, index + 1)
         point = points.rebuilt(space, agent, entries, look, index + 1, onto=length)
         event = records.Event(type="rewind", agent_id=id, parent=at, data={"index": index, "messages": length})
         changes = [*guards(look, space.id, id), *_changes(look, id, point, event)]
         try:
-            store.commit(space, *changes, commit_id=new_commit_id(), on=look.incarnation or ABSENT)
+            found.commit(look, *changes)
             return event
         except ConflictError:
             if tried + 1 == TRIES:
@@ -88,24 +88,22 @@ def rewind(store: Store, space: Space, at: str, agent_id: str | None = None) -> 
     raise AssertionError
 
 
-def _look(store: Store, space: Space, id: str, index: int) -> Look:
-    return read_whole(
-        store,
-        space,
+def _wants(id: str, index: int) -> list[Want]:
+    return [
         *wants(id),
         *map(Doc, (layout.agent(id), layout.context(id))),
         Log(layout.history(id), spans=[(max(0, index - ASKED), index + 1)]),
         Log(layout.variants(id), spans=[(0, None)]),
         Log(layout.trace(id)),
         Counters([layout.tail(id, log) for log in ("messages", "variants")]),
-    )
+    ]
 
 
-def _entries(store: Store, space: Space, id: str, traced: int, length: int) -> list[records.Trace]:
+def _entries(found: Access[records.Session], id: str, traced: int, length: int) -> list[records.Trace]:
     """Of the trace, what it takes to rebuild the agent at this length of its history; from the end."""
     log = layout.trace(id)
     for start in range((traced - 1) // trace.WHOLE * trace.WHOLE, -1, -trace.WHOLE):
-        view = read_whole(store, space, Log(log, spans=[(start, start + trace.WHOLE)])).logs.get(log, NO_LOG)
+        view = found.look(Log(log, spans=[(start, start + trace.WHOLE)])).logs[log]
         entries = [codec.load(records.Trace, data, f"{log}[{i}]") for i, data in sorted(view.entries.items())]
         if entries and trace.is_before(entries[0], length):
             return entries

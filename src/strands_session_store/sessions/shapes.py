@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
@@ -28,6 +29,11 @@ class Holder:
     """Seconds without one after which another that waits may take the lease."""
     waiting: int
     """How many wait for it. One that was killed while it waited may be counted."""
+
+    @property
+    def lives(self) -> bool:
+        """Whether its last sign is younger than its expiry, by the clock of this process."""
+        return abs(time.time() - self.seen) < self.expiry
 
 
 @dataclass(frozen=True, slots=True)

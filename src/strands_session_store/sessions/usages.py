@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 
 from .. import layout, records
 from ..errors import SessionNotFoundError
-from ..stores.base import Counters, Docs, Order, Query
+from ..stores.base import Counters, Doc, Docs, Order, Query, Space
 from ..usage import Totals, counters_of
 from . import checks
 from .access import Part, load
@@ -88,10 +88,17 @@ class Usages(Part):
         )
         while True:
             page = self.store.list(query)
-            yield from ((row.space.id, Totals.of(row.counters), row.updated) for row in page.rows)
+            for row in page.rows:
+                totals = Totals.of(row.counters)
+                if row.summary or (totals.calls and self._is_there(row.space)):
+                    yield row.space.id, totals, row.updated
             if page.cursor is None:
                 return
             query = replace(query, cursor=page.cursor)
+
+    def _is_there(self, space: Space) -> bool:
+        """Whether it is a session, and not one that is being written (an import)."""
+        return layout.SESSION in self.store.read(space, Doc(layout.SESSION)).docs
 
     def _kept(self, session_id: str, user_id: str | None) -> Iterator[tuple[records.UsageKey, Totals]]:
         """What a session keeps apart."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
@@ -61,7 +60,7 @@ def guards(look: Look, session_id: str, *agent_ids: str) -> list[Change]:
         SessionBusyError: A living process has the lease.
     """
     held = holder(look)
-    if held is not None and abs(time.time() - held.seen) < held.expiry:
+    if held is not None and held.lives:
         raise SessionBusyError(
             f"session {session_id!r} is being run by {held.host} pid {held.pid}, whose last sign of life was "
             f"{held.seen:.3f} (Unix time); nothing was written. Try again when it has ended."
@@ -83,8 +82,7 @@ class Outside:
         Raises:
             SessionBusyError: A living process has the lease.
         """
-        assert look.incarnation is not None
-        self._access, self._incarnation = access, look.incarnation
+        self._access, self._look = access, look
         self._guards = guards(look, access.space.id, agent_id)
 
     def commit(self, *changes: Change) -> Committed:
@@ -93,9 +91,7 @@ class Outside:
         Raises:
             ConflictError: The lease was taken, or another has written the agent.
         """
-        committed = self._access.store.commit(
-            self._access.space, *self._guards, *changes, commit_id=new_commit_id(), on=self._incarnation
-        )
+        committed = self._access.commit(self._look, *self._guards, *changes)
         self._guards = [
             PutDoc(change.path, change.data, expect=committed.version) if isinstance(change, PutDoc) else change
             for change in self._guards
