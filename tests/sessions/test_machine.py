@@ -534,7 +534,7 @@ class Service(RuleBasedStateMachine):
         owner, id = key
         whole, apart = self.recounted(key)
         assert self.truth.usage.session(id, owner) == whole + one.erased
-        by = self.truth.usage.session_by("model", id, owner)
+        by = self.truth.usage.session_by(id, "model", owner)
         assert sum(by.values(), Totals()) == whole + one.erased
         if one.erased == Totals():
             names = list(apart)

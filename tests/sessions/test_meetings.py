@@ -192,7 +192,7 @@ def test_what_is_on_its_way_into_a_store_was_not_spent_there(memory: Sessions) -
     look = target.read(layout.session_space("s", "ann"), Counters(["calls"]))
     assert look.counters["calls"] == 1  # half of it is there
     assert there.usage.user("ann").calls == 1
-    assert there.usage.user_by("model", "ann")["m"].calls == 1
+    assert there.usage.user_by("ann", "model")["m"].calls == 1
 
 
 @pytest.mark.parametrize("durability", ["message", "background", "turn"])
@@ -216,7 +216,7 @@ def test_usage_is_told_apart_although_the_turn_that_told_of_it_was_lost(durabili
             with contextlib.suppress(StoreError, EventLoopException):
                 agent("again")
         manager.flush()
-    assert sum(truth.usage.session_by("model", "s").values(), Totals()) == truth.usage.session("s")
+    assert sum(truth.usage.session_by("s", "model").values(), Totals()) == truth.usage.session("s")
     assert truth.usage.session("s").calls == sum(
         one.message["role"] == "assistant" for one in truth.messages.page("s", limit=1000).entries.values()
     )
