@@ -19,13 +19,16 @@ from strands_session_store.stores.base import (
     Append,
     Counters,
     Doc,
+    DropDoc,
     Log,
     Look,
     Order,
     PutDoc,
     Query,
+    Replace,
     Space,
     Summary,
+    new_commit_id,
 )
 from strands_session_store.stores.paging import write_cursor
 from strands_session_store.stores.sqlite import SQLiteStore, schema
@@ -364,3 +367,17 @@ def test_a_listing_reads_an_index_in_its_order(path: Path, order: Order, descend
                 # one step: an index is sought, nothing is sorted
                 assert step.startswith("SEARCH spaces USING INDEX")
                 assert order.value in step or paged == query
+
+
+def test_what_is_erased_or_replaced_is_in_the_file_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    space, gone = Space("session", None, "s"), Space("session", None, "gone")
+    with SQLiteStore(path) as store:
+        for at in (space, gone):
+            secret = [b"secret %d" % n * 50 for n in range(40)]
+            store.commit(at, Append("log", secret), PutDoc("doc", b"secret" * 99), commit_id=new_commit_id())
+        replaced = [Replace("log", n, b"-") for n in range(40)]
+        store.commit(space, *replaced, DropDoc("doc"), commit_id=new_commit_id())
+        store.drop(gone)
+    assert b"secret" not in path.read_bytes()  # closing has emptied the WAL into it
+    assert not path.with_name("s.db-wal").exists()

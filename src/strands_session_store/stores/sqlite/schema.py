@@ -21,6 +21,7 @@ writes a fifth less. Reading the last 40 takes the same."""
 
 PRAGMAS: Final = (
     "PRAGMA synchronous=FULL",  # a commit is on the disk when it returns: one fsync of the WAL
+    "PRAGMA secure_delete=ON",  # what is erased or redacted is overwritten; some builds of SQLite leave it in the file
     "PRAGMA cache_size=-4096",  # KiB a connection
     "PRAGMA journal_size_limit=67108864",  # a WAL that one huge commit made is cut back
 )
