@@ -62,7 +62,9 @@ FAULTS: tuple[dict[str, Exception], ...] = (
 )
 Key = tuple[str, str]
 KEYS = st.tuples(st.sampled_from(["ann", "bob"]), st.sampled_from(["a", "b", "c"]))
-FAULT = st.none() | st.none() | st.tuples(st.sampled_from(FAULTS), st.integers(1, 5), st.integers(1, 4))
+FAULT = st.none() | st.tuples(
+    st.sampled_from(FAULTS), st.sampled_from(["commit", "any"]), st.integers(1, 3), st.integers(1, 4)
+)
 WHICH = st.integers(0, 9)
 AT = st.integers(0, 50)
 
@@ -126,6 +128,8 @@ class Service(RuleBasedStateMachine):
         for key in ("ann", "a"), ("bob", "a"):
             self.sessions.create(key[1], key[0])
             self.model[key] = Session()
+        for which in (0, 1, 0):
+            self.appended(self.named(which), ["user", "assistant"], USES[which], None)
 
     def teardown(self) -> None:
         if hasattr(self, "agents"):
@@ -158,7 +162,9 @@ class Service(RuleBasedStateMachine):
         fault=FAULT,
     )
     def append(self, which: int, roles: list[str], use: dict[str, int], fault: Any) -> None:
-        key = self.named(which)
+        self.appended(self.named(which), roles, use, fault)
+
+    def appended(self, key: Key, roles: list[str], use: dict[str, int], fault: Any) -> None:
         messages: list[dict[str, Any]] = []
         after = copy.deepcopy(self.model)
         for role in roles:
@@ -381,8 +387,8 @@ class Service(RuleBasedStateMachine):
 
     def fail(self, fault: Any) -> None:
         if fault is not None:
-            how, at, times = fault
-            self.faulty.plan("any", at=at, times=times, **how)
+            how, verb, at, times = fault
+            self.faulty.plan(verb, at=at, times=times, **how)
 
     def do(
         self,
@@ -544,7 +550,7 @@ class Service(RuleBasedStateMachine):
             }
 
 
-def play(engine: str, examples: int, steps: int = 25) -> None:
+def play(engine: str, examples: int, steps: int = 25, *, shrinks: bool = True) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         type("Service", (Service,), {"engine": engine}),
         settings=settings(
@@ -555,12 +561,12 @@ def play(engine: str, examples: int, steps: int = 25) -> None:
             suppress_health_check=list(HealthCheck),
             print_blob=False,
             database=None,
-            phases=[Phase.generate, Phase.shrink],
+            phases=[Phase.generate, Phase.shrink] if shrinks else [Phase.generate],
         ),
     )
 
 
-@pytest.mark.parametrize(("engine", "examples"), [("memory", 40), ("sqlite", 15)])
+@pytest.mark.parametrize(("engine", "examples"), [("memory", 80), ("sqlite", 20)])
 def test_the_service_does_what_it_says(engine: str, examples: int) -> None:
     play(engine, examples)
 
