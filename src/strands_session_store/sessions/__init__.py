@@ -11,13 +11,13 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     users.py      users                                          erasing.py   all of a user's
     runs.py       runs                                           events.py    events
     entries.py    a log by the page                              finding.py   where a message or a run's stand
-    messages.py   what was said
+    messages.py   what was said                                  building.py  a space made in pieces, whole or not
     submitted.py, appending.py  messages of others               rewriting.py, clearing.py   what was stored, changed
     writing.py    how live agents are kept out, and told         usages.py    tokens and money, sums
     branching.py, points.py   from an earlier message on         forks.py, rewinding.py   elsewhere, or here
     archive.py    export, import, copy                           archive_format.py   the lines of the file
-    outgoing.py   a space read by pieces                         incoming.py  a space written by pieces
-    pieces.py     what these are, and their digest          selection.py  which sessions are meant
+    outgoing.py   a space read in pieces                         incoming.py  the same, written and read back
+    pieces.py     what these are, and their digest               selection.py  which sessions are meant
 """
 
 from __future__ import annotations
