@@ -330,14 +330,15 @@ def test_what_dropped_managers_left_holds_up_no_pool(tmp_path: Path) -> None:
     """As many read as there are threads: what each waits for is not left to another thread."""
     with open_store(f"sqlite:///{tmp_path}/s.db") as inner:
         store = FaultyStore(inner)
-        sessions = [f"s{n}" for n in range(inner.workers)]
+        sessions, there = [f"s{n}" for n in range(inner.workers)], []
         for session in sessions:
             agent, manager = build(store, session, durability="turn")
+            there.append(weakref.ref(manager._session))
             store.plan("commit", before=Unavailable("down"), times=None)
             agent("hello")
             del agent, manager
             store.heal()
-        gc.collect()
+        wait_for(lambda: gc.collect() >= 0 and not any(session() for session in there))
 
         async def resume() -> None:
             opening = [StoreSessionManager.open(session, store, timeout=5) for session in sessions]
