@@ -196,4 +196,6 @@ def test_a_process_that_is_killed_while_it_erases(engine: str, request: pytest.F
         left = _left(engine, url, store, request)()
         if isinstance(store, ObjectStore):
             left = {key: data for key, data in left.items() if not isinstance(parse(key, data), Tombstone)}
-        assert left == {}
+        # Redis: a killed drop may leave a name in the index; it shows nowhere, and goes with a listing an hour later
+        assert [key for key in left if not key.endswith("}:index")] == []
+        assert sessions.list("ada").sessions == () and sessions.list(everyone=True).sessions == ()

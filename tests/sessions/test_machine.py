@@ -432,9 +432,10 @@ class Service(RuleBasedStateMachine):
         return answer
 
     def wait_for_the_lease(self, key: Key) -> None:
-        """Where letting go of it failed, that is tried again with the next sign of life."""
+        """Where letting go of it failed, that is tried again with the next sign of life. One whose taking was in doubt
+        is nobody's, but for others to take."""
         until = time.monotonic() + 10
-        while self.truth.get(key[1], key[0]).holder is not None:
+        while (held := self.truth.get(key[1], key[0]).holder) is not None and held.lives:
             assert time.monotonic() < until, "the lease is never let go of"
             time.sleep(0.01)
 
