@@ -29,12 +29,11 @@ soak: $(VENV)/made-dev       ## the long versions
 	$(BIN)/python -m pytest -n auto -m soak $(ARGS)
 
 # What says no more with an older strands-agents is left to the newest, as it takes long: programs (CLI, examples, docs,
-# wheel), engines, many processes on servers, and the service on more than memory and SQLite.
-ELSEWHERE := test_cli test_cli_archive test_examples test_docs test_package stores/test_* plugin/test_many_processes \
-	plugin/test_failover plugin/test_redis_agents plugin/test_regressed
-test-lowest: .venv-lowest/made    ## the same with the lowest supported strands-agents, as far as that matters
-	SERVICE_ENGINES="memory sqlite" .venv-lowest/bin/python -m pytest -n auto -m "not soak" \
-		$(ELSEWHERE:%=--ignore-glob='tests/%.py') $(ARGS)
+# wheel), engines, the service, and processes that meet, are killed or stopped.
+ELSEWHERE := test_cli test_cli_archive test_examples test_docs test_package stores/test_* sessions/test_* testing/test_* \
+	$(addprefix plugin/test_,many_processes failover redis_agents regressed schedules killed paused_holder lease_costs redo)
+test-lowest: .venv-lowest/made    ## with the lowest supported strands-agents, what that may matter to
+	.venv-lowest/bin/python -m pytest -n auto -m "not soak" $(ELSEWHERE:%=--ignore-glob='tests/%.py') $(ARGS)
 
 check: $(VENV)/made-dev      ## lint, format, types, import contracts
 	$(BIN)/ruff check .

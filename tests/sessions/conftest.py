@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,8 +16,7 @@ from strands_session_store.stores.memory import MemoryStore
 # pytest finds fixtures by name; servers are those of the engines' tests
 from ..stores.conftest import *  # noqa: F403
 
-ENGINES = os.environ.get("SERVICE_ENGINES", "memory sqlite redis redis+cluster directory s3").split()
-"""Fewer where only something else is another: see the Makefile."""
+ENGINES = ["memory", "sqlite", "redis", "redis+cluster", "directory", "s3"]
 
 
 def url_of(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
