@@ -215,3 +215,35 @@ def test_what_is_too_large_for_its_row_is_read(memory: Sessions) -> None:
     (found,) = sessions.list(text="\U0001f600").sessions
     assert found.session == made
     assert store.calls == ["list", "read"]
+
+
+def test_an_offset_past_the_bound_of_counting_is_reached(memory: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the engine does not count."""
+    monkeypatch.setattr(listing, "LOOKED_AT", 5)
+    sessions = Sessions(Counted(memory.store))
+    for at in range(20):
+        sessions.create(f"s{at:02}")
+    page = sessions.list(offset=12, limit=3, descending=False)
+    assert ids(page) == ["s12", "s13", "s14"]
+    assert not page.exact and (page.total or 0) >= 15
+    rest = sessions.list(cursor=page.cursor, descending=False)
+    assert ids(rest) == ["s15", "s16", "s17", "s18", "s19"]
+    # what is filtered is skipped by looking: no empty page stands for what was not looked at
+    assert ids(sessions.list(offset=1, limit=9, kind="session", descending=False)) == ["s01", "s02", "s03", "s04"]
+    page = sessions.list(offset=1, limit=9, kind="session", descending=False)
+    assert ids(sessions.list(cursor=page.cursor, kind="session", limit=2, descending=False)) == ["s05", "s06"]
+    with pytest.raises(ValueError, match="offset=12"):
+        sessions.list(offset=12, kind="session")
+    assert sessions.list(offset=99).sessions == ()
+
+
+def test_a_filter_that_nothing_passes_ends_at_the_bound(memory: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "LOOKED_AT", 1_500)
+    for at in range(2_600):
+        memory.create(f"s{at}")
+    store = Counted(memory.store)
+    sessions = Sessions(store)
+    page = sessions.list(offset=0, text="nowhere")
+    assert (page.sessions, page.total, page.exact) == ((), 0, False)
+    assert store.calls == ["list", "list"]
+    assert sessions.list(offset=0, text="nowhere", cursor=None, limit=5).cursor is not None

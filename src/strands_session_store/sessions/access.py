@@ -25,6 +25,7 @@ from ..stores.base import (
     Expected,
     Look,
     PutDoc,
+    Row,
     Space,
     Store,
     Summary,
@@ -188,6 +189,16 @@ def user(store: Store, user_id: str) -> Access[records.User]:
 
 def load(look: Look, path: str, kind: type[K]) -> K:
     return codec.load(kind, look.docs[path].data, path)
+
+
+def told(store: Store, kind: type[R], row: Row) -> R | None:
+    """The record that an index row tells, read where the row has none (`rows`, rule 2). None: there is none, or what is
+    there is still being written."""
+    if (found := rows.told(kind, row)) is not None:
+        return found
+    path = layout.own(row.space)
+    look = store.read(row.space, Doc(path))
+    return load(look, path, kind) if path in look.docs else None
 
 
 class Part:

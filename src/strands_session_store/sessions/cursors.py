@@ -1,6 +1,9 @@
-"""A listing of the port, with its complaint about a cursor told as ours."""
+"""Listings of the port: by the page, with the complaint about a cursor told as ours, and whole."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
 
 from ..errors import InvalidCursorError
 from ..stores.base import Page, Query, Row, Store
@@ -18,6 +21,16 @@ def listed(store: Store, query: Query) -> Page:
     except ValueError as error:
         raise InvalidCursorError(f"{error}; hand on the cursor of the page before, with the same order") from None
     return store.list(query)
+
+
+def every(store: Store, query: Query) -> Iterator[Row]:
+    """All rows from the query's cursor on, page by page as they are read."""
+    while True:
+        page = listed(store, query)
+        yield from page.rows
+        if page.cursor is None:
+            return
+        query = replace(query, cursor=page.cursor)
 
 
 def behind(query: Query, row: Row) -> str:

@@ -12,17 +12,17 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from .. import ids as _ids
-from .. import layout, records, rows
+from .. import layout, records
 from ..stores.base import Counters, Doc, Order, Query, Row
 from ..stores.counting import Counting
-from . import access, checks, cursors
-from .access import Part
+from . import checks, cursors
+from .access import Part, told
 from .shapes import MAX_PAGE, Overview, SessionPage
 
 OrderBy: TypeAlias = Literal["created", "updated"]
 
 LOOKED_AT: Final = 10_000
-"""Sessions that one call looks at, at most, to fill a page that is filtered, to skip ``offset``, or to count."""
+"""Sessions that one call looks at, at most, to fill a page that is filtered or to count, besides an ``offset``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,8 @@ class Listing(Part):
             limit: 1 to 1,000. With a filter a page can be shorter although there is a next one.
             cursor: `SessionPage.cursor` of the page before, with the same arguments.
             offset: How many to skip, instead of a cursor; costs looking at them. The page then has a total. What the
-                index can't count by itself is counted up to 10,000; `SessionPage.exact` says whether that was all.
+                index can't count by itself is counted up to 10,000, behind the offset where there is no filter;
+                `SessionPage.exact` says whether that was all.
 
         Raises:
             InvalidCursorError: The cursor is none of such a listing.
@@ -157,21 +158,27 @@ class Listing(Part):
         found: list[Overview] = []
         matched, exact, cursor = 0, True, None
         for looked, (row, last) in enumerate(self._rows(replace(query, limit=MAX_PAGE), sieve), 1):
+            wanted = offset <= matched < offset + limit
             # of those that are only skipped or counted, nothing has to be shown
-            if sieve.sifts or offset <= matched < offset + limit:
-                shown = self._shown(row, sieve)
-                if shown is None:
-                    continue
-                if offset <= matched < offset + limit:
-                    found.append(shown)
-                    if len(found) == limit and not last:
-                        cursor = cursors.behind(query, row)
-            matched += 1
+            shown = self._shown(row, sieve) if sieve.sifts or wanted else None
+            if wanted and shown is not None:
+                found.append(shown)
+                if len(found) == limit and not last:
+                    cursor = cursors.behind(query, row)
+            matched += shown is not None or not (sieve.sifts or wanted)
             if counted is not None and len(found) == limit:
                 break
-            if looked >= LOOKED_AT + (offset if counted is not None else 0):
+            # what a filter leaves to be skipped is not known, so it has no part in the bound
+            if looked >= LOOKED_AT + (0 if sieve.sifts else offset):
                 exact = last
+                if not last and len(found) < limit:
+                    cursor = cursors.behind(query, row)
                 break
+        if not exact and matched < offset:
+            raise ValueError(
+                f"offset={offset:,} is further than the {LOOKED_AT:,} sessions that a call with a filter looks at; go on "
+                "from page to page by the cursor"
+            )
         total, exact = (matched, exact) if counted is None else (counted, True)
         return SessionPage(tuple(found), cursor, total, exact)
 
@@ -219,13 +226,8 @@ class Listing(Part):
             query = replace(query, cursor=page.cursor)
 
     def _shown(self, row: Row, sieve: _Filter) -> Overview | None:
-        session = rows.told(records.Session, row)
-        if session is None:  # too large for its row, or made before rows told anything
-            look = self.store.read(row.space, Doc(layout.SESSION))
-            if layout.SESSION not in look.docs:
-                return None
-            session = access.load(look, layout.SESSION, records.Session)
-        if not sieve.admits(session, row.created, row.updated):
+        session = told(self.store, records.Session, row)
+        if session is None or not sieve.admits(session, row.created, row.updated):
             return None
         return Overview(session, dict(row.counters), row.updated)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from .. import ids as _ids
 from .. import layout
 from ..stores.base import Order, Query, Space, Store
+from . import cursors
 from .checks import owner
 from .shapes import MAX_PAGE
 
@@ -45,9 +46,4 @@ def _all(store: Store, user_id: str | None, everyone: bool) -> Iterator[Space]:
 def _listed(store: Store, query: Query) -> Iterator[Space]:
     # oldest first: so the order of a list by creation is the same where they are written
     query = replace(query, order=Order.CREATED, descending=False, limit=MAX_PAGE)
-    while True:
-        page = store.list(query)
-        yield from (row.space for row in page.rows)
-        if page.cursor is None:
-            return
-        query = replace(query, cursor=page.cursor)
+    return (row.space for row in cursors.every(store, query))

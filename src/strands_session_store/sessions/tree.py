@@ -8,13 +8,13 @@ Rule 3. Walking costs the subtree: a listing for each session in it, and one mor
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from .. import ids, layout, records, rows
+from .. import ids, layout, records
 from ..errors import HasChildrenError, IllegalMoveError, SessionNotFoundError
-from ..stores.base import Counters, Doc, Order, Query, Row
-from . import access
+from ..stores.base import Counters, Order, Query, Row
+from . import cursors
+from .access import told
 from .branching import Branching
 from .shapes import MAX_PAGE, Node, Receipt
 
@@ -122,13 +122,8 @@ class Tree(Branching):
 
     def _below(self, session_id: str, user_id: str | None) -> Iterator[tuple[records.Session, dict[str, int]]]:
         for row in self._rows_below(session_id, user_id):
-            record = rows.told(records.Session, row)
-            if record is None:
-                look = self.store.read(row.space, Doc(layout.SESSION))
-                if layout.SESSION not in look.docs:
-                    continue  # a fork that is being made
-                record = access.load(look, layout.SESSION, records.Session)
-            yield record, dict(row.counters)
+            if (record := told(self.store, records.Session, row)) is not None:
+                yield record, dict(row.counters)
 
     def _all_below(self, session_id: str, user_id: str | None) -> list[str]:
         """Ids of all below it, parents first, also where the session itself is gone."""
@@ -151,9 +146,4 @@ class Tree(Branching):
             limit=MAX_PAGE,
             counters=layout.COUNTERS,
         )
-        while True:
-            page = self.store.list(query)
-            yield from page.rows
-            if page.cursor is None:
-                return
-            query = replace(query, cursor=page.cursor)
+        return cursors.every(self.store, query)

@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Literal, TypeAlias
 
 from .. import layout, records
 from ..errors import SessionNotFoundError
-from ..stores.base import Counters, Doc, Docs, Order, Query, Space
+from ..stores.base import Counters, Docs, Order, Query
 from ..usage import Totals, counters_of
-from . import checks
-from .access import Part, load
+from . import checks, cursors
+from .access import Part, load, told
 from .shapes import MAX_PAGE
 from .tree import Tree
 
@@ -86,19 +85,11 @@ class Usages(Part):
         query = Query(
             "session", checks.owner(user_id), order=Order.CREATED, limit=MAX_PAGE, counters=layout.USAGE_COUNTERS
         )
-        while True:
-            page = self.store.list(query)
-            for row in page.rows:
-                totals = Totals.of(row.counters)
-                if row.summary or (totals.calls and self._is_there(row.space)):
-                    yield row.space.id, totals, row.updated
-            if page.cursor is None:
-                return
-            query = replace(query, cursor=page.cursor)
-
-    def _is_there(self, space: Space) -> bool:
-        """Whether it is a session, and not one that is being written (an import)."""
-        return layout.SESSION in self.store.read(space, Doc(layout.SESSION)).docs
+        for row in cursors.every(self.store, query):
+            totals = Totals.of(row.counters)
+            # what is on its way into the store, as an import, was not spent there
+            if row.summary or (totals.calls and told(self.store, records.Session, row) is not None):
+                yield row.space.id, totals, row.updated
 
     def _kept(self, session_id: str, user_id: str | None) -> Iterator[tuple[records.UsageKey, Totals]]:
         """What a session keeps apart."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from .. import layout, records, rows
+from .. import layout, records
 from ..errors import AlreadyExistsError
-from ..stores.base import Doc, Order, Query
+from ..stores.base import Order, Query
 from . import access, checks, cursors
-from .access import Access, Part
+from .access import Access, Part, told
 from .checks import UNSET, Unset
 from .erasing import erase_user
 from .shapes import Receipt, UserPage
@@ -94,7 +94,7 @@ class Users(Part):
         page = cursors.listed(self.store, replace(query, cursor=cursor))
         users = []
         for row in page.rows:
-            record = rows.told(records.User, row) or self._read(row.space.id)
+            record = told(self.store, records.User, row)
             if record is not None and active in (None, record.active):
                 users.append(record)
         return UserPage(tuple(users), page.cursor)
@@ -109,7 +109,3 @@ class Users(Part):
 
     def _user(self, user_id: str) -> Access[records.User]:
         return access.user(self.store, user_id)
-
-    def _read(self, user_id: str) -> records.User | None:
-        look = self.store.read(layout.user_space(user_id), Doc(layout.USER))
-        return access.load(look, layout.USER, records.User) if layout.USER in look.docs else None
