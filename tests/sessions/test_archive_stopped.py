@@ -12,7 +12,7 @@ import pytest
 
 from strands_session_store import SessionNotFoundError, layout
 from strands_session_store.errors import InDoubt, StoreError, Unavailable
-from strands_session_store.sessions import Sessions, building
+from strands_session_store.sessions import Sessions, access, building
 from strands_session_store.stores.base import Append, new_commit_id
 from strands_session_store.stores.memory import MemoryStore
 from strands_session_store.testing.faults import FaultyStore, Stopped
@@ -76,7 +76,7 @@ def test_a_store_that_fails_is_cleaned_up_or_expires(memory: Sessions, error: St
     fill(memory)
     for at in (1, 2):
         store = FaultyStore(MemoryStore())
-        times = building.TRIES if isinstance(error, InDoubt) else 1
+        times = access.SENT if isinstance(error, InDoubt) else 1
         store.plan("commit", at=at, times=times, **{"after" if isinstance(error, InDoubt) else "before": error})  # type: ignore[arg-type]
         with pytest.raises(type(error)):
             memory.archive.copy(store, "ada", ids=["s"])

@@ -193,10 +193,7 @@ class AgentHooks:
                     self.session.put(tracked.sync())
                 edited = self.session.waits(tracked.fence)
                 job = Job(tracked.fence)
-                recorder.abandoned(job, tracked)
-                tracked.run = recorder.opened(job, agent_id=tracked.agent_id)
-                tracked.attempts.clear()
-                tracked.failure = None
+                recorder.begun(job, tracked, agent_id=tracked.agent_id)
                 self.session.put(job)  # travels with the first message
             if self._below is not None:
                 self._below.begin()

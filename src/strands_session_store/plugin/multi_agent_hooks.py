@@ -109,10 +109,8 @@ class MultiAgentHooks:
             await self._session.room(tracked.fence)
             with self._session.lock:
                 job = Job(tracked.fence)
-                recorder.abandoned(job, tracked)
-                tracked.run, tracked.untouched = recorder.opened(job, multi_agent_id=tracked.multi_agent_id), False
-                tracked.attempts.clear()
-                tracked.failure = None
+                recorder.begun(job, tracked, multi_agent_id=tracked.multi_agent_id)
+                tracked.untouched = False
                 self._session.put(job)
             if self._below is not None and event.invocation_state is not None:
                 self._below.begin()

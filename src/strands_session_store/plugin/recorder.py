@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from strands.multiagent.base import Status
 
 from .. import codec, layout, records
+from ..errors import StoreError
 from .counting import Tally
 from .jobs import Job
 
@@ -29,9 +30,16 @@ if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
 
 
-def opened(job: Job, *, agent_id: str | None = None, multi_agent_id: str | None = None) -> records.Run:
-    """A new run; its document goes with ``job``."""
-    run = records.Run(run_id=secrets.token_hex(8), agent_id=agent_id, multi_agent_id=multi_agent_id)
+def begun(job: Job, caller: Caller, *, agent_id: str | None = None, multi_agent_id: str | None = None) -> records.Run:
+    """An invocation begins: the caller has a new run, whose document goes with ``job``, and so does the end, unseen, of
+    those that are still open."""
+    for left in caller.left_open:
+        closed(job, left, None, "abandoned")
+    if caller.run is not None:
+        closed(job, caller.run, caller.tally, "abandoned")
+    run = caller.run = records.Run(run_id=secrets.token_hex(8), agent_id=agent_id, multi_agent_id=multi_agent_id)
+    caller.left_open, caller.tally, caller.failure = [], Tally(), None
+    caller.attempts.clear()
     job.docs[layout.open_run(run.run_id)] = codec.dump_document(run)
     job.add("runs", 1)
     return run
@@ -42,15 +50,6 @@ def closed(job: Job, run: records.Run, tally: Tally | None, status: records.RunS
     job.docs[layout.open_run(run.run_id)] = None
     ended = run.model_copy(update={"status": status, "ended": round(time.time(), 3), **more})
     job.append(layout.RUNS, ended, counts=tally)
-
-
-def abandoned(job: Job, caller: Caller) -> None:
-    """The end, unseen, of the runs that are still open when the next one begins."""
-    for run in caller.left_open:
-        closed(job, run, None, "abandoned")
-    if caller.run is not None:
-        closed(job, caller.run, caller.tally, "abandoned")
-    caller.left_open, caller.tally = [], Tally()
 
 
 def ending(event: AfterInvocationEvent) -> dict[str, Any]:
@@ -94,6 +93,7 @@ class Caller(Protocol):
     tally: Tally
     left_open: list[records.Run]
     attempts: Counter[str]
+    failure: StoreError | None
 
 
 def tool_call(event: AfterToolCallEvent[Any], caller: Caller, agent_id: str) -> records.Event:

@@ -128,12 +128,9 @@ class Recorded(AgentHooks):
         with self.session.lock:
             tracked.heard_elsewhere()
             job = Job(tracked.fence)
-            recorder.abandoned(job, tracked)
-            tracked.run = recorder.opened(job, agent_id=tracked.agent_id)
-            tracked.attempts.clear()
-            tracked.failure = None
+            run = recorder.begun(job, tracked, agent_id=tracked.agent_id)
             self.session.put(job)  # travels with the first message
-        return tracked.run.run_id
+        return run.run_id
 
     async def hear(self, event: Any) -> None:
         """Something happens in an invocation."""

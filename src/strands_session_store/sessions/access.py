@@ -82,7 +82,7 @@ class Access(Generic[R]):
         """
         own = PutDoc(self.path, codec.dump_document(record), expect=ABSENT)
         try:
-            return self._send(own, *changes, on=on, ttl=ttl, summary=rows.summary(record))
+            return send(self.store, self.space, own, *changes, on=on, ttl=ttl, summary=rows.summary(record))
         except ConflictError as conflict:
             raise exists from conflict
 
@@ -138,17 +138,7 @@ class Access(Generic[R]):
     def commit(self, look: Look, *changes: Change, ttl: Ttl = KEEP, summary: Summary | None = None) -> Committed:
         """As `Store.commit`, if it is still the session that was looked at."""
         assert look.incarnation is not None
-        return self._send(*changes, on=look.incarnation, ttl=ttl, summary=summary)
-
-    def _send(self, *changes: Change, on: Expected, ttl: Ttl, summary: Summary | None) -> Committed:
-        commit_id = new_commit_id()
-        for sent in range(1, SENT + 1):
-            try:
-                return self.store.commit(self.space, *changes, commit_id=commit_id, on=on, ttl=ttl, summary=summary)
-            except InDoubt:
-                if sent == SENT:
-                    raise
-        raise AssertionError
+        return send(self.store, self.space, *changes, on=look.incarnation, ttl=ttl, summary=summary)
 
     def insist(self, attempt: Callable[[], T]) -> T:
         """Make an attempt, again when another writer came first.
@@ -185,6 +175,24 @@ def session(store: Store, session_id: str, user_id: str | None) -> Access[record
 def user(store: Store, user_id: str) -> Access[records.User]:
     space = layout.user_space(ids.check("user_id", user_id))
     return Access(store, space, layout.USER, records.User, lambda: UserNotFoundError(f"there is no user {user_id!r}"))
+
+
+def send(
+    store: Store, space: Space, *changes: Change, on: Expected, ttl: Ttl = KEEP, summary: Summary | None = None
+) -> Committed:
+    """As `Store.commit`, repeated under its id while no answer comes.
+
+    Raises:
+        InDoubt: None came, `SENT` times.
+    """
+    commit_id = new_commit_id()
+    for sent in range(1, SENT + 1):
+        try:
+            return store.commit(space, *changes, commit_id=commit_id, on=on, ttl=ttl, summary=summary)
+        except InDoubt:
+            if sent == SENT:
+                raise
+    raise AssertionError
 
 
 def load(look: Look, path: str, kind: type[K]) -> K:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from .. import layout
-from ..errors import AlreadyExistsError, InDoubt, StoreError
+from ..errors import AlreadyExistsError, StoreError
 from ..stores.base import (
     ABSENT,
     MAX_CHANGES,
@@ -28,15 +28,14 @@ from ..stores.base import (
     Store,
     Summary,
     Trim,
-    new_commit_id,
 )
+from .access import send
 
 HALF_MADE_SECONDS: Final = 900.0
 """That a space lives after each commit but the last, of which none takes so long."""
 BATCH_BYTES: Final = 4 * 2**20
 BATCH_CHANGES: Final = 2_500
 """Of one commit, unless a single entry is larger: such a one holds up a Redis server for less than 10 ms."""
-TRIES: Final = 5
 
 
 class Building:
@@ -144,14 +143,7 @@ class Building:
         self, changes: Sequence[Change], state: tuple[str, int] | None, ttl: float | None, summary: Summary | None
     ) -> Committed:
         on: Expected = ABSENT if state is None else state[0]
-        commit_id, tries = new_commit_id(), 0
-        while True:
-            tries += 1
-            try:
-                return self._store.commit(self.space, *changes, commit_id=commit_id, on=on, ttl=ttl, summary=summary)
-            except InDoubt:
-                if tries == TRIES:
-                    raise
+        return send(self._store, self.space, *changes, on=on, ttl=ttl, summary=summary)
 
 
 def make_way(store: Store, space: Space) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from .. import ids
+from ..errors import Unserializable
 from .shapes import MAX_PAGE
 
 MAX_TITLE: Final = 255
@@ -119,3 +120,10 @@ def moment(argument: str, value: object) -> None:
 
 def owner(user_id: str | None) -> str | None:
     return None if user_id is None else ids.check("user_id", user_id)
+
+
+def refuse(place: str, kind: str) -> None:
+    """For `codec`: what can not be kept is an error."""
+    raise Unserializable(
+        f"{place} is a {kind}, which can not be stored; use JSON values, bytes, tuples, sets, dates, Decimal or UUID"
+    )

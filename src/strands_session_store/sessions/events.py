@@ -19,7 +19,6 @@ from . import checks
 from .access import Part
 from .entries import page, place
 from .shapes import MAX_PAGE, LogPage
-from .values import refuse
 
 TYPES: Final[tuple[str, ...]] = get_args(records.EventType)
 SOURCES: Final[tuple[str, ...]] = get_args(records.EventSource)
@@ -115,7 +114,7 @@ def appending(events: Iterable[records.Event]) -> list[Change]:
         raise ValueError(f"events must be at most {MAX_PAGE:,} a call, got {len(given):,}")
     for event in given:
         _check(event)
-    return [Append(layout.EVENTS, [codec.dump(event, lost=refuse) for event in given])]
+    return [Append(layout.EVENTS, [codec.dump(event, lost=checks.refuse) for event in given])]
 
 
 def _check(event: records.Event) -> None:

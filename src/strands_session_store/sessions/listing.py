@@ -176,8 +176,8 @@ class Listing(Part):
                 break
         if not exact and matched < offset:
             raise ValueError(
-                f"offset={offset:,} is further than the {LOOKED_AT:,} sessions that a call with a filter looks at; go on "
-                "from page to page by the cursor"
+                f"offset={offset:,} is further than the {LOOKED_AT:,} sessions that a call with a filter looks at; "
+                "go on from page to page by the cursor"
             )
         total, exact = (matched, exact) if counted is None else (counted, True)
         return SessionPage(tuple(found), cursor, total, exact)

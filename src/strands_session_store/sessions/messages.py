@@ -29,7 +29,7 @@ from .inside import ids_of
 from .rewriting import Change as Rewriting
 from .rewriting import edited, redacted, removed, rewrite
 from .shapes import MAX_PAGE, LogPage, Said, SearchPage
-from .submitted import checked, refuse
+from .submitted import checked
 
 Role: TypeAlias = Literal["user", "assistant"]
 
@@ -229,7 +229,7 @@ class Messages(Part):
             SessionBusyError: A process runs the session with a lease.
         """
         checks.mapping("values", values)
-        codec.encode(dict(values), lost=refuse, place="values")
+        codec.encode(dict(values), lost=checks.refuse, place="values")
         after = self._rewrite(session_id, message_id, user_id, agent_id, edited(snapshot(dict(values))))
         return dict(after[-1].message["metadata"]["custom"])
 

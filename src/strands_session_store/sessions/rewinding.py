@@ -20,7 +20,6 @@ from typing import Final
 
 from .. import codec, layout, records, trace
 from ..context import Context
-from ..errors import ConflictError
 from ..stores.base import (
     Add,
     Append,
@@ -40,7 +39,6 @@ from .access import Access, load, session
 from .points import Point
 from .writing import guards, version, wants
 
-TRIES: Final = 5
 ASKED: Final = 50
 """How many messages before it are read for the one that an interrupt waits in, which is the last one of the model."""
 
@@ -71,21 +69,18 @@ def rewind(store: Store, space: Space, at: str, agent_id: str | None = None) -> 
     """
     found = session(store, space.id, space.owner)
     id, index = points.find(store, space, agent_id, at)
-    for tried in range(TRIES):
+
+    def attempt() -> records.Event:
         look = found.look(*_wants(id, index))
         agent = load(look, layout.agent(id), records.Agent)
         length = look.logs[layout.history(id)].length
         entries = _entries(found, id, look.logs[layout.trace(id)].length, index + 1)
         point = points.rebuilt(space, agent, entries, look, index + 1, onto=length)
         event = records.Event(type="rewind", agent_id=id, parent=at, data={"index": index, "messages": length})
-        changes = [*guards(look, space.id, id), *_changes(look, id, point, event)]
-        try:
-            found.commit(look, *changes)
-            return event
-        except ConflictError:
-            if tried + 1 == TRIES:
-                raise
-    raise AssertionError
+        found.commit(look, *guards(look, space.id, id), *_changes(look, id, point, event))
+        return event
+
+    return found.insist(attempt)
 
 
 def _wants(id: str, index: int) -> list[Want]:

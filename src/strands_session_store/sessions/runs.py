@@ -27,7 +27,6 @@ from .entries import page, place
 from .events import Events
 from .finding import find_ended, find_run
 from .shapes import MAX_PAGE, LogPage
-from .values import refuse
 
 logger = logging.getLogger(__name__)
 
@@ -348,4 +347,4 @@ def _messages(found: Access[records.Session], run: records.Run) -> dict[str, Any
 
 
 def _put(run: records.Run, expect: Any) -> Change:
-    return PutDoc(layout.open_run(run.run_id), codec.dump_document(run, lost=refuse), expect=expect)
+    return PutDoc(layout.open_run(run.run_id), codec.dump_document(run, lost=checks.refuse), expect=expect)

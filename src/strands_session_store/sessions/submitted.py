@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from .. import codec, ids
-from ..errors import Unserializable
 from ..messages import Message, ensure_id, snapshot
+from . import checks
 
 _KEYS: Final = ("role", "content", "metadata", "tracking_id")
 _TOOLS: Final[Mapping[str, Mapping[str, type]]] = {
@@ -45,13 +45,6 @@ def checked(messages: object) -> tuple[list[Message], tuple[str, ...]]:
     return [_message(place, message) for place, message in named], tuple(given)
 
 
-def refuse(place: str, kind: str) -> None:
-    """Told by the codec of what has no encoding."""
-    raise Unserializable(
-        f"{place} is a {kind}, which can not be stored; use JSON values, bytes, tuples, sets, dates, Decimal or UUID"
-    )
-
-
 def _given(place: str, message: Any) -> bool:
     if not isinstance(message, Mapping):
         raise ValueError(f"{place} must be a dict with role and content, not {type(message).__name__}")
@@ -78,7 +71,7 @@ def _message(place: str, message: Mapping[str, Any]) -> Message:
     if message.get("tracking_id") is not None:
         out["tracking_id"] = message["tracking_id"]
     ensure_id(out)
-    codec.encode(out, lost=refuse, place=place)
+    codec.encode(out, lost=checks.refuse, place=place)
     return out
 
 

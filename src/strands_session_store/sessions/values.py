@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 from .. import codec, ids, layout, records
-from ..errors import Unserializable
 from ..stores.base import Change, Doc, DropDoc, Look, PutDoc
 from . import checks
 from .access import Access
@@ -99,15 +98,8 @@ def write(path: str, values: Mapping[str, Any]) -> Change:
     """The change that keeps the object; an empty one is no document."""
     if not values:
         return DropDoc(path)
-    return PutDoc(path, codec.dump_document(records.Values(values=dict(values)), lost=refuse))
+    return PutDoc(path, codec.dump_document(records.Values(values=dict(values)), lost=checks.refuse))
 
 
 def namespace_of(namespace: str) -> str:
     return ids.check("namespace", namespace)
-
-
-def refuse(place: str, kind: str) -> None:
-    """For `codec`: what can not be kept is an error."""
-    raise Unserializable(
-        f"{place} is a {kind}, which can not be stored; use JSON values, bytes, tuples, sets, dates, Decimal or UUID"
-    )
