@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from .. import calls, codec, usage
 from ..messages import Message
@@ -99,6 +99,48 @@ class Same(NamedTuple):
     """A call whose answer was redacted: what it took stays, and was added to the counters with the answer."""
 
     call: Call
+
+
+Counts: TypeAlias = Call | Same | Stored | None
+"""What is counted with an entry."""
+K = TypeVar("K", int, str)
+
+
+class Calls(Generic[K]):
+    """The model calls of one history, by the key of the answer's entry, and what was said since the last one."""
+
+    def __init__(self, calls: Mapping[K, Stored] | None = None, heard: Iterable[tuple[K, Message]] = ()) -> None:
+        self._calls: dict[K, Call | Stored] = dict(calls or {})
+        self._heard: dict[K, Message] = dict(heard)
+
+    def remember(self, calls: Mapping[K, Stored]) -> None:
+        """Note what was counted with older entries, which were read only now."""
+        self._calls = {**calls, **self._calls}
+
+    def said(self, key: K, message: Message, model: Any, at: float, tally: Tally | None) -> Call | None:
+        """Note a new message; the call that it answers, if it is an answer."""
+        if message["role"] != "assistant":
+            self._heard[key] = message
+            return None
+        call = self._calls[key] = Call(message, self._heard.values(), model, at, tally)
+        self._heard = {}
+        return call
+
+    def replaced(self, key: K, message: Message, *, redacted: bool) -> Counts:
+        """Note that a message has taken the place of another; what was counted with that, as the new one keeps it."""
+        if key in self._heard:
+            self._heard[key] = message
+        call = self._calls.get(key)
+        if not isinstance(call, Call):
+            return call
+        if redacted:
+            return Same(call)
+        again = self._calls[key] = call.replaced(message)
+        return again
+
+    def only(self, key: K) -> None:
+        """Forget the calls of other answers: nothing takes their place any more."""
+        self._calls = {at: call for at, call in self._calls.items() if at == key}
 
 
 def named(model: Any) -> tuple[object, str | None]:

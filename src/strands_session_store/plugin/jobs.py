@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from .. import records
 from ..stores.base import MAX_CHANGES, MAX_COMMIT, MAX_ENTRY, Add, Append, Change, DropDoc, PutDoc, Replace
-from .counting import Call, Same, Stored, Tally
+from .counting import Call, Counts, Tally
 
 SOFT_BYTES = MAX_COMMIT // 8
 SOFT_CHANGES = MAX_CHANGES // 2
@@ -35,7 +35,7 @@ class Job:
     docs: dict[str, bytes | None] = field(default_factory=dict)
     """Path -> bytes; None drops the document."""
     adds: dict[str, int] = field(default_factory=dict)
-    counts: dict[int, Call | Same | Stored | Tally] = field(default_factory=dict)
+    counts: dict[int, Counts | Tally] = field(default_factory=dict)
     """Id of a record that is in here -> what its usage is, which only the draining thread finds out."""
 
     def append(
@@ -45,7 +45,7 @@ class Job:
         if counts is not None:
             self.counts[id(record)] = counts
 
-    def replace(self, log: str, index: int, record: records.Record, counts: Call | Same | Stored | None = None) -> None:
+    def replace(self, log: str, index: int, record: records.Record, counts: Counts = None) -> None:
         self.replaces[log, index] = record
         if counts is not None:
             self.counts[id(record)] = counts

@@ -20,7 +20,7 @@ from .. import codec, layout, records
 from ..errors import StoreError, TooLarge
 from ..messages import Message, ensure_id, same, snapshot
 from ..stores.base import MAX_ENTRY
-from .counting import Call, Same, Tally
+from .counting import Calls, Tally
 from .holds import Hold
 from .jobs import LAST, Job
 from .loading import LoadedMultiAgent
@@ -74,10 +74,8 @@ class TrackedMultiAgent:
         self._last: dict[NodePath, Any] = {}
         self._said: dict[NodePath, str] = {}
         """Node -> tracking id of the message it was last heard to say."""
-        self._calls: dict[NodePath, Call] = {}
-        """Node -> the model call whose answer that message is."""
-        self._heard: dict[NodePath, dict[str, Message]] = {}
-        """Node -> what it was told since its last answer, by tracking id."""
+        self._calls: dict[NodePath, Calls[str]] = {}
+        """Node -> the model call whose answer that message is, by tracking id."""
         self._asked: dict[NodePath, Message] = {}
         """Node -> a copy of its last message, while its model is being asked."""
         self._created = {path: state.created for path, state in loaded.states.items()}
@@ -122,22 +120,14 @@ class TrackedMultiAgent:
         found, log = ensure_id(message), layout.node_history(self.multi_agent_id, path)
         now = round(time.time(), 3)
         record = records.Message(message=snapshot(message), at=now)
-        again = self._said.get(path) == found
-        before, call = self._calls.pop(path, None), None
-        if message["role"] != "assistant":
-            self._heard.setdefault(path, {})[found] = record.message
-        elif again and before is not None:
-            call = before.replaced(record.message)
-        else:
-            tally = self.tally if self.run is not None else None
-            call = Call(record.message, self._heard.pop(path, {}).values(), model, now, tally)
-        if call is not None:
-            self._calls[path] = call
-        if again:
-            job.replace(log, LAST, record, call)
+        calls = self._calls.setdefault(path, Calls())
+        if self._said.get(path) == found:
+            job.replace(log, LAST, record, calls.replaced(found, record.message, redacted=False))
         else:
             self._said[path] = found
-            job.append(log, record, counts=call)
+            tally = self.tally if self.run is not None else None
+            job.append(log, record, counts=calls.said(found, record.message, model, now, tally))
+            calls.only(found)
         return job
 
     def asks(self, path: NodePath, messages: Sequence[Message]) -> None:
@@ -154,6 +144,6 @@ class TrackedMultiAgent:
         if before.get("tracking_id") == ensure_id(last) == self._said.get(path):
             now = round(time.time(), 3)
             log = layout.node_history(self.multi_agent_id, path)
-            call, record = self._calls.get(path), records.Message(message=snapshot(last), at=now, redacted=now)
-            job.replace(log, LAST, record, Same(call) if call is not None else None)
+            id, record = ensure_id(last), records.Message(message=snapshot(last), at=now, redacted=now)
+            job.replace(log, LAST, record, self._calls[path].replaced(id, record.message, redacted=True))
         return job

@@ -25,7 +25,7 @@ from ..errors import StoreError, TooLarge, Unserializable
 from ..messages import Message, ensure_id, same, snapshot
 from ..stores.base import MAX_ENTRY
 from .conversation_managers import manager_state, restore_manager, summaries, summary_place, without_summary
-from .counting import Call, Same, Stored, Tally
+from .counting import Calls, Stored, Tally
 from .holds import Hold
 from .jobs import Job
 from .loading import LoadedAgent
@@ -87,10 +87,8 @@ class TrackedAgent:
         self._agent = weakref.ref(agent)
         self.context: Context = loaded.context
         self._created = loaded.agent.created if loaded.agent is not None else time.time()
-        self._calls: dict[int, Call | Stored] = dict(loaded.counted)
-        """Index in the history -> the model call whose answer stands there."""
-        self._heard: dict[int, Message] = dict(loaded.heard())
-        """What was said since the last answer, by its index in the history."""
+        self._calls = Calls(loaded.counted, loaded.heard())
+        """By index in the history."""
         self._tails = dict(loaded.tails)
         self._agent_bytes, self._context_bytes = loaded.agent_bytes, loaded.context_bytes
         self._restored_state = self.built.state
@@ -192,7 +190,7 @@ class TrackedAgent:
     ) -> Job:
         """Note what the rest of the history holds (`loading.ids_in`), and what has to be stored for it."""
         job = Job(self.fence)
-        self._calls = {**counted, **self._calls}
+        self._calls.remember(counted)
         self._write(job, self.context.remember(said, shown))
         return job
 
@@ -264,20 +262,15 @@ class TrackedAgent:
             self.turn.note(delta)
         now = round(time.time(), 3)
         history, variants = layout.history(self.agent_id), layout.variants(self.agent_id)
+        model, tally = getattr(self.agent, "model", None), self.tally if self.run is not None else None
         for index, message in delta.appended:
-            call = self._said(index, message, now)
+            call = self._calls.said(index, message, model, now, tally)
             job.append(history, records.Message(message=message, at=now), index, counts=call)
             if self.run is not None and self.run.first_message is None:
                 self.run = self.run.model_copy(update={"first_message": index})
         redacted = now if delta.redacted else None
         for index, message in delta.replaced.items():
-            if index in self._heard:
-                self._heard[index] = message
-            counts: Call | Same | Stored | None = self._calls.get(index)
-            if isinstance(counts, Call) and redacted is None:
-                counts = self._calls[index] = counts.replaced(message)
-            elif isinstance(counts, Call):
-                counts = Same(counts)
+            counts = self._calls.replaced(index, message, redacted=delta.redacted)
             job.replace(history, index, records.Message(message=message, at=now, redacted=redacted), counts)
         for index, of, shown in delta.variants:
             job.append(variants, records.Variant(of=of, message=shown), at=index)
@@ -289,16 +282,6 @@ class TrackedAgent:
         for log, reach in zip(("messages", "variants"), self.context.tails()):
             job.add(layout.tail(self.agent_id, log), reach - self._tails.get(log, 0))  # type: ignore[arg-type]
             self._tails[log] = reach
-
-    def _said(self, index: int, message: Message, now: float) -> Call | None:
-        """Note a new message of the history, and the model call that it answers, if it is an answer."""
-        if message["role"] != "assistant":
-            self._heard[index] = message
-            return None
-        model, tally = getattr(self.agent, "model", None), self.tally if self.run is not None else None
-        call = self._calls[index] = Call(message, self._heard.values(), model, now, tally)
-        self._heard = {}
-        return call
 
     def _agent_document(self, agent: LocalAgent) -> tuple[tuple[Any, ...], bytes | None]:
         """What the agent document is made of, and the document if it differs from what was stored last, else None.
