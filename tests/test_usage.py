@@ -36,7 +36,7 @@ def test_sums_do_not_depend_on_their_order(parts: list[Totals], random: Any) -> 
 def test_counters_hold_totals(one: Totals, two: Totals, path: str) -> None:
     counters: dict[str, int] = {}
     for change in [*one.adds(path), *two.adds(path)]:
-        assert isinstance(change, Add) and change.counter in usage.counters_of(path)
+        assert isinstance(change, Add) and change.counter in layout.usage_counters(path)
         counters[change.counter] = counters.get(change.counter, 0) + change.delta
     assert Totals.of(counters, path) == one + two
 
@@ -196,4 +196,4 @@ def test_days_are_those_of_utc() -> None:
     assert [usage.day_of(at) for at in (NOON, NOON + 43_199, NOON + 43_200)] == ["2026-11-20"] * 2 + ["2026-11-21"]
     key = UsageKey(day="2026-11-20", model="us.m:0", source="llm")
     assert usage.path_of(key) == "usage/2026-11-20/us.m!3a0/llm"
-    assert usage.counters_of(usage.path_of(key))[0] == "usage/2026-11-20/us.m!3a0/llm/input_tokens"
+    assert layout.usage_counters(usage.path_of(key))[0] == "usage/2026-11-20/us.m!3a0/llm/input_tokens"

@@ -189,6 +189,11 @@ def usage(day: str, model: str, source: str) -> str:
     return f"{USAGE}{day}/{escape(model)}/{source}"
 
 
+def usage_counters(path: str = "") -> list[str]:
+    """`USAGE_COUNTERS`: the session's, or with a path that `usage` spelled those of a day, model and source."""
+    return [f"{path}/{name}" if path else name for name in USAGE_COUNTERS]
+
+
 def id_in(path: str) -> str:
     """The agent or multi-agent id in a path that begins with ``agents/`` or ``multi_agents/``."""
     return unescape(path.split("/")[1])

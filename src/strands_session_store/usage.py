@@ -83,11 +83,11 @@ class Totals:
     def of(cls, counters: Mapping[str, int], path: str = "") -> Totals:
         """From counters as `Look.counters` has them: the session's, or with a path (`layout.usage`) those of a day,
         model and source. An absent one counts 0."""
-        return cls(*(counters.get(name, 0) for name in counters_of(path)))
+        return cls(*(counters.get(name, 0) for name in layout.usage_counters(path)))
 
     def adds(self, path: str = "") -> list[Change]:
         """What a commit adds to counters: those of `of`."""
-        return [Add(name, value) for name, value in zip(counters_of(path), self._values()) if value]
+        return [Add(name, value) for name, value in zip(layout.usage_counters(path), self._values()) if value]
 
     def usage(self) -> records.Usage:
         """As a run keeps it: None for what no call has said."""
@@ -103,11 +103,6 @@ class Totals:
             unpriced=self.unpriced,
             cost=self.known_cost if self.calls > self.unpriced else None,
         )
-
-
-def counters_of(path: str = "") -> list[str]:
-    """The counters of the session, or of a day, model and source (`layout.usage`), in the order of `Totals`."""
-    return [f"{path}/{name}" if path else name for name in layout.USAGE_COUNTERS]
 
 
 def to_dollars(pico: int) -> Decimal:

@@ -18,7 +18,7 @@ def totals_of(store: Store, histories: list[str], session: str = "s", user: str 
     space = layout.session_space(session, user)
     while True:
         keys = read_whole(store, space, Docs(KEYS))
-        names = [*layout.COUNTERS, *(name for path in keys.docs for name in usage.counters_of(path))]
+        names = [*layout.COUNTERS, *(name for path in keys.docs for name in layout.usage_counters(path))]
         look = read_whole(store, space, Docs(KEYS), Counters(names), *(Log(log, [(0, None)]) for log in histories))
         if look.docs.keys() == keys.docs.keys():  # else another key came between
             break

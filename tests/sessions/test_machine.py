@@ -473,7 +473,7 @@ class Service(RuleBasedStateMachine):
             if (call := usage.whole(entry)) is not None:
                 whole += usage.totals_of(call)
                 apart.update(
-                    dict(zip(usage.counters_of(usage.path_of(usage.key_of(call))), usage.totals_of(call)._values()))
+                    dict(zip(layout.usage_counters(usage.path_of(usage.key_of(call))), usage.totals_of(call)._values()))
                 )
         return whole, apart
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from .. import codec, layout, records, usage
+from .. import codec, layout, records
 from ..stores.base import Counters, Docs, Log, Look
 from .access import Part, load
 from .shapes import AgentOverview, Holder, Stored
@@ -55,7 +55,7 @@ def counters_of(look: Look) -> list[str]:
     """The counters a session can have, told by its documents: the port lists none."""
     agents = ids_of(look, layout.AGENTS)
     tails = (layout.tail(id, log) for id in agents for log in ("messages", "variants"))
-    kept = (name for path in look.docs if path.startswith(layout.USAGE) for name in usage.counters_of(path))
+    kept = (name for path in look.docs if path.startswith(layout.USAGE) for name in layout.usage_counters(path))
     return [*layout.COUNTERS, *tails, *map(layout.removed, agents), *kept]
 
 

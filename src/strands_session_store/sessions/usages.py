@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias
 from .. import layout, records
 from ..errors import SessionNotFoundError
 from ..stores.base import Counters, Docs, Order, Query
-from ..usage import Totals, counters_of
+from ..usage import Totals
 from . import checks, cursors
 from .access import Part, load, told
 from .shapes import MAX_PAGE
@@ -96,7 +96,7 @@ class Usages(Part):
         found = self._session(session_id, user_id)
         look = found.look(Docs(layout.USAGE))
         paths = [path for path in look.docs if path.startswith(layout.USAGE)]
-        counters = found.look(Counters([name for path in paths for name in counters_of(path)])).counters
+        counters = found.look(Counters([name for path in paths for name in layout.usage_counters(path)])).counters
         for path in paths:
             yield load(look, path, records.UsageKey), Totals.of(counters, path)
 
