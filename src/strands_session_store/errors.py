@@ -18,6 +18,8 @@
         ├── ToolEventsError         tools were run, and what they did could not be recorded; has their answers
         ├── InterruptPendingError   the agent waits for an interrupt's answer; nothing was written
         ├── ArchiveError            a file that is no archive, or not as it was written; names the line (a ValueError)
+        ├── FormatError             a message that a dialect can not hold, or that is none of it (a ValueError)
+        ├── PromptError             a prompt that does not fit into so many tokens (a ValueError)
         ├── SessionBusyError        another process runs the session (exclusive=True); nothing was written
         ├── BudgetExceededError     as much was spent as may be; nothing was written
         ├── ConflictError           an expectation of a commit did not hold; nothing was written
@@ -33,6 +35,7 @@ An engine translates its driver's errors into these at one point, ``from`` the o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -114,6 +117,22 @@ class ToolEventsError(StoreError):
     def __init__(self, answers: list[dict[str, Any]], problem: StoreError) -> None:
         self.answers = answers
         super().__init__(f"the tools were run, but their events not stored: {problem}; the answers are in .answers")
+
+
+class FormatError(StoreError, ValueError):
+    """What a dialect can not hold, or what is no message of it. Nothing was written.
+
+    Attributes:
+        lost: `formats.Loss` for each place of it, in order; empty where the input is none of the dialect.
+    """
+
+    def __init__(self, message: str, lost: Sequence[Any] = ()) -> None:
+        self.lost = tuple(lost)
+        super().__init__(message)
+
+
+class PromptError(StoreError, ValueError):
+    """What a prompt has to have does not fit into so many tokens."""
 
 
 class InterruptPendingError(StoreError):
