@@ -82,7 +82,7 @@ class Losses:
         return tuple(self._lost)
 
 
-def several(messages: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def several(messages: object) -> list[Mapping[str, Any]]:
     """The messages, where one may stand for a list of one.
 
     Raises:
