@@ -1,7 +1,7 @@
 """What may make summaries: a callable, a Strands agent or model, or nothing but the conversation's own sentences.
 
-Rule 1. Every summary is asked for afresh: no model sees what it said of another conversation, nor of an earlier part but
-        by the summary so far.
+Rule 1. Every summary is asked for afresh: a model sees nothing of other conversations, and of earlier parts no more than
+        the summary so far.
 Rule 2. An agent's messages, and what else would carry over (conversation manager, interrupts, model state), are as they
         were afterwards, also when it fails. What its tools and hooks do to its state is the application's.
 Rule 3. Only an answer that came to its end is a summary: not what a guardrail says in its place, nor one that stops at
@@ -31,7 +31,7 @@ from .summaries.base import texts
 from .usage import Totals
 
 What: TypeAlias = Summarizer | Agent | Model | Literal["extractive"]
-"""An agent ought to be there for nothing else: what is said to it elsewhere meanwhile is refused, or refuses a summary."""
+"""An agent has to be there for nothing else: a summary takes its messages away for as long as it takes."""
 
 _CARRIED: Final = ("conversation_manager_state", "interrupt_state", "model_state")
 
@@ -107,8 +107,8 @@ def _check(what: object) -> None:
             )
     elif isinstance(what, AgentBase) or not (what == "extractive" or isinstance(what, Model) or callable(what)):
         raise ValueError(
-            f"summarizer={what!r} is none: give 'extractive', a callable that is given a Summarize, a strands Agent, or "
-            "a strands Model"
+            f"summarizer={what!r} is none: give 'extractive', a callable that takes a Summarize, a strands Agent or a "
+            "strands Model"
         )
 
 
@@ -121,7 +121,7 @@ def _fresh(model: Model) -> Agent:
 
 def _of_agent(agent: Agent, to: Summarize) -> Summary:
     with _line_of(agent).place() as before:
-        if not before.done() and asyncio._get_running_loop() is not None:
+        if not before.done() and _on_a_loop():
             raise SummaryError("the agent is at work on another summary, for which this loop may have to go on")
         before.result()
         with _afresh(agent):
@@ -168,6 +168,14 @@ def _told(agent: Agent, asked: str, result: AgentResult, to: Summarize) -> Summa
         given = tokens.count(agent.system_prompt or "", name)[0] + tokens.count(asked, name)[0]
         took, estimated = (given, tokens.count(text, name)[0], 0, 0), count
     return checked(Summary(text, Totals(*took, count, estimated, unpriced=count), name, provider), to)
+
+
+def _on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class _Line:

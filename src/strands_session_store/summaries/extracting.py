@@ -4,10 +4,10 @@ Rule 1. Nothing is invented: a line is a label and a sentence as it was said, cu
 Rule 2. No list of words that don't count, so no language is at an advantage. A term weighs what tf-idf says, with its
         frequency damped: (1 + log tf) * log((N + 1) / df) over N sentences. What stands in most sentences weighs next
         to nothing, in any language; so does what was said once among much.
-Rule 3. A sentence scores the mean weight of its terms, where few count as `FEW`: the shortest don't win by being short.
-Rule 4. The summary before keeps at least half of what may be taken, and all that the new messages leave of it. It stands
-        for all that was said before, they for one stretch of it; so what is old fades by no more than half each time,
-        and is never dropped whole. Where it has to be cut, it is by the lines, by the same score.
+Rule 3. A sentence scores the mean weight of its terms, where few count as `FEW`: none wins by being short.
+Rule 4. The summary before has half of what may be taken, and what the new messages leave of the other half. It stands
+        for all that was said before, they for one stretch of it: so what is old fades by no more than half each time,
+        and is never dropped whole. Where it is too long, its lines are chosen by the same score.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, NamedTuple
 from .. import tokens
 from .asking import TOOL, outcome
 from .base import Summarize, blocks, one_line, said, shown, turns
-from .sentences import MARK, clipped, sentences, shortened, terms
+from .sentences import MARK, asks, clipped, sentences, shortened, terms
 
 FEW: Final = 8
 """Terms."""
@@ -36,8 +36,8 @@ class Item(NamedTuple):
     """A sentence that may be quoted."""
 
     kind: Kind
-    """A ``request`` is the first sentence of a user's message, or a question in it; an ``answer`` is of the last message
-    of a turn; ``shown`` is the name of an image or document."""
+    """A ``request`` is the first sentence of a user's message, or a question in it; an ``answer`` is of the last
+    message of a turn; ``shown`` is the name of an image or document."""
     label: str
     text: str
     turn: int
@@ -91,8 +91,8 @@ def _items(messages: Sequence[Mapping[str, Any]]) -> list[Item]:
             for block in blocks(message):
                 for text in said(block):
                     for sentence in sentences(text):
-                        asks = user and (first or sentence.rstrip("\"'”’»)]」』）").endswith(("?", "？", "؟", "՞")))
-                        kind: Kind = "request" if asks else "answer" if i == last else "said"
+                        wanted = user and (first or asks(sentence))
+                        kind: Kind = "request" if wanted else "answer" if i == last else "said"
                         first = not _add(found, kind, label, sentence, at) and first
                 for name in shown(block):
                     found.setdefault((label, name), Item("shown", label, name, at, frozenset()))
@@ -187,9 +187,8 @@ def _topics(items: Sequence[Item], weights: Mapping[str, float]) -> list[str | N
 
     def clumped(term: str) -> float:
         chance = -math.log(-math.expm1(-counts[term] / count))
-        return (
-            (math.log(count / spread[term]) - chance) * weights[term] * math.log(len(term.encode("utf-8", "replace")))
-        )
+        length = math.log(len(term.encode("utf-8", "replace")))
+        return (math.log(count / spread[term]) - chance) * weights[term] * length
 
     several = [term for term, n in counts.items() if n > 1 and len(term) > 1 and not term.isdigit()]
     rank = {term: i for i, term in enumerate(sorted(several, key=lambda term: (-clumped(term), term))[:TOPICS])}
