@@ -1,7 +1,7 @@
 """When a segment of a conversation ends, and where it is cut. Pure.
 
-A turn is a message of the user that is no tool's result, with all that is said up to the next such. A segment is so many
-whole turns; what came before them stands at its beginning as a summary, its opening.
+A turn is a message of the user that is no tool's result, with all that is said up to the next such. A segment is so
+many whole turns; what came before them stands at its beginning as a summary, its opening.
 
 Rule 1. It ends after a whole turn: the answer was given, no tool is being waited for.
 Rule 2. It ends before the next turn would pass its tokens. How large that will be is not known: as large as the largest
@@ -21,8 +21,8 @@ from typing import Any, Final, get_args
 from .summaries import Style
 
 MAX_TOKENS: Final = 64_000
-"""Half of 128,000, the smallest window among today's larger models: estimates are rather too low (`tokens`, rule 4), and
-beside the messages there are a system prompt, tools, and the answer."""
+"""Half of 128,000, the smallest window among today's larger models: estimates are rather too low (`tokens`, rule 4),
+and beside the messages there are a system prompt, tools, and the answer."""
 SUMMARY: Final = 1 / 8
 """What of a segment its opening may take, at most."""
 KEPT: Final = 1 / 4
@@ -63,10 +63,10 @@ class SegmentAfter:
             raise ValueError("max_tokens and max_turns are both None, so no segment would ever end; give one of them")
         if self.style not in get_args(Style):
             raise ValueError(f"style must be one of {', '.join(get_args(Style))}, got {self.style!r}")
-        if self.query is not None and (not isinstance(self.query, str) or not self.query.strip()):
-            raise ValueError(f"query must be a text, or None, got {self.query!r}")
-        if isinstance(self.keep_turns, bool) or not isinstance(self.keep_turns, int) or self.keep_turns < 0:
-            raise ValueError(f"keep_turns must be a whole number from 0 on, got {self.keep_turns!r}")
+        query: object = self.query
+        if query is not None and not (isinstance(query, str) and query.strip()):
+            raise ValueError(f"query must be a text, or None, got {query!r}")
+        _check("keep_turns", self.keep_turns, 0)
         if self.max_turns is not None and self.keep_turns >= self.max_turns:
             raise ValueError(f"keep_turns is {self.keep_turns}; it must be less than max_turns, {self.max_turns}")
 
@@ -112,15 +112,14 @@ class Size:
     def tokens(self) -> int:
         return self.opening + sum(self.turns)
 
-
-def size_of(opening: Iterable[int], said: Iterable[tuple[Mapping[str, Any], int]]) -> Size:
-    """The size of a segment, by the tokens of its opening's messages and of those that were said since."""
-    turns: list[int] = []
-    for message, taken in said:
-        if not turns or begins_turn(message):
-            turns.append(0)
-        turns[-1] += taken
-    return Size(sum(opening), tuple(turns))
+    def with_turns(self, said: Iterable[tuple[Mapping[str, Any], int]]) -> Size:
+        """With what was said since: messages, each with its tokens."""
+        turns = [*self.turns]
+        for message, taken in said:
+            if not turns or begins_turn(message):
+                turns.append(0)
+            turns[-1] += taken
+        return Size(self.opening, tuple(turns))
 
 
 def begins_turn(message: Mapping[str, Any]) -> bool:
@@ -133,6 +132,8 @@ def ends_turn(message: Mapping[str, Any]) -> bool:
     return message["role"] == "assistant" and not any("toolUse" in block for block in message["content"])
 
 
-def _check(name: str, value: int | None, least: int) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-        raise ValueError(f"{name} must be a whole number from {least:,} on, or None, got {value!r}")
+def _check(name: str, value: object, least: int) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} must be a whole number from {least:,} on, got {value!r}")

@@ -12,23 +12,26 @@ Rule 3. With a ``ttl``, segments that have ended are kept as long as the convers
 from __future__ import annotations
 
 import logging
+import math
+import time
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from strands import Agent
 
-from .. import tokens
+from .. import calls, records, tokens
 from ..errors import StoreError
 from ..messages import Message
 from ..prices import Prices
-from ..segments import MAX_TOKENS, SegmentAfter, Size, begins_turn, ends_turn, size_of
+from ..segments import MAX_TOKENS, SegmentAfter, Size, ends_turn
 from ..sessions import access
 from ..sessions.ending import end
-from ..sessions.live_segment import LiveSegment, read_live
-from ..sessions.segmenting import ending, failed, slide, to_summarize
+from ..sessions.live_segment import read_live
+from ..sessions.segmenting import SLID, ending, failed, slide, to_summarize
 from ..stores.base import Ttl
-from ..summaries import Summary, fold_async
+from ..summaries import Summarizer, fold_async
 from ..summarizers import async_summarizer
 from . import recorder
 from .jobs import Job
@@ -59,50 +62,49 @@ class Segmenting:
         self._session, self.after, self._prices, self._ttl = session, after, prices, ttl
         self._summarize = None if after.summarize is None else async_summarizer(after.summarize)
         self._grown: weakref.WeakKeyDictionary[TrackedAgent, _Grown] = weakref.WeakKeyDictionary()
-        self._slid: set[str] = set()
-
-    def may_end(self, tracked: TrackedAgent) -> bool:
-        """Whether a turn of the agent has just ended, and no more than that."""
-        agent = tracked.agent
-        if not isinstance(agent, Agent) or getattr(agent.model, "stateful", False) or not agent.messages:
-            return False
-        return ends_turn(agent.messages[-1]) and not agent._interrupt_state.activated
+        self._slid: dict[str, float] = {}
+        """Agent id -> when what has ended of it was seen to be kept, by the monotonic clock."""
 
     async def due(self, tracked: TrackedAgent) -> bool | None:
-        """Whether its segment ends now; None: that takes a look at what is stored, when all of it is."""
-        grown = await self._session.ask(self._grow, tracked)
-        return None if grown is None else self.after.due(grown.size)
+        """Whether the segment of an agent whose turn is over ends now; None: that takes a look at what is stored, when
+        all of it is."""
+        agent = tracked.agent
+        if not isinstance(agent, Agent) or getattr(agent.model, "stateful", False) or agent._interrupt_state.activated:
+            return False
+        if not agent.messages or not ends_turn(agent.messages[-1]):
+            return False
+        size = await self._session.ask(self._grow, tracked)
+        return None if size is None else self.after.due(size)
 
-    async def end(self, hooks: AgentHooks, agent: LocalAgent, tracked: TrackedAgent) -> None:
-        """End the segment, if it is due. All of the agent is stored; the session is run by this manager alone."""
+    async def turn_over(self, hooks: AgentHooks, agent: LocalAgent, tracked: TrackedAgent, due: bool | None) -> None:
+        """A turn of the agent is stored, and the session is run by this manager alone. ``due``: as `due` said."""
         try:
-            await self._end(hooks, agent, tracked)
+            if due is not False:
+                await self._end(hooks, agent, tracked)
+            await self._keep(tracked)
         except StoreError as error:
             logger.warning(
-                "agent_id=<%s>, session_id=<%s> | the segment goes on, as it could not be ended: %s",
-                tracked.agent_id,
-                self._session.session_id,
-                error,
+                "agent_id=<%s>, session_id=<%s> | a segment could not be ended or kept, the next turn tries again: %s",
+                *(tracked.agent_id, self._session.session_id, error),
             )
+
+    # ------------------------------------------------------------------------------------------------------- private
 
     async def _end(self, hooks: AgentHooks, agent: LocalAgent, tracked: TrackedAgent) -> None:
         session, id = self._session, tracked.agent_id
-        at = access.session(session.store, session.session_id, session.user_id)
-        if self._ttl_seconds is not None and id not in self._slid:
-            ...
-        live = await session.ask(read_live, at, id)
+        live = await session.ask(read_live, self._access(), id)
         if live is None or not live.whole:
             return
-        size = await session.ask(live.size, self._count(agent))
+        size = await session.ask(live.size, self._count(tracked))
         self._grown[tracked] = _Grown(size, live.length)
         if not self.after.due(size):
             return
-        cut, summary = to_summarize(live, self.after, size)
+        cut, asked = to_summarize(live, self.after, size)
         try:
             made = await fold_async(asked, self._summarizer(agent), self.after.max_tokens or MAX_TOKENS)
-        except Exception as error:
+        except Exception as error:  # a model's, a callable's: whatever it is, the turn is over and stored
             logger.warning(
-                "agent_id=<%s>, session_id=<%s>, error=<%s> | no summary could be made: the segment goes on",
+                "agent_id=<%s>, session_id=<%s> | no summary could be made, the segment goes on: %s",
                 *(id, session.session_id, records.described(error)),
             )
             with session.lock:
@@ -111,5 +113,39 @@ class Segmenting:
             return
         ends = ending(live, cut, self.after, made, self._prices, own=session.lease_guard(), ttl=self._ttl)
         await session.ask(end, live, ends)
+        self._slid[id] = time.monotonic()
         await hooks.reload(agent)
-        logger.info("agent_id=<%s>, session_id=<%s> | a segment has ended", id, session.session_id)
+
+    async def _keep(self, tracked: TrackedAgent) -> None:
+        """Rule 3."""
+        id, ttl, now = tracked.agent_id, self._ttl, time.monotonic()
+        if not isinstance(ttl, float | int) or now - self._slid.get(id, -math.inf) < ttl * SLID:
+            return
+        await self._session.ask(slide, self._access(), id, ttl)
+        self._slid[id] = now
+
+    def _access(self) -> access.Access[records.Session]:
+        session = self._session
+        return access.session(session.store, session.session_id, session.user_id)
+
+    def _summarizer(self, agent: Any) -> Summarizer:
+        return self._summarize or async_summarizer(agent.model)
+
+    def _count(self, tracked: TrackedAgent) -> Callable[[Message], int]:
+        model, _ = calls.named(getattr(tracked.agent, "model", None))
+        known = model if isinstance(model, str) else None
+        return lambda message: tokens.count(message, known)[0]
+
+    def _grow(self, tracked: TrackedAgent) -> Size | None:
+        """The size by now, from what is known of the agent here; None: that does not suffice. Takes a while."""
+        count, context = self._count(tracked), tracked.context
+        with self._session.lock:
+            grown, upto = self._grown.get(tracked), context.history
+            said = context.since(0 if grown is None else grown.upto)
+            ahead = context.ahead()
+        if said is None:
+            return None
+        before = Size(sum(map(count, ahead)), ()) if grown is None else grown.size
+        size = before.with_turns((message, count(message)) for message in said)
+        self._grown[tracked] = _Grown(size, upto)
+        return size

@@ -32,6 +32,7 @@ from .inside import Inside
 from .listing import Listing
 from .messages import Messages
 from .runs import Running, Runs
+from .segments import Segments
 from .shapes import (
     MAX_PAGE,
     AgentOverview,
@@ -107,6 +108,7 @@ class Sessions(Tree, Listing, Inside, Running):
         self.runs = Runs(store)
         self.events = Events(store)
         self.messages = Messages(store, prices)
+        self.segments = Segments(store)
         self.usage = Usages(store)
         self.archive = Archive(store)
 

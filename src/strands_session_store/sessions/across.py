@@ -100,9 +100,7 @@ def pieces(
 class _Ended:
     """The segments of a conversation that have ended."""
 
-    def __init__(
-        self, access: Access[records.Session], created: float, agent_id: str, ended: int, length: int
-    ) -> None:
+    def __init__(self, access: Access[records.Session], created: float, agent_id: str, ended: int, length: int) -> None:
         self._access, self._created, self._agent_id, self._ended = access, created, agent_id, ended
         self._length = length
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .. import layout, records
 from ..messages import Message
-from ..segments import Size, begins_turn, ends_turn, size_of
+from ..segments import Size, begins_turn, ends_turn
 from ..stores.base import Counters, Doc, Log, Look
 from .access import Access, load
 from .entries import entry
@@ -51,7 +51,8 @@ class LiveSegment:
 
     def size(self, count: Callable[[Message], int]) -> Size:
         """Its size; ``count``: tokens of a message."""
-        return size_of(map(count, self.opening), ((message, count(message)) for message in self.said()))
+        opening = Size(sum(map(count, self.opening)), ())
+        return opening.with_turns((message, count(message)) for message in self.said())
 
     @property
     def whole(self) -> bool:

@@ -6,7 +6,7 @@ Law: a summary is made of all that moves, and of the summary before. Who makes i
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from .. import codec, layout, records, usage
 from ..messages import ensure_id
@@ -46,7 +46,7 @@ def ending(
     for message in begins:
         ensure_id(message)
     spent = None if made.usage is None else _spent(made, prices, now)
-    data = {"segment": live.known.ended + 1, "messages": len(live.said(cut)), "style": after.style}
+    data: dict[str, Any] = {"segment": live.known.ended + 1, "messages": len(live.said(cut)), "style": after.style}
     if spent is not None:
         data["usage"] = spent[1].usage().model_dump(exclude_none=True)
     event = records.Event(type="summary", at=now, agent_id=live.agent_id, status="success", data=data)

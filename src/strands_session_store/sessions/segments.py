@@ -136,4 +136,6 @@ def _place(log: str, cursor: str) -> tuple[bool, int, Where | None]:
         at, number, *ends = (None if digits is None else int(digits) for digits in match.groups())
         assert at is not None
         return "/older/" in str(cursor), at, None if number is None else Where(number, *ends)
-    raise InvalidCursorError(f"cursor {str(cursor)[:80]!r} is none of the history {log!r}; hand on what a page of it gave")
+    raise InvalidCursorError(
+        f"cursor {str(cursor)[:80]!r} is none of the history {log!r}; hand on what a page of it gave"
+    )
