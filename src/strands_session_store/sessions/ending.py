@@ -21,10 +21,27 @@ from typing import Final
 from .. import codec, layout, records, rows, trace, usage
 from ..errors import AlreadyExistsError, ConflictError
 from ..messages import Message, ensure_id
-from ..stores.base import ABSENT, KEEP, Add, Append, Change, Doc, DropDoc, Expect, PutDoc, Space, Store, Trim, Ttl
+from ..stores.base import (
+    ABSENT,
+    KEEP,
+    Add,
+    Append,
+    Change,
+    Doc,
+    Docs,
+    DropDoc,
+    Expect,
+    Look,
+    PutDoc,
+    Space,
+    Store,
+    Trim,
+    Ttl,
+)
 from ..usage import Totals
 from .access import load, send
 from .building import Building, Content, make_way
+from .inside import ids_of
 from .live_segment import LiveSegment
 from .writing import guards, version
 
@@ -106,6 +123,24 @@ def complete(store: Store, space: Space) -> None:
         send(store, space, own, drop, on=look.incarnation, summary=rows.summary(made))
     except ConflictError:  # another has done it
         return
+
+
+def segments_of(store: Store, conversation: Space) -> list[Space]:
+    """Where segments of the conversation are, or were: all agents', also what is half made. One read."""
+    look = store.read(conversation, Doc(layout.SESSION), Docs(layout.AGENTS))
+    if layout.SESSION not in look.docs:
+        return []
+    session = load(look, layout.SESSION, records.Session)
+    return [one for id in ids_of(look, layout.AGENTS) for one in segments_in(conversation, session, look, id)]
+
+
+def segments_in(conversation: Space, session: records.Session, look: Look, agent_id: str) -> list[Space]:
+    """The same, of one agent, by its document."""
+    if (path := layout.segments(agent_id)) not in look.docs:
+        return []
+    known = load(look, path, records.Segments)
+    numbers = range(1, max(known.ended, known.making) + 1)
+    return [layout.segment_space(conversation, session.created, agent_id, number) for number in numbers]
 
 
 def space_of(live: LiveSegment, number: int) -> Space:

@@ -266,9 +266,9 @@ class Messages(Part):
         self._rewrite(session_id, message_id, user_id, agent_id, removed())
 
     def clear(self, session_id: str, user_id: str | None = None, *, agent_id: str | None = None) -> int:
-        """Erase all messages, and have contexts be empty. State stays; an interrupt that waits for its answer goes, and
-        what a model keeps elsewhere is let go of. Indices go on where they were. One read and one commit an
-        agent; of all, one read more.
+        """Erase all messages, also those of segments that have ended, and have contexts be empty. State stays; an
+        interrupt that waits for its answer goes, and what a model keeps elsewhere is let go of. Indices go on where
+        they were. One read and one commit an agent; of all, one read more; for each segment two calls of the store.
 
         Args:
             session_id: Which session.
