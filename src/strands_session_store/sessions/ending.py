@@ -14,12 +14,13 @@ Rule 4. What was copied has the indices from 0 on, so logs, spans and traces are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from .. import codec, layout, records, rows, trace, usage
-from ..errors import AlreadyExistsError, ConflictError
+from ..errors import AlreadyExistsError, ConflictError, MessageNotFoundError, SessionNotFoundError
 from ..messages import Message, ensure_id
 from ..stores.base import (
     ABSENT,
@@ -39,13 +40,14 @@ from ..stores.base import (
     Ttl,
 )
 from ..usage import Totals
-from .access import load, send
+from .access import Access, load, send, session
 from .building import Building, Content, make_way
 from .inside import ids_of
 from .live_segment import LiveSegment
 from .writing import guards, version
 
 HERE: Final = ("messages", "variants")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +132,46 @@ def segments_of(store: Store, conversation: Space) -> list[Space]:
     look = store.read(conversation, Doc(layout.SESSION), Docs(layout.AGENTS))
     if layout.SESSION not in look.docs:
         return []
-    session = load(look, layout.SESSION, records.Session)
-    return [one for id in ids_of(look, layout.AGENTS) for one in segments_in(conversation, session, look, id)]
+    own = load(look, layout.SESSION, records.Session)
+    return [one for id in ids_of(look, layout.AGENTS) for one in segments_in(conversation, own, look, id)]
 
 
-def segments_in(conversation: Space, session: records.Session, look: Look, agent_id: str) -> list[Space]:
+def wherever(
+    access: Access[records.Session], agent_id: str | None, act: Callable[[Access[records.Session], int], T]
+) -> T:
+    """Do what is about a message of a conversation where that message is: in what goes on, else in the latest segment
+    that has it. Where it is not in the first, one read more, and for each segment two and what it takes to look.
+
+    Args:
+        access: Of the conversation's session.
+        agent_id: Whose message; None: of any agent.
+        act: Given the session, and which index in the conversation its first message has.
+
+    Raises:
+        MessageNotFoundError: It is nowhere.
+    """
+    try:
+        return act(access, 0)
+    except MessageNotFoundError as missing:
+        look = access.look(Docs(layout.AGENTS))
+        agents = ids_of(look, layout.AGENTS) if agent_id is None else [agent_id]
+        for id in agents:
+            for space in reversed(segments_in(access.space, access.record(look), look, id)):
+                complete(access.store, space)
+                with contextlib.suppress(MessageNotFoundError, SessionNotFoundError):
+                    part = session(access.store, space.id, space.owner)
+                    held = part.record(part.look()).segment
+                    return act(part, 0 if held is None else held.start)
+        raise missing from None
+
+
+def segments_in(conversation: Space, own: records.Session, look: Look, agent_id: str) -> list[Space]:
     """The same, of one agent, by its document."""
     if (path := layout.segments(agent_id)) not in look.docs:
         return []
     known = load(look, path, records.Segments)
     numbers = range(1, max(known.ended, known.making) + 1)
-    return [layout.segment_space(conversation, session.created, agent_id, number) for number in numbers]
+    return [layout.segment_space(conversation, own.created, agent_id, number) for number in numbers]
 
 
 def space_of(live: LiveSegment, number: int) -> Space:
