@@ -41,7 +41,7 @@ from ..stores.base import (
 )
 from ..usage import Totals
 from .access import Access, load, send, session
-from .building import Building, Content, make_way
+from .building import MARK, Building, Content, make_way
 from .inside import ids_of
 from .live_segment import LiveSegment
 from .writing import guards, version
@@ -92,10 +92,7 @@ def end(live: LiveSegment, ending: Ending) -> records.Session:
     marked = access.commit(
         live.look, PutDoc(path, codec.dump_document(making), expect=version(live.look, path)), ttl=ending.ttl
     )
-    try:
-        make_way(store, target)
-    except AlreadyExistsError as error:
-        raise ConflictError(layout.SESSION, "no segment", f"segment {number}", str(error)) from error
+    _make_way(live, target)
     made = _session(live, number, ending.cut)
     lives = _seconds(live, ending.ttl)
     building = Building(store, target, conversation.id, lives=lives, mark=codec.dump_document(made))
@@ -134,6 +131,22 @@ def segments_of(store: Store, conversation: Space) -> list[Space]:
         return []
     own = load(look, layout.SESSION, records.Session)
     return [one for id in ids_of(look, layout.AGENTS) for one in segments_in(conversation, own, look, id)]
+
+
+def complete_decided(store: Store, space: Space, look: Look) -> bool:
+    """The same for what may be half made, by what marks it (`layout.MAKING`), where it has ended by its conversation.
+    Whether it has; one read."""
+    mark = look.docs[layout.MAKING].data
+    if space.kind != "session" or mark == MARK:
+        return False
+    made = load(look, layout.MAKING, records.Session)
+    assert made.segment is not None and made.parent_id is not None
+    path = layout.segments(made.segment.agent_id)
+    above = store.read(layout.session_space(made.parent_id, space.owner), Doc(path))
+    if path not in above.docs or load(above, path, records.Segments).ended < made.segment.number:
+        return False
+    complete(store, space)
+    return True
 
 
 def wherever(
@@ -179,6 +192,24 @@ def space_of(live: LiveSegment, number: int) -> Space:
 
 
 # ------------------------------------------------------------------------------------------------------ where it goes
+
+
+def _make_way(live: LiveSegment, target: Space) -> None:
+    """Have nothing there. What the conversation does not name was half made; or it came out of an archive that was
+    written while the segment ended: then all its messages are in the conversation as well.
+
+    Raises:
+        ConflictError: There is a session with others, as where the conversation was put back to an earlier state.
+    """
+    store = live.access.store
+    try:
+        make_way(store, target)
+    except AlreadyExistsError as error:
+        look = store.read(target, Doc(layout.SESSION))
+        there = load(look, layout.SESSION, records.Session).segment if layout.SESSION in look.docs else None
+        if there is None or there.start < live.start or there.end > live.length:
+            raise ConflictError(layout.SESSION, "no session", f"session {target.id!r}", str(error)) from error
+        store.drop(target, on=look.incarnation)  # type: ignore[arg-type]
 
 
 def _session(live: LiveSegment, number: int, cut: int) -> records.Session:
