@@ -59,8 +59,8 @@ class Archive(Part):
         """Write sessions, and the user's record, to a file of JSON lines (docs/archive.md). The file is there once it
         is whole: an older one of that name stays until then.
 
-        Costs three reads a session, and one more for each page of 1,000 entries or 8 MiB. A session that changes while
-        it is read is read anew.
+        Costs three reads a session, four where it is named by ``ids``, and one more for each page of 1,000 entries or
+        8 MiB. A session that changes while it is read is read anew.
 
         Args:
             file: Where to. Who makes it may read it, nobody else.
