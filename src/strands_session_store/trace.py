@@ -12,7 +12,7 @@ Rule 3. A trace holds no messages. The context is spans into the logs; of a conv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any, Final
@@ -113,7 +113,7 @@ def rebuild(entries: Iterable[records.Trace], length: int, until: float | None =
     """
     found: Moment | None = None
     for one in takewhile(lambda one: is_before(one, length, until), entries):
-        found = _after(Moment(), one) if one.whole else None if found is None or one.lost else _after(found, one)
+        found = _next(found, one)
     if found is None:
         raise Untraced
     return replace(found, spans=_cut(found.spans, length))
@@ -149,6 +149,38 @@ def shifted(one: records.Trace, history: int, variants: int) -> records.Trace:
     )
 
 
+def onwards(entries: Iterable[records.Trace], history: int, spans: Spans, variants: int) -> Iterator[records.Trace]:
+    """The trace from a message on, beside a context that is another from there on; none where it is not known what
+    there was then.
+
+    Args:
+        entries: In order; from a whole one on that is not behind that message.
+        history: Index of the message.
+        spans: Of the context, open-ended.
+        variants: Length of the variants log.
+    """
+    found: Moment | None = None
+    before: Moment | None = None
+
+    def beside(one: Moment) -> Moment:
+        return replace(one, spans=spans, conversation_manager=None, variants=variants)
+
+    for one in entries:
+        if found is not None and before is None and one.history > history:
+            before = beside(found)
+            yield entry(None, before, history)
+        found = _next(found, one)
+        if one.history > history:
+            now = None if found is None else beside(found)
+            if now is None:
+                yield records.Trace(history=one.history, at=one.at, lost=True)
+            elif before != now:
+                yield entry(before, now, one.history, one.at)
+            before = now
+    if found is not None and before is None:
+        yield entry(None, beside(found), history)
+
+
 def summary_of(manager: Any) -> str | None:
     """Tracking id of the summary that a conversation manager has, which may be in no context any more."""
     return _named(manager, _SUMMARY)
@@ -182,6 +214,13 @@ _SUMMARY: Final = ("summary_message",)
 _ASKED: Final = ("pending_tool_execution", "assistant_message")
 """Where conversation managers and interrupts keep messages."""
 _PLACE: Final = "variant"
+
+
+def _next(before: Moment | None, one: records.Trace) -> Moment | None:
+    """What there was after an entry; None: it is not known."""
+    if one.whole:
+        return _after(Moment(), one)
+    return None if before is None or one.lost else _after(before, one)
 
 
 def _after(before: Moment, one: records.Trace) -> Moment:

@@ -22,21 +22,22 @@ from typing import TYPE_CHECKING, Any
 from strands import Agent
 
 from .. import calls, records, tokens
-from ..errors import StoreError
-from ..messages import Message
+from ..errors import ConflictError, StoreError
+from ..messages import Message, snapshot
 from ..prices import Prices
 from ..segments import MAX_TOKENS, SegmentAfter, Size, ends_turn
 from ..sessions import access
-from ..sessions.ending import end
-from ..sessions.live_segment import read_live
-from ..sessions.segmenting import SLID, ending, failed, slide, to_summarize
+from ..sessions.ending import Ending, end
+from ..sessions.live_segment import LiveSegment, read_live
+from ..sessions.segmenting import SLID, ending, failed, in_vain, slide, to_summarize
 from ..stores.base import Ttl
 from ..summaries import Summarizer, fold_async
 from ..summarizers import async_summarizer
 from . import recorder
 from .jobs import Job
 from .live import LiveSession
-from .tracked import TrackedAgent
+from .rebase import merged
+from .tracked import TrackedAgent, set_state
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
@@ -73,7 +74,10 @@ class Segmenting:
             return False
         if not agent.messages or not ends_turn(agent.messages[-1]):
             return False
-        size = await self._session.ask(self._grow, tracked)
+        try:
+            size = await self._session.ask(self._grow, tracked)
+        except StoreError:  # no thread was free in time
+            return None
         return None if size is None else self.after.due(size)
 
     async def turn_over(self, hooks: AgentHooks, agent: LocalAgent, tracked: TrackedAgent, due: bool | None) -> None:
@@ -92,6 +96,8 @@ class Segmenting:
 
     async def _end(self, hooks: AgentHooks, agent: LocalAgent, tracked: TrackedAgent) -> None:
         session, id = self._session, tracked.agent_id
+        if session.waits(tracked.fence):  # it could not be stored, and will be: an end would come before it
+            return
         live = await session.ask(read_live, self._access(), id)
         if live is None or not live.whole:
             return
@@ -112,9 +118,32 @@ class Segmenting:
             await session.at_end(tracked.fence)
             return
         ends = ending(live, cut, self.after, made, self._prices, own=session.lease_guard(), ttl=self._ttl)
-        await session.ask(end, live, ends)
-        self._slid[id] = time.monotonic()
-        await hooks.reload(agent)
+        if session.waits(tracked.fence) or tracked.edited():
+            return await self._in_vain(tracked, live, ends)
+        try:
+            await session.ask(end, live, ends)
+            await self._reload(hooks, agent, tracked)
+        except ConflictError:
+            await self._in_vain(tracked, live, ends)
+            raise
+        except BaseException:  # it may be decided
+            session.doubt(tracked.fence)
+            raise
+
+    async def _reload(self, hooks: AgentHooks, agent: Any, tracked: TrackedAgent) -> None:
+        """Make the agent what is stored; what was set in its state meanwhile stays."""
+        loaded = await self._session.ask(hooks.reread, agent)
+        before, after = tracked.stored_state, snapshot(agent.state._data)
+        hooks.reloaded(agent, *loaded)
+        set_state(agent, merged(before, after, agent.state._data))
+
+    async def _in_vain(self, tracked: TrackedAgent, live: LiveSegment, ends: Ending) -> None:
+        """The agent was changed while its summary was made, here or elsewhere: the segment goes on."""
+        logger.info(
+            "agent_id=<%s>, session_id=<%s> | it was changed while a segment of it ended, which goes on",
+            *(tracked.agent_id, self._session.session_id),
+        )
+        await self._session.ask(in_vain, live, ends)
 
     async def _keep(self, tracked: TrackedAgent) -> None:
         """Rule 3."""

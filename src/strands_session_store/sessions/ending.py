@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from .. import codec, layout, records, rows, trace, usage
-from ..errors import AlreadyExistsError, ConflictError, MessageNotFoundError, SessionNotFoundError
+from ..errors import AlreadyExistsError, ConflictError, MessageNotFoundError, SessionNotFoundError, StoreError
 from ..messages import Message, ensure_id
 from ..stores.base import (
     ABSENT,
@@ -105,7 +105,9 @@ def end(live: LiveSegment, ending: Ending) -> records.Session:
     except ConflictError:  # what is in doubt may be decided
         building.abandon()
         raise
-    building.finish(codec.dump_document(made), rows.summary(made), lives)
+    # it is decided: what fails now is done by whoever looks next, and may have been done by one who does already
+    with contextlib.suppress(StoreError):
+        building.finish(codec.dump_document(made), rows.summary(made), lives)
     return made
 
 
@@ -236,8 +238,7 @@ def _content(live: LiveSegment, ending: Ending) -> Content:
     id, by, cut = live.agent_id, live.start, ending.cut
     history, variants, past = (live.look.logs[path(id)] for path in (layout.history, layout.variants, layout.trace))
     shown = [_moved(live.variants[i], by, cut) for i in range(variants.start, variants.length)]
-    entries = [codec.load(records.Trace, data, f"{layout.trace(id)}[{i}]") for i, data in sorted(past.entries.items())]
-    traces = [codec.dump(trace.shifted(one, by, variants.start)) for one in entries if one.history < cut]
+    traces = [codec.dump(trace.shifted(one, by, variants.start)) for one in _traced(live) if one.history < cut]
     context = live.context.model_copy(update={"spans": _spans(live.context.spans or [], by, cut, variants.start)})
     summary = records.Summary(text=ending.summary, at=ending.event.at)
     content = Content(
@@ -287,6 +288,12 @@ def _spans(spans: Sequence[dict[str, list[int | None]]], by: int, cut: int, vari
     return out
 
 
+def _traced(live: LiveSegment) -> Iterator[records.Trace]:
+    log = layout.trace(live.agent_id)
+    for i, data in sorted(live.look.logs[log].entries.items()):
+        yield codec.load(records.Trace, data, f"{log}[{i}]")
+
+
 def _removed(live: LiveSegment, before: int) -> int:
     return sum(1 for i, entry in live.entries.items() if i < before and entry.removed is not None)
 
@@ -301,6 +308,7 @@ def _known(live: LiveSegment, number: int, ending: Ending) -> records.Segments:
         at=ending.event.at,
         summary=ending.summary,
         opening=[ensure_id(message) for message in ending.opening],
+        slid=live.known.slid,
     )
 
 
@@ -320,9 +328,8 @@ def _changes(live: LiveSegment, ending: Ending) -> Iterator[Change]:
     yield PutDoc(context, codec.dump_document(after), expect=version(live.look, context))
     yield Append(history, [], at=length)
     yield Append(shown, [codec.dump(one) for one in (*opening, *kept)], at=variants)
-    moment = trace.moment(live.agent, after, variants + len(opening) + len(kept))
-    entry = trace.entry(None, moment, length, ending.event.at)
-    yield Append(past, [codec.dump(entry)], at=live.look.logs[past].length)
+    traces = _goes_on(live, after, cut, variants + len(opening) + len(kept), ending.event.at)
+    yield Append(past, traces, at=live.look.logs[past].length)
     for log, before in ((history, cut), (shown, variants), (past, live.look.logs[past].length)):
         yield Trim(log, before)
     yield Append(layout.EVENTS, [codec.dump(ending.event)])
@@ -331,8 +338,24 @@ def _changes(live: LiveSegment, ending: Ending) -> Iterator[Change]:
     for name, reach in zip(HERE, (cut, variants)):
         tail = layout.tail(id, name)  # type: ignore[arg-type]
         yield Add(tail, reach - live.look.counters.get(tail, 0))
+    yield from spending(ending)
+
+
+def spending(ending: Ending) -> Iterator[Change]:
+    """What the summary took, in the conversation's counters."""
     if ending.spent is not None:
         key, totals = ending.spent
         yield usage.known(key)
         yield from totals.adds()
         yield from totals.adds(usage.path_of(key))
+
+
+def _goes_on(live: LiveSegment, after: records.Context, cut: int, variants: int, at: float | None) -> list[bytes]:
+    """The trace from now on: of the messages that are kept, and of what there is."""
+    spans = after.spans
+    kept = [codec.dump(one) for one in trace.onwards(_traced(live), cut, spans, variants)] if cut < live.length else []
+    now = codec.dump(trace.entry(None, trace.moment(live.agent, after, variants), live.length, at))
+    if len(now) > trace.MAX_BYTES:
+        now = codec.dump(records.Trace(history=live.length, at=at, lost=True))
+    # what can't be kept can't be forked at: that is all
+    return [*kept, now] if sum(map(len, kept)) <= trace.MAX_BYTES else [now]

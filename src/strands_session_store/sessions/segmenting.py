@@ -9,13 +9,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from .. import codec, layout, records, usage
+from ..errors import ConflictError
 from ..messages import ensure_id
 from ..prices import Prices
 from ..segments import SegmentAfter, Size
-from ..stores.base import KEEP, Change, Doc, PutDoc, Ttl, new_commit_id
+from ..stores.base import KEEP, Append, Change, Doc, PutDoc, Ttl, new_commit_id
 from ..summaries import Summarize, Summary, opening
 from .access import Access, load
-from .ending import Ending
+from .ending import Ending, spending
 from .live_segment import LiveSegment
 from .writing import version
 
@@ -56,6 +57,12 @@ def ending(
 def failed(agent_id: str, error: BaseException) -> records.Event:
     """What tells that a summary could not be made; what the error says stays in the log."""
     return records.Event(type="summary", agent_id=agent_id, status="error", error=type(error).__name__)
+
+
+def in_vain(live: LiveSegment, ends: Ending) -> None:
+    """Have it be told that a summary was made and the segment goes on; what that took was spent all the same."""
+    event = ends.event.model_copy(update={"status": "error", "error": ConflictError.__name__})
+    live.access.commit(live.look, Append(layout.EVENTS, [codec.dump(event)]), *spending(ends))
 
 
 def slide(access: Access[records.Session], agent_id: str, ttl: float) -> None:
