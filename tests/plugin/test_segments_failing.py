@@ -73,13 +73,24 @@ def test_each_commit_of_an_end_fails(store: FaultyStore, commit: str, fault: str
 
 @pytest.mark.parametrize("durability", ["background", "turn"])
 def test_what_is_still_to_be_stored_is_not_given_up_for_an_end(store: FaultyStore, durability: Any) -> None:
-    agent = agent_of(store, hi, after=EACH_TURN, durability=durability)
+    summarizer = Fails("raises", 1)
+    agent = agent_of(store, hi, after=SegmentAfter(None, 2, summarizer), durability=durability)
     agent("one")
-    agent("two")
-    # of the third turn's commits the last one is refused, once
-    store.plan("commit", before=Unavailable("no"))
+    agent("two")  # a segment is due from here on
+    down = store.plan("commit", times=None, before=Unavailable("no"))
+    session: Any = agent._session_manager
+    at_end = session._session.at_end
+
+    async def heals_behind_it(*args: Any, **options: Any) -> None:
+        await at_end(*args, **options)
+        store.heal()
+
+    session._session.at_end = heals_behind_it
     agent("three")
+    assert down.reached.is_set() and session.pending and ended(store) == 0
+    session._session.at_end = at_end
     agent("four")
+    assert ended(store) == 1
     _go_on(store, agent, "five")
     assert prompts(said(store)) == ["one", "two", "three", "four", "five"]
 
