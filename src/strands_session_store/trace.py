@@ -160,25 +160,33 @@ def onwards(entries: Iterable[records.Trace], history: int, spans: Spans, varian
         variants: Length of the variants log.
     """
     found: Moment | None = None
-    before: Moment | None = None
-
-    def beside(one: Moment) -> Moment:
-        return replace(one, spans=spans, conversation_manager=None, variants=variants)
-
+    begun = False
     for one in entries:
-        if found is not None and before is None and one.history > history:
-            before = beside(found)
-            yield entry(None, before, history)
-        found = _next(found, one)
-        if one.history > history:
-            now = None if found is None else beside(found)
-            if now is None:
-                yield records.Trace(history=one.history, at=one.at, lost=True)
-            elif before != now:
-                yield entry(before, now, one.history, one.at)
-            before = now
-    if found is not None and before is None:
-        yield entry(None, beside(found), history)
+        if found is not None and not begun and one.history > history:
+            begun = True
+            yield entry(None, _beside(found, spans, variants), history)
+        before, found = found, _next(found, one)
+        if one.history > history and found is None:
+            yield records.Trace(history=one.history, at=one.at, lost=True)
+        elif one.history > history and found is not None:
+            was = None if before is None else _beside(before, spans, variants)
+            yield entry(was, _beside(found, spans, variants), one.history, one.at)
+    if found is not None and not begun:
+        yield entry(None, _beside(found, spans, variants), history)
+
+
+def numbered(entries: Iterable[records.Trace], first: int) -> Iterator[records.Trace]:
+    """The entries of a trace, the first of them whole, as they are where that has the index ``first``: whole ones stand
+    where they are looked for."""
+    before: Moment | None = None
+    for index, one in enumerate(entries, first):
+        found = _next(before, one)
+        if found is None:
+            yield one.model_copy(update={"lost": True, "state": None, "gone": None, "parts": None})
+        else:
+            base = None if index % WHOLE == 0 else before
+            yield entry(base, found, one.history, one.at)
+        before = found
 
 
 def summary_of(manager: Any) -> str | None:
@@ -214,6 +222,10 @@ _SUMMARY: Final = ("summary_message",)
 _ASKED: Final = ("pending_tool_execution", "assistant_message")
 """Where conversation managers and interrupts keep messages."""
 _PLACE: Final = "variant"
+
+
+def _beside(found: Moment, spans: Spans, variants: int) -> Moment:
+    return replace(found, spans=spans, conversation_manager=None, variants=variants)
 
 
 def _next(before: Moment | None, one: records.Trace) -> Moment | None:

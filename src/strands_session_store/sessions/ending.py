@@ -236,9 +236,9 @@ def _seconds(live: LiveSegment, ttl: Ttl) -> float | None:
 
 def _content(live: LiveSegment, ending: Ending) -> Content:
     id, by, cut = live.agent_id, live.start, ending.cut
-    history, variants, past = (live.look.logs[path(id)] for path in (layout.history, layout.variants, layout.trace))
+    history, variants = (live.look.logs[path(id)] for path in (layout.history, layout.variants))
     shown = [_moved(live.variants[i], by, cut) for i in range(variants.start, variants.length)]
-    traces = [codec.dump(trace.shifted(one, by, variants.start)) for one in _traced(live) if one.history < cut]
+    traces = [trace.shifted(one, by, variants.start) for one in _traced(live) if one.history < cut]
     context = live.context.model_copy(update={"spans": _spans(live.context.spans or [], by, cut, variants.start)})
     summary = records.Summary(text=ending.summary, at=ending.event.at)
     content = Content(
@@ -250,8 +250,7 @@ def _content(live: LiveSegment, ending: Ending) -> Content:
         {
             layout.history(id): (0, [history.entries[i] for i in range(by, cut)]),
             layout.variants(id): (0, [codec.dump(one) for one in shown]),
-            # where whole entries stand is told by their index
-            layout.trace(id): (past.start % trace.WHOLE, traces),
+            layout.trace(id): (0, [codec.dump(one) for one in trace.numbered(traces, 0)]),
         },
         {"messages": len(live.said(cut)), layout.removed(id): _removed(live, cut)},
     )
@@ -352,10 +351,13 @@ def spending(ending: Ending) -> Iterator[Change]:
 
 def _goes_on(live: LiveSegment, after: records.Context, cut: int, variants: int, at: float | None) -> list[bytes]:
     """The trace from now on: of the messages that are kept, and of what there is."""
-    spans = after.spans
-    kept = [codec.dump(one) for one in trace.onwards(_traced(live), cut, spans, variants)] if cut < live.length else []
-    now = codec.dump(trace.entry(None, trace.moment(live.agent, after, variants), live.length, at))
-    if len(now) > trace.MAX_BYTES:
-        now = codec.dump(records.Trace(history=live.length, at=at, lost=True))
-    # what can't be kept can't be forked at: that is all
-    return [*kept, now] if sum(map(len, kept)) <= trace.MAX_BYTES else [now]
+    def told(*entries: records.Trace) -> list[bytes]:
+        return [codec.dump(one) for one in trace.numbered(entries, live.look.logs[layout.trace(live.agent_id)].length)]
+
+    now = trace.entry(None, trace.moment(live.agent, after, variants), live.length, at)
+    kept = trace.onwards(_traced(live), cut, after.spans or [], variants) if cut < live.length else ()
+    # one that is too large is left out: then what is kept can't be forked at, and that is all
+    for entries in (told(*kept, now), told(now), told(now.model_copy(update={"whole": False, "lost": True}))):
+        if sum(map(len, entries)) <= trace.MAX_BYTES:
+            break
+    return entries
