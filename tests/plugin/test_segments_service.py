@@ -210,10 +210,10 @@ def test_an_archive_of_a_conversation_is_the_conversation(tmp_path: Path, by: st
     agent, _ = conversation(store, 8, AFTER)
     before, chain = told(store), Sessions(store).segments.chain("c")
     if by == "a file":
-        Sessions(store).export(tmp_path / "archive", ids=["c"])
-        Sessions(other).import_(tmp_path / "archive")
+        Sessions(store).archive.export(tmp_path / "archive", ids=["c"])
+        Sessions(other).archive.import_(tmp_path / "archive")
     else:
-        Sessions(store).copy(other, ids=["c"])
+        Sessions(store).archive.copy(other, ids=["c"])
     assert told(other) == before
     assert [one.session.session_id for one in Sessions(other).segments.chain("c")] == [
         one.session.session_id for one in chain
