@@ -77,14 +77,13 @@ def test_two_managers_at_once(exclusive: bool, durability: Any, on_conflict: Any
                 store, hi, after=EACH_TURN, exclusive=exclusive, durability=durability, on_conflict=on_conflict
             )
             for turn in range(15):
-                prompt = f"{name} {turn}"
-                for _ in range(50):
+                for attempt in range(50):
+                    prompt = f"{name} {turn}, attempt {attempt}"
                     try:
                         await agent.invoke_async(prompt)
                     except Exception as error:
                         if not isinstance(error, ConflictError) and not isinstance(error.__cause__, ConflictError):
                             raise
-                        prompt = f"{name} {turn} again"
                     else:
                         kept.append(prompt)
                         break
