@@ -83,14 +83,15 @@ def test_what_is_still_to_be_stored_is_not_given_up_for_an_end(store: FaultyStor
 
     async def heals_behind_it(*args: Any, **options: Any) -> None:
         await at_end(*args, **options)
-        store.heal()
+        if session.pending:
+            store.heal()
 
     session._session.at_end = heals_behind_it
     agent("three")
     assert down.reached.is_set() and session.pending and ended(store) == 0
     session._session.at_end = at_end
     agent("four")
-    assert ended(store) == 1
+    assert ended(store) == 2
     _go_on(store, agent, "five")
     assert prompts(said(store)) == ["one", "two", "three", "four", "five"]
 
@@ -201,7 +202,7 @@ def test_a_summarizer_that_hangs_is_cancelled_with_the_turn(store: FaultyStore) 
     agent = agent_of(store, hi, after=SegmentAfter(None, 2, summarize), exclusive=True)
     agent("one")
     asyncio.run(main())
-    assert ended(store) == 1
+    assert ended(store) == 2, "before the third turn, and after it"
     assert prompts(said(store)) == ["one", "two", "three"]
     assert frozen(agent_of(store, hi)) == frozen(agent)
 

@@ -63,6 +63,8 @@ class Segmenting:
         self._session, self.after, self._prices, self._ttl = session, after, prices, ttl
         self._summarize = None if after.summarize is None else async_summarizer(after.summarize)
         self._grown: weakref.WeakKeyDictionary[TrackedAgent, _Grown] = weakref.WeakKeyDictionary()
+        self._failed: weakref.WeakKeyDictionary[TrackedAgent, int] = weakref.WeakKeyDictionary()
+        """The length of a history that no summary could be made of: it is not tried again before more is said."""
         self._slid: dict[str, float] = {}
         """Agent id -> when what has ended of it was seen to be kept, by the monotonic clock."""
 
@@ -71,10 +73,7 @@ class Segmenting:
         all of it is."""
         if not self._able(tracked):
             return False
-        try:
-            size = await self._session.ask(self._grow, tracked)
-        except StoreError:  # no thread was free in time
-            return None
+        size = await self._size(tracked)
         return None if size is None else self.after.due(size)
 
     async def make_room(
@@ -82,7 +81,7 @@ class Segmenting:
     ) -> None:
         """A turn of the agent is about to begin: end the segment before it, where what the user says would be too much
         for it. The agent is as it is stored, but for what is pending."""
-        size = None if not self._able(tracked) else await self._session.ask(self._grow, tracked)
+        size = None if not self._able(tracked) else await self._size(tracked)
         if size is None or not (said := list(prompt)):
             return
         coming = sum(map(self._count(tracked), said))
@@ -105,6 +104,13 @@ class Segmenting:
             return False
         return bool(agent.messages) and ends_turn(agent.messages[-1])
 
+    async def _size(self, tracked: TrackedAgent) -> Size | None:
+        """See `_grow`; None also where no thread was free to count in time."""
+        try:
+            return await self._session.ask(self._grow, tracked)
+        except StoreError:
+            return None
+
     async def _tried(self, attempt: Awaitable[None], tracked: TrackedAgent) -> None:
         try:
             await attempt
@@ -125,7 +131,7 @@ class Segmenting:
             return  # something is pending: what is not stored would be lost to the agent
         size = await session.ask(live.size, self._count(tracked))
         self._grown[tracked] = _Grown(size, live.length)
-        if not self.after.due(size, coming):
+        if not self.after.due(size, coming) or self._failed.get(tracked) == live.length:
             return
         cut, asked = to_summarize(live, self.after, size)
         try:
@@ -135,6 +141,7 @@ class Segmenting:
                 "agent_id=<%s>, session_id=<%s> | no summary could be made, the segment goes on: %s",
                 *(id, session.session_id, records.described(error)),
             )
+            self._failed[tracked] = live.length
             with session.lock:
                 session.put(recorder.happened(Job(tracked.fence), failed(id, error)))
             await session.at_end(tracked.fence)
@@ -144,11 +151,15 @@ class Segmenting:
             return await self._in_vain(tracked, live, ends)
         try:
             await session.ask(end, live, ends)
-            await self._reload(hooks, agent, tracked)
         except ConflictError:
             await self._in_vain(tracked, live, ends)
             raise
         except BaseException:  # it may be decided
+            session.doubt(tracked.fence)
+            raise
+        try:
+            await self._reload(hooks, agent, tracked)
+        except BaseException:
             session.doubt(tracked.fence)
             raise
 
