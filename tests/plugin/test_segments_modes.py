@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +15,9 @@ from strands.agent.conversation_manager import SlidingWindowConversationManager,
 from strands.hooks import AfterInvocationEvent
 from strands.multiagent import GraphBuilder
 
-from strands_session_store import ConflictError, Sessions, StoreSessionManager, layout, tokens
+from strands_session_store import ConflictError, Sessions, StoreSessionManager, layout, records, tokens
 from strands_session_store.errors import BudgetExceededError
+from strands_session_store.plugin import segmenting
 from strands_session_store.segments import SegmentAfter
 from strands_session_store.stores.base import Store
 from strands_session_store.stores.memory import MemoryStore
@@ -329,24 +332,67 @@ def test_a_budget_counts_the_whole_conversation_and_its_summaries() -> None:
         over("one more")
 
 
-def test_segments_live_as_long_as_the_conversation() -> None:
+class Clock:
+    """The time that a memory store, and whoever looks for the time, is told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = time.time()
+        self.started = time.monotonic() - self.now
+        monkeypatch.setattr(records, "now", lambda: round(self.now, 3))
+        monkeypatch.setattr(segmenting, "time", SimpleNamespace(monotonic=lambda: self.started + self.now))
+
+
+def _expiries(store: Store, agent_id: str = "default") -> tuple[float, list[float]]:
+    """Of the conversation, and of its segments."""
+
+    def of(id: str) -> float:
+        expires = store.read(layout.session_space(id, None)).expires
+        assert expires is not None
+        return expires
+
+    chain = Sessions(store).segments.chain("c", agent_id=agent_id)
+    return of("c"), [of(one.session.session_id) for one in chain[:-1]]
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_segments_live_as_long_as_the_conversation(monkeypatch: pytest.MonkeyPatch, fresh: bool) -> None:
+    """Whatever the pauses between two turns, and whichever agent goes on."""
+    ttl, clock = 1000.0, Clock(monkeypatch)
+    store = MemoryStore(lambda: clock.now)
+    agents: dict[str, Any] = {}
+
+    def turn(id: str) -> None:
+        if fresh or id not in agents:
+            agents[id] = agent_of(store, hi, after=EACH_TURN, ttl=ttl, agent_id=id)
+        agents[id]("go on")
+
+    chance = random.Random(3)
+    for _ in range(5):
+        turn("first")
+    for step in range(40):
+        clock.now += chance.choice([1, 100, 240, 249, 260, 900])
+        turn("second" if step > 10 else "first")
+        conversation, segments = _expiries(store, "first")
+        assert conversation == pytest.approx(clock.now + ttl, abs=1)
+        assert segments and min(segments) >= conversation - 0.01
+        assert max(segments) <= conversation + ttl * 0.3
+
+
+def test_what_the_service_says_of_an_expiry_holds_for_segments() -> None:
     store = MemoryStore()
-    ttl = 1000.0
-    agent = agent_of(store, hi, after=EACH_TURN, ttl=ttl)
+    agent = agent_of(store, hi, after=EACH_TURN, ttl=100.0)
     for turn in range(4):
         agent(f"turn {turn}")
-    _live_as_long(store)
-    chain = Sessions(store).segments.chain("c")
-    assert len(chain) == 4
-    Sessions(store).expire_in("c", 5000) if hasattr(Sessions(store), "expire_in") else None
-
-
-def _live_as_long(store: Store) -> None:
-    expires = store.read(layout.session_space("c", None)).expires
-    assert expires is not None
-    for one in Sessions(store).segments.chain("c")[:-1]:
-        own = store.read(layout.session_space(one.session.session_id, None)).expires
-        assert own is not None and own >= expires - 0.5
+    sessions = Sessions(store)
+    sessions.set_expiry("c", 5_000)
+    conversation, segments = _expiries(store)
+    assert min(segments) >= conversation
+    sessions.extend_expiry("c", 5_000)
+    conversation, segments = _expiries(store)
+    assert conversation > time.time() + 9_000 and min(segments) >= conversation
+    sessions.clear_expiry("c")
+    for one in sessions.segments.chain("c"):
+        assert store.read(layout.session_space(one.session.session_id, None)).expires is None
 
 
 @pytest.mark.parametrize("keep", [0, 1, 2, 3])

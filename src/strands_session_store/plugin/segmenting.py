@@ -28,8 +28,9 @@ from ..prices import Prices
 from ..segments import MAX_TOKENS, SegmentAfter, Size, ends_turn
 from ..sessions import access
 from ..sessions.ending import Ending, end
+from ..sessions.expiring import SLID, slide
 from ..sessions.live_segment import LiveSegment, read_live
-from ..sessions.segmenting import SLID, ending, failed, in_vain, slide, to_summarize
+from ..sessions.segmenting import ending, failed, in_vain, to_summarize
 from ..stores.base import Ttl
 from ..summaries import Summarizer, fold_async
 from ..summarizers import async_summarizer
@@ -65,8 +66,8 @@ class Segmenting:
         self._grown: weakref.WeakKeyDictionary[TrackedAgent, _Grown] = weakref.WeakKeyDictionary()
         self._failed: weakref.WeakKeyDictionary[TrackedAgent, int] = weakref.WeakKeyDictionary()
         """The length of a history that no summary could be made of: it is not tried again before more is said."""
-        self._slid: dict[str, float] = {}
-        """Agent id -> when what has ended of it was seen to be kept, by the monotonic clock."""
+        self._slid = -math.inf
+        """When what has ended was seen to be kept, by the monotonic clock."""
 
     async def due(self, tracked: TrackedAgent) -> bool | None:
         """Whether the segment of an agent whose turn is over ends now; None: that takes a look at what is stored, when
@@ -93,7 +94,7 @@ class Segmenting:
         """A turn of the agent is stored, and the session is run by this manager alone. ``due``: as `due` said."""
         if due is not False:
             await self._tried(self._end(hooks, agent, tracked), tracked)
-        await self._tried(self._keep(tracked), tracked)
+        await self._tried(self._keep(), tracked)
 
     # ------------------------------------------------------------------------------------------------------- private
 
@@ -178,13 +179,11 @@ class Segmenting:
         )
         await self._session.ask(in_vain, live, ends)
 
-    async def _keep(self, tracked: TrackedAgent) -> None:
+    async def _keep(self) -> None:
         """Rule 3."""
-        id, ttl, now = tracked.agent_id, self._ttl, time.monotonic()
-        if not isinstance(ttl, float | int) or now - self._slid.get(id, -math.inf) < ttl * SLID:
-            return
-        await self._session.ask(slide, self._access(), id, ttl)
-        self._slid[id] = now
+        ttl, now = self._ttl, time.monotonic()
+        if isinstance(ttl, float | int) and now - self._slid >= ttl * SLID:
+            self._slid = now - await self._session.ask(slide, self._access(), ttl)
 
     def _access(self) -> access.Access[records.Session]:
         session = self._session

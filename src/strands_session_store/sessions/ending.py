@@ -33,6 +33,7 @@ from ..stores.base import (
     DropDoc,
     Expect,
     Look,
+    Mark,
     PutDoc,
     Space,
     Store,
@@ -47,6 +48,8 @@ from .live_segment import LiveSegment
 from .writing import guards, version
 
 HERE: Final = ("messages", "variants")
+OUTLIVES: Final = 1.25
+"""Times the ttl of a conversation that a segment of it is given; see `expiring`."""
 T = TypeVar("T")
 
 
@@ -229,8 +232,8 @@ def _session(live: LiveSegment, number: int, cut: int) -> records.Session:
 
 def _seconds(live: LiveSegment, ttl: Ttl) -> float | None:
     """Until it expires: with the conversation."""
-    if ttl is not KEEP:
-        return ttl
+    if not isinstance(ttl, Mark):
+        return None if ttl is None else ttl * OUTLIVES
     return None if live.look.expires is None else max(live.look.expires - records.now(), 1.0)
 
 
