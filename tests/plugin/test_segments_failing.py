@@ -45,7 +45,7 @@ def _until(store: FaultyStore, agent: Agent, commit: str) -> int:
 COMMITS = {"mark": 1, "copy": 2, "decision": 3, "finish": 4}
 
 
-@pytest.mark.parametrize("on_stale", ["reload", "conflict"])
+@pytest.mark.parametrize("on_stale", ["reload", "raise", "conflict"])
 @pytest.mark.parametrize("fault", ["refused", "answer lost", "no answer at all", "down for good"])
 @pytest.mark.parametrize("commit", COMMITS)
 def test_each_commit_of_an_end_fails(store: FaultyStore, commit: str, fault: str, on_stale: Any) -> None:
@@ -255,3 +255,64 @@ def test_what_can_not_be_counted_in_time_does_not_end_the_turn_in_an_error(
     monkeypatch.undo()
     agent("three")
     assert prompts(said(store)) == ["one", "two", "three"]
+
+
+def test_what_a_summary_took_is_counted_also_when_it_comes_to_nothing(store: FaultyStore) -> None:
+    other = agent_of(store.store, hi)
+
+    def script(messages: Any) -> str:
+        if "Summarize" in str(messages[-1]["content"]) or "<conversation" in str(messages):
+            other_says()
+        return "hi"
+
+    said_there = []
+
+    def other_says() -> None:
+        if not said_there:
+            said_there.append(1)
+            agent_of(store.store, hi, on_stale="reload")("from elsewhere")
+
+    agent = agent_of(store, script, after=SegmentAfter(None, 2))
+    agent("one")
+    agent("two")
+    del other
+    calls = len(agent.model.calls)
+    usage = Sessions(store).usage
+    assert said_there and ended(store) == 0
+    assert usage.session("c").calls == calls + 1, "two answers, the summary, and what was said elsewhere"
+    assert usage.session_by("c", "source")["system"].calls == 1
+    agent("three")
+    assert prompts(said(store)) == ["one", "two", "from elsewhere", "three"]
+    assert frozen(agent_of(store, hi)) == frozen(agent)
+
+
+def test_what_was_set_between_turns_is_there_when_a_long_prompt_ends_a_segment(store: FaultyStore) -> None:
+    agent = agent_of(store, hi, after=SegmentAfter(2_000, summarize="extractive"))
+    agent("one")
+    agent("two")
+    agent.state.set("between", 1)
+    agent("long " * 1_300)
+    assert ended(store) >= 1 and agent.state.get("between") == 1
+    assert frozen(agent_of(store, hi)) == frozen(agent)
+
+
+@pytest.mark.parametrize("durability", ["message", "background", "turn"])
+def test_the_store_is_down_when_a_long_prompt_comes(store: FaultyStore, durability: Any) -> None:
+    agent = agent_of(store, hi, after=SegmentAfter(2_000, summarize="extractive"), durability=durability)
+    agent("one")
+    agent("two")
+    agent.state.set("between", 1)
+    store.plan("commit", times=None, before=Unavailable("down"))
+    if durability == "message":
+        with pytest.raises(StoreError):
+            agent("long " * 1_300)
+        store.heal()
+    else:
+        agent("long " * 1_300)
+        store.heal()
+    agent("four")
+    assert agent.state.get("between") == 1
+    # where a hook waits it was refused before it was said
+    between = [] if durability == "message" else ["long"]
+    assert [text[:4] for text in prompts(said(store))] == ["one", "two", *between, "four"]
+    assert frozen(agent_of(store, hi)) == frozen(agent)

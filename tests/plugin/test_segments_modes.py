@@ -369,7 +369,7 @@ def test_segments_live_as_long_as_the_conversation(monkeypatch: pytest.MonkeyPat
     chance = random.Random(3)
     for _ in range(5):
         turn("first")
-    for step in range(40):
+    for step in range(24):
         clock.now += chance.choice([1, 100, 240, 249, 260, 900])
         turn("second" if step > 10 else "first")
         conversation, segments = _expiries(store, "first")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from strands import Agent, tool
@@ -55,8 +56,9 @@ TOOLS = [look, fails, picture, everything]
 class Story:
     """What is said: the same for each seed, whatever the model is given."""
 
-    def __init__(self, seed: int) -> None:
-        self._chance, self.turn = random.Random(seed), 0
+    def __init__(self, seed: int, *, alternate: bool = True) -> None:
+        """``alternate``: roles do, in what the model is given; not where a prompt's answer was refused."""
+        self._chance, self.turn, self._alternate = random.Random(seed), 0, alternate
         self._steps = 0
         self.calls: list[int] = []
         """Tokens of the messages of each call."""
@@ -69,7 +71,7 @@ class Story:
     def script(self, messages: Sequence[Any]) -> Reply:
         assert unpaired(list(messages)) == [], "uses and results are whole pairs in what the model is given"
         roles = [message["role"] for message in messages]
-        assert roles[0] == "user" and all(a != b for a, b in zip(roles, roles[1:])), roles
+        assert roles[0] == "user" and (not self._alternate or all(a != b for a, b in pairwise(roles))), roles
         self.calls.append(sum(tokens.count(message, "scripted")[0] for message in messages))
         self._steps += 1
         if self._steps == 1 and self._chance.random() < 0.4:
@@ -123,7 +125,7 @@ def told(store: Store, session: str = "c", agent_id: str = "default", sizes: Seq
     assert len(set(ids)) == len(ids), "a message is there twice"
     chain = segments.chain(session, agent_id=agent_id)
     assert [one.number for one in chain] == list(range(1, len(chain) + 1))
-    assert all(a.end == b.start for a, b in zip(chain, chain[1:]))
+    assert all(a.end == b.start for a, b in pairwise(chain))
     for one in chain:
         here = [m for m in found if one.start <= m.index and (one.end is None or m.index < one.end)]
         assert {m.session_id for m in here} <= {one.session.session_id}

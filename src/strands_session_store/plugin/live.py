@@ -98,7 +98,8 @@ class LiveSession(BareSession):
         try:
             current = await self.ask(writer.is_current)
         except StoreError as error:
-            if self.durability == "message" or self._lease is not None or isinstance(error, FINAL):
+            doubted = fence in self._doubted  # what it would say now would meet a conflict
+            if self.durability == "message" or self._lease is not None or isinstance(error, FINAL) or doubted:
                 raise
             logger.warning("session_id=<%s> | it can not be seen whether another wrote it: %s", self.session_id, error)
             return True
