@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from strands import Agent
 
-from strands_session_store import ConflictError, InDoubt, StoreError, Unavailable, layout
+from strands_session_store import InDoubt, StoreError, Unavailable, tokens
 from strands_session_store.segments import SegmentAfter
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores.base import Query
 from strands_session_store.testing.faults import FaultyStore
-from strands_session_store.testing.models import Reply, ToolCall
+from strands_session_store.testing.models import ScriptedModel
 
 from .children import wait_for
 from .unending import agent_of, ended, frozen, prompts, said
@@ -166,9 +166,10 @@ def test_a_summarizer_that_fails_costs_the_attempt_only(store: FaultyStore, how:
 
 
 def test_a_model_and_an_agent_that_fail_to_summarize(store: FaultyStore) -> None:
-    from strands_session_store.testing.models import ScriptedModel
+    def model() -> ScriptedModel:
+        return ScriptedModel([RuntimeError("down"), "all", "and all"])
 
-    for what in (ScriptedModel([RuntimeError("down"), "all"]), Agent(model=ScriptedModel([RuntimeError("x"), "all"]), callback_handler=None)):
+    for what in (model(), Agent(model=model(), callback_handler=None)):
         session = type(what).__name__
         agent = agent_of(store, hi, session, after=SegmentAfter(None, 2, what))
         agent("one")
@@ -231,8 +232,6 @@ def test_a_summary_that_is_too_long_is_clipped(store: FaultyStore) -> None:
     agent = agent_of(store, hi, after=after)
     agent("one")
     agent("two")
-    from strands_session_store import tokens
-
     assert 100 < tokens.count(agent.messages[1])[0] <= 125
 
 
@@ -258,14 +257,12 @@ def test_what_can_not_be_counted_in_time_does_not_end_the_turn_in_an_error(
 
 
 def test_what_a_summary_took_is_counted_also_when_it_comes_to_nothing(store: FaultyStore) -> None:
-    other = agent_of(store.store, hi)
-
     def script(messages: Any) -> str:
         if "Summarize" in str(messages[-1]["content"]) or "<conversation" in str(messages):
             other_says()
         return "hi"
 
-    said_there = []
+    said_there: list[int] = []
 
     def other_says() -> None:
         if not said_there:
@@ -275,7 +272,6 @@ def test_what_a_summary_took_is_counted_also_when_it_comes_to_nothing(store: Fau
     agent = agent_of(store, script, after=SegmentAfter(None, 2))
     agent("one")
     agent("two")
-    del other
     calls = len(agent.model.calls)
     usage = Sessions(store).usage
     assert said_there and ended(store) == 0

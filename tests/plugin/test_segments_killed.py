@@ -44,9 +44,7 @@ def test_killed_at_a_commit_of_an_end(
     when: Literal["before", "after"],
 ) -> None:
     url, session = url_of(engine), f"killed {engine} {pieces} {nth} {when}"
-    child = processes.start(
-        "end_a_segment_and_hang", url=url, session=session, nth=nth, when=when, pieces=pieces
-    )
+    child = processes.start("end_a_segment_and_hang", url=url, session=session, nth=nth, when=when, pieces=pieces)
     takes = PIECES if pieces else WHOLE
     assert child.hear() == takes
     assert child.hear() == "hangs"

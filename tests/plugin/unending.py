@@ -80,11 +80,10 @@ class Story:
         return Reply(f"answer {self.turn} " + "well " * self._chance.randrange(30))
 
 
-def agent_of(
-    store: Store | str, script: Any, session: str = "c", *, after: Any = EXTRACTIVE, **options: Any
-) -> Agent:
+def agent_of(store: Store | str, script: Any, session: str = "c", *, after: Any = EXTRACTIVE, **options: Any) -> Agent:
     """A new agent with a new session manager, as of a new process."""
-    own = {name: options.pop(name) for name in ("agent_id", "conversation_manager", "tools", "model") if name in options}
+    names = ("agent_id", "conversation_manager", "tools", "model")
+    own = {name: options.pop(name) for name in names if name in options}
     manager = StoreSessionManager(session, store, segment_after=after, **options)
     made: dict[str, Any] = {
         "model": script if isinstance(script, ScriptedModel) else ScriptedModel(script),

@@ -354,6 +354,7 @@ def spending(ending: Ending) -> Iterator[Change]:
 
 def _goes_on(live: LiveSegment, after: records.Context, cut: int, variants: int, at: float | None) -> list[bytes]:
     """The trace from now on: of the messages that are kept, and of what there is."""
+
     def told(*entries: records.Trace) -> list[bytes]:
         return [codec.dump(one) for one in trace.numbered(entries, live.look.logs[layout.trace(live.agent_id)].length)]
 

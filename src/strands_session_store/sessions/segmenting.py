@@ -18,6 +18,7 @@ from ..summaries import Summarize, Summary, opening
 from .ending import Ending, spending
 from .live_segment import LiveSegment
 
+
 def to_summarize(live: LiveSegment, after: SegmentAfter, size: Size) -> tuple[int, Summarize]:
     """Where the segment is cut, and what of it is to be summarized."""
     cut = live.cut(after.kept(size))
