@@ -8,6 +8,7 @@
     making                                     document   that the rest is on its way; gone when the space is whole
     agents/<agent>/agent                       document   state, interrupts, model state
     agents/<agent>/context                     document   conversation manager, and where the context's messages are
+    agents/<agent>/segments                    document   how many segments have ended, and their summary
     agents/<agent>/writer                      document   who wrote last; every commit expects it (fencing)
     agents/<agent>/messages                    log        the history
     agents/<agent>/variants                    log        messages of the context that differ from the history
@@ -104,6 +105,10 @@ def context(agent_id: str) -> str:
 
 def writer(agent_id: str) -> str:
     return f"{AGENTS}{escape(agent_id)}/writer"
+
+
+def segments(agent_id: str) -> str:
+    return f"{AGENTS}{escape(agent_id)}/segments"
 
 
 def history(agent_id: str) -> str:
@@ -204,7 +209,7 @@ _KNOWN: Final = re.compile(
         (
             *map(re.escape, (SESSION, USER, INSTRUCTIONS, STATE, METADATA, MAKING, *LEASES)),
             "managed/[^/]+",
-            f"{AGENTS}[^/]+/(agent|context|writer)",
+            f"{AGENTS}[^/]+/(agent|context|segments|writer)",
             f"{MULTI_AGENTS}[^/]+/(state|writer|nodes/.+/state)",
             f"{OPEN_RUNS}[^/]+",
             f"{USAGE}[^/]+/[^/]+/[^/]+",

@@ -69,15 +69,10 @@ def build_prompt(
         PromptError: What the user said last alone takes more tokens than that.
         ValueError: An argument is out of its range, or what the history or the strategy gives are no messages.
     """
-    for name, value in (("max_tokens", max_tokens), ("max_turns", max_turns)):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-            raise ValueError(f"{name} must be a whole number from 1 on, or None, got {value!r}")
+    _check_number("max_tokens", max_tokens)
+    _check_number("max_turns", max_turns)
     pick = _strategy(strategy, {"max_turns": max_turns, "max_tokens": max_tokens, "model": model})
-    given: object = pick(_history(history))
-    what = f"what the strategy {strategy if isinstance(strategy, str) else getattr(strategy, '__name__', strategy)!r}"
-    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
-        raise ValueError(f"{what} gives must be messages, oldest first, not {type(given).__name__}")
-    picked = [checked(f"{what} gives[{i}]", message) for i, message in enumerate(given)]
+    picked = _messages(strategy, pick(_history(history)))
     found = turns(reversed(picked))
     if max_tokens is not None and found:
         found = _fitting(found, max_tokens, model)
@@ -114,7 +109,7 @@ def tool_focused(history: History) -> list[Message]:
 def conversation(
     history: History, *, max_turns: int | None = MAX_TURNS, max_tokens: int | None = None, model: str | None = None
 ) -> list[Message]:
-    """The latest turns, whole: so many (None: all), but none more once they pass ``max_tokens``."""
+    """The latest ``max_turns`` turns (None: all), whole; none more once they pass ``max_tokens``."""
     found: list[Part] = []
     begun = spent = 0
     for part in parts(history.newest()):
@@ -132,6 +127,19 @@ def hierarchical(history: History) -> list[Message]:
     said = minimal(history)
     told = [message for summary in history.summaries() if summary.strip() for message in _opening(summary)]
     return [*told, *said] if said else []
+
+
+def _check_number(name: str, value: object) -> None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        raise ValueError(f"{name} must be a whole number from 1 on, or None, got {value!r}")
+
+
+def _messages(strategy: object, given: object) -> list[Message]:
+    """What a strategy gave, copied."""
+    what = f"what the strategy {getattr(strategy, '__name__', strategy)!r:.80} gives"
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        raise ValueError(f"{what} must be messages, oldest first, not {type(given).__name__}")
+    return [checked(f"{what}, [{i}]", message) for i, message in enumerate(given)]
 
 
 def _strategy(strategy: object, options: Mapping[str, Any]) -> Strategy:

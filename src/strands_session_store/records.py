@@ -96,6 +96,14 @@ class Context(Record):
     """`get_state()` of the conversation manager; None for an agent without one (BidiAgent)."""
 
 
+class Segments(Record):
+    """Document `agents/<id>/segments`: the segments of an agent's conversation that have ended, and what the one that
+    goes on began with."""
+
+    summary: str | None = None
+    """Of all of them."""
+
+
 class Writer(Record):
     """Document `agents/<id>/writer`: the manager that may write this agent now. Another one taking over fences it."""
 
