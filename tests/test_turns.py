@@ -64,6 +64,18 @@ def test_an_id_that_comes_twice_is_paired_in_order() -> None:
     assert turn[1:] == [assistant(use("look", at=1), use("look", at=2)), user(first, second)]
 
 
+def test_an_id_that_comes_again_in_the_next_message_is_paired_in_order_too() -> None:
+    messages = [user("go"), assistant(use("a")), assistant(use("a")), user(result("a", "one"), result("a", "two"))]
+    assert said(messages) == [
+        [user("go"), assistant(use("a")), user(result("a", "one")), assistant(use("a")), user(result("a", "two"))]
+    ]
+
+
+def test_results_that_come_later_are_none_of_a_use() -> None:
+    messages = [user("go"), assistant("1", use("a")), user("and?"), assistant("2"), user(result("a"))]
+    assert said(messages) == [[user("go"), assistant("1")], [user("and?"), assistant("2")]]
+
+
 def test_messages_of_the_assistant_in_succession_share_the_results_behind_them() -> None:
     messages = [user("go"), assistant("1", use("a")), assistant("2", use("b")), user(result("b")), user(result("a"))]
     assert said(messages) == [

@@ -171,39 +171,36 @@ def _latest(history: History) -> tuple[list[Part], Part | None, Iterator[Part]]:
     return since, None, iter(())
 
 
-def _first(history: History) -> tuple[Part | None, list[Message]]:
-    """The first thing a user said, and the messages before it."""
-    early: list[Message] = []
-    for message in history.oldest():
+def _first(history: History) -> tuple[Part | None, bool]:
+    """The first thing a user said, and whether there are messages before it."""
+    for at, message in enumerate(history.oldest()):
         for part in parts([message]):
             if part.begins:
-                return part, early
-        early.append(message)
-    return None, early
+                return part, at > 0
+    return None, False
 
 
 def _picked(history: History, *, latest: bool) -> list[Part]:
     """The first thing a user said, the latest answer, and maybe the latest thing a user said, in their order.
 
-    A history does not tell where a message stands. Only where two look the same is it read as far as it takes to know
-    whether they are one.
+    A history does not tell where a message stands. Only where the two a user said look the same, or something else was
+    said first, is it read one turn further, to know.
     """
     since, answer, before = _latest(history)
     first, early = _first(history)
     if first is None:
         return []
     asked: list[Part] = []
-    if answer is not None and any(same(answer.message, message) for message in early):
+    if answer is not None and early:
         asked = [*islice(before, 1)]
-        if not asked:  # it stands before all that users said
+        if not asked:  # it is one of those
             answer = None
     words = None
     if latest:
         said = chain(since, asked, before)
         words = next(said, None)
-        if words is None or (same(words.message, first.message) and next(said, None) is None):
+        if words is not None and same(words.message, first.message) and next(said, None) is None:
             words = None
-            answer = None if since else answer
     picked = [first, answer, words] if since else [first, words, answer]
     return [part for part in picked if part is not None]
 
@@ -239,8 +236,6 @@ def _fitting(found: list[list[Part]], max_tokens: int, model: str | None) -> lis
     room = max_tokens - takes
     kept = _while_it_fits(([answer] for answer in reversed(answers)), room, model)
     latest = [words, *(answer for (answer,) in kept)]
-    if len(kept) < len(answers):
-        return [latest]
     room -= sum(_tokens(answer, model) for answer in answers)
     return [*_while_it_fits(reversed(found[:-1]), room, model), latest]
 

@@ -135,10 +135,9 @@ def without(part: Part, unwanted: Callable[[Mapping[str, Any]], bool]) -> Part |
 
 
 def _content(message: Message) -> list[Block]:
-    """What a message says; empty: nothing."""
+    """What of a message may say something: no blank texts, and of the tools what is its role's."""
     foreign = "toolResult" if message["role"] == "assistant" else "toolUse"
-    content = [block for block in message["content"] if foreign not in block and not _blank(block)]
-    return content if _says(content) else []
+    return [block for block in message["content"] if foreign not in block and not _blank(block)]
 
 
 def _blank(block: Block) -> bool:

@@ -33,8 +33,10 @@ def filled(sessions: Sessions, turns: int, session_id: str = "s", **options: Any
     return messages
 
 
-def summarized(store: Store, session_id: str, summary: str | None, agent_id: str = "default") -> None:
-    space, record = layout.session_space(session_id, None), records.Segments(summary=summary)
+def summarized(
+    store: Store, session_id: str, summary: str, agent_id: str = "default", owner: str | None = None
+) -> None:
+    space, record = layout.session_space(session_id, owner), records.Segments(summary=summary)
     store.commit(space, PutDoc(layout.segments(agent_id), codec.dump_document(record)), commit_id=new_commit_id())
 
 
@@ -111,6 +113,26 @@ def test_a_circle_of_parents_and_one_that_is_gone_end_the_summaries(memory: Sess
     memory.store.drop(layout.session_space("a", None))
     prompt = memory.prompt("b", strategy="hierarchical")
     assert [m["content"][0]["text"] for m in prompt[1:4:2]] == ["of b", "0"]
+
+
+def test_a_strategy_is_shown_no_message_that_was_removed(memory: Sessions) -> None:
+    messages = filled(memory, 2)
+    for gone in ("0-3", "1-0"):
+        memory.messages.remove("s", gone)
+    seen: list[list[Message]] = []
+    memory.prompt("s", strategy=lambda history: seen.extend([[*history.oldest()], [*history.newest()]]) or [])
+    assert seen == [messages[:3] + messages[5:], (messages[:3] + messages[5:])[::-1]]
+
+
+def test_those_above_are_of_the_same_owner(memory: Sessions) -> None:
+    memory.create("top", "ada")
+    memory.create("s", "ada", parent_id="top")
+    memory.messages.append("s", user("hi"), "ada")
+    filled(memory, 1, "top")
+    summarized(memory.store, "top", "of nobody's")
+    assert [m["content"] for m in memory.prompt("s", "ada", strategy="hierarchical")] == [[{"text": "hi"}]]
+    summarized(memory.store, "top", "of ada's", owner="ada")
+    assert memory.prompt("s", "ada", strategy="hierarchical")[1] == assistant("of ada's")
 
 
 def test_the_options_are_those_of_build_prompt(memory: Sessions) -> None:
