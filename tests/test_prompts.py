@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from strands_session_store import prompts
 from strands_session_store.errors import PromptError, StoreError
-from strands_session_store.prompts import FAILED, SUMMARY_WANTED, History, Name, build_prompt
+from strands_session_store.prompts import FAILED, History, Name, build_prompt
+from strands_session_store.summaries import opening
 from strands_session_store.turns import joined, parts, spelled, turns, without
 
 from .histories import (
@@ -222,7 +223,7 @@ def test_conversation() -> None:
 
 def test_hierarchical() -> None:
     history = Watched(TALK, ["of the parent", " ", "of ten segments"])
-    openings = [[user(SUMMARY_WANTED), assistant(told)] for told in ("of the parent", "of ten segments")]
+    openings = [opening(told) for told in ("of the parent", "of ten segments")]
     assert build_prompt(history, "hierarchical") == [*openings[0], *openings[1], *build_prompt(TALK, "minimal")]
     assert build_prompt(Watched([], ["a summary"]), "hierarchical") == []
     # the oldest are dropped first

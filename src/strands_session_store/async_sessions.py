@@ -25,8 +25,11 @@ from .sessions.events import Events
 from .sessions.listing import OrderBy
 from .sessions.messages import Messages, Role
 from .sessions.runs import Ended, Runs
+from .sessions.segments import Segments
 from .sessions.shapes import (
     AgentOverview,
+    ConversationPage,
+    ConversationStats,
     Exported,
     Imported,
     LogPage,
@@ -35,6 +38,7 @@ from .sessions.shapes import (
     Receipt,
     Said,
     SearchPage,
+    SegmentOverview,
     SessionPage,
     Stored,
     UserPage,
@@ -451,6 +455,37 @@ class AsyncMessages(_Offloaded):
         return await self._off(self._sync.clear, session_id, user_id, agent_id=agent_id)
 
 
+class AsyncSegments(_Offloaded):
+    """`Segments`, awaitable."""
+
+    def __init__(self, sync: Segments) -> None:
+        self._sync, self._store = sync, sync.store
+
+    async def chain(
+        self, session_id: str, user_id: str | None = None, *, agent_id: str = "default"
+    ) -> tuple[SegmentOverview, ...]:
+        return await self._off(self._sync.chain, session_id, user_id, agent_id=agent_id)
+
+    async def full_history(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        agent_id: str = "default",
+        start: int | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> ConversationPage:
+        return await self._off(
+            self._sync.full_history, session_id, user_id, agent_id=agent_id, start=start, limit=limit, cursor=cursor
+        )
+
+    async def stats(
+        self, session_id: str, user_id: str | None = None, *, agent_id: str = "default"
+    ) -> ConversationStats:
+        return await self._off(self._sync.stats, session_id, user_id, agent_id=agent_id)
+
+
 class AsyncUsages(_Offloaded):
     """`Usages`, awaitable."""
 
@@ -531,6 +566,7 @@ class AsyncSessions(_Offloaded):
         self.runs = AsyncRuns(self._sync.runs)
         self.events = AsyncEvents(self._sync.events)
         self.messages = AsyncMessages(self._sync.messages)
+        self.segments = AsyncSegments(self._sync.segments)
         self.usage = AsyncUsages(self._sync.usage)
         self.archive = AsyncArchive(self._sync.archive)
 

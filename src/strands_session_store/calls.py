@@ -9,6 +9,19 @@ from . import tokens, usage
 from .prices import Prices
 from .records import Counted, Source, Usage
 
+_PROVIDERS = {
+    "BedrockModel": "aws",
+    "AnthropicModel": "anthropic",
+    "GeminiModel": "google",
+    "MistralModel": "mistral",
+    "LiteLLMModel": "litellm",
+    "OllamaModel": "ollama",
+    "LlamaCppModel": "llamacpp",
+    "SageMakerAIModel": "sagemaker",
+}
+"""Strands' models -> who runs them, for `Prices.cost`. The others, OpenAI's among them, which many servers imitate, are
+told by the id. What runs on one's own machine has no published price, whatever its name."""
+
 
 def counted(
     answer: Mapping[str, Any],
@@ -46,3 +59,14 @@ def counted(
     return Counted(
         model=usage.model_id(model), cost=cost, tokens=took, estimated=estimated, source=source, day=usage.day_of(at)
     )
+
+
+def named(model: Any) -> tuple[object, str | None]:
+    """A model's id, and who runs it."""
+    try:
+        config = model.get_config()
+        found = config.get("model_id") if isinstance(config, Mapping) else getattr(config, "model_id", None)
+    except Exception:  # somebody else's model: what it is called is no reason to lose what it said
+        found = None
+    kinds = (_PROVIDERS.get(kind.__name__) for kind in type(model).__mro__)
+    return found, next((provider for provider in kinds if provider), None)

@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, TypeAlias
 
 from .messages import Message, ensure_id, same, snapshot
@@ -163,6 +164,16 @@ class Context:
             # an empty context: what is said next is in it
             out.append({"history": [self.history, None]})
         return out
+
+    def since(self, index: int) -> list[Message] | None:
+        """What the history has from an index on, which can't be below its start; None: the context lacks some of it."""
+        found = {slot.history: slot.message for slot in self.slots if slot.history is not None}
+        wanted = range(max(index, self._start), self.history)
+        return [found[i] for i in wanted] if all(i in found for i in wanted) else None
+
+    def ahead(self) -> list[Message]:
+        """The messages before the first of the history."""
+        return [slot.message for slot in takewhile(lambda slot: slot.history is None, self.slots)]
 
     def tails(self) -> tuple[int, int]:
         """From which index on the history and the variants are worth reading in one go, to have this context.

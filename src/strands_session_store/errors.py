@@ -20,6 +20,7 @@
         ├── ArchiveError            a file that is no archive, or not as it was written; names the line (a ValueError)
         ├── FormatError             a message that a dialect can not hold, or that is none of it (a ValueError)
         ├── PromptError             a prompt that does not fit into so many tokens (a ValueError)
+        ├── SummaryError            a summarizer gave no summary; nothing was written
         ├── SessionBusyError        another process runs the session (exclusive=True); nothing was written
         ├── BudgetExceededError     as much was spent as may be; nothing was written
         ├── ConflictError           an expectation of a commit did not hold; nothing was written
@@ -133,6 +134,13 @@ class FormatError(StoreError, ValueError):
 
 class PromptError(StoreError, ValueError):
     """What a prompt has to have does not fit into so many tokens."""
+
+
+class SummaryError(StoreError):
+    """A summarizer gave no summary: no text, an empty one, or what a guardrail says in its place. Nothing was written.
+
+    What a model or a callable raises itself is not one: it arrives as it was raised.
+    """
 
 
 class InterruptPendingError(StoreError):

@@ -9,6 +9,7 @@
     agents/<agent>/agent                       document   state, interrupts, model state
     agents/<agent>/context                     document   conversation manager, and where the context's messages are
     agents/<agent>/segments                    document   how many segments have ended, and their summary
+    agents/<agent>/summary                     document   in the session of a segment: the summary up to its end
     agents/<agent>/writer                      document   who wrote last; every commit expects it (fencing)
     agents/<agent>/messages                    log        the history
     agents/<agent>/variants                    log        messages of the context that differ from the history
@@ -37,7 +38,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
-from .ids import escape, unescape
+from .ids import below, escape, unescape
 from .stores.base import Space
 
 SESSION: Final = "session"
@@ -82,6 +83,12 @@ def session_space(session_id: str, user_id: str | None) -> Space:
     return Space("session", user_id, session_id)
 
 
+def segment_space(conversation: Space, created: float, agent_id: str, number: int) -> Space:
+    """Of a segment that has ended. ``created``: when the conversation's session was made, so that what is left of an
+    earlier one of that id is none of it."""
+    return session_space(below(conversation.id, repr(created), agent_id, str(number)), conversation.owner)
+
+
 def user_space(user_id: str) -> Space:
     return Space("user", None, user_id)
 
@@ -109,6 +116,10 @@ def writer(agent_id: str) -> str:
 
 def segments(agent_id: str) -> str:
     return f"{AGENTS}{escape(agent_id)}/segments"
+
+
+def summary(agent_id: str) -> str:
+    return f"{AGENTS}{escape(agent_id)}/summary"
 
 
 def history(agent_id: str) -> str:
@@ -209,7 +220,7 @@ _KNOWN: Final = re.compile(
         (
             *map(re.escape, (SESSION, USER, INSTRUCTIONS, STATE, METADATA, MAKING, *LEASES)),
             "managed/[^/]+",
-            f"{AGENTS}[^/]+/(agent|context|segments|writer)",
+            f"{AGENTS}[^/]+/(agent|context|segments|summary|writer)",
             f"{MULTI_AGENTS}[^/]+/(state|writer|nodes/.+/state)",
             f"{OPEN_RUNS}[^/]+",
             f"{USAGE}[^/]+/[^/]+/[^/]+",

@@ -20,11 +20,11 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, cast, get_args
 from . import tokens
 from .errors import PromptError
 from .messages import Message, same
+from .summaries import opening
 from .turns import Block, Part, checked, joined, parts, spelled, turns, without
 
 MAX_TURNS: Final = 10
 FAILED: Final = "[This tool call failed.]"
-SUMMARY_WANTED: Final = "Please summarize our conversation so far."
 
 
 class History(Protocol):
@@ -125,7 +125,7 @@ def hierarchical(history: History) -> list[Message]:
     """The summaries of what came before, oldest first, each as the answer to a user who asks for it; then what
     `minimal` gives. Nothing where that gives nothing."""
     said = minimal(history)
-    told = [message for summary in history.summaries() if summary.strip() for message in _opening(summary)]
+    told = [message for summary in history.summaries() if summary.strip() for message in opening(summary)]
     return [*told, *said] if said else []
 
 
@@ -214,11 +214,6 @@ def _marked(block: Block) -> Block:
     if not isinstance(result, Mapping) or not _failed(result):
         return block
     return {**block, "toolResult": {**result, "content": [{"text": FAILED}, *(result.get("content") or ())]}}
-
-
-def _opening(summary: str) -> list[Message]:
-    said = (("user", SUMMARY_WANTED), ("assistant", summary))
-    return [{"role": role, "content": [{"text": text}]} for role, text in said]
 
 
 # ------------------------------------------------------------------------------------------------------------- fitting

@@ -39,6 +39,18 @@ class Origin(Record):
     """Its index, in both histories."""
 
 
+class Segment(Record):
+    """Which part of a conversation a session of kind ``segment`` holds. Its parent is the conversation's session."""
+
+    agent_id: str
+    number: int
+    """From 1 on, for each agent."""
+    start: int
+    """Index, in the agent's history of the whole conversation, of its first message: what has index 0 here."""
+    end: int
+    """Of the message behind its last."""
+
+
 class Session(Record):
     """Document `session`: what the session is. The index row tells the same (`rows`)."""
 
@@ -57,6 +69,8 @@ class Session(Record):
     agent_name: str | None = None
     origin: Origin | None = None
     """Of a fork."""
+    segment: Segment | None = None
+    """Of a segment."""
 
 
 class User(Record):
@@ -100,8 +114,25 @@ class Segments(Record):
     """Document `agents/<id>/segments`: the segments of an agent's conversation that have ended, and what the one that
     goes on began with."""
 
+    ended: int = 0
+    """How many, each in a session of its own."""
+    making: int = 0
+    """Number of the last whose session was begun: above ``ended``, it may be half made, and is not valid."""
+    at: float | None = None
+    """When the last one ended; None: none has."""
     summary: str | None = None
     """Of all of them."""
+    opening: list[str] = Field(default_factory=list)
+    """Tracking ids of the messages that stand for them in the context."""
+    slid: float | None = None
+    """When they were last kept for another ttl; None: never, or there is none."""
+
+
+class Summary(Record):
+    """Document `agents/<id>/summary` of a segment: of it, and of all before it."""
+
+    text: str
+    at: float = Field(default_factory=now)
 
 
 class Writer(Record):

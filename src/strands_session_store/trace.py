@@ -126,6 +126,29 @@ def is_before(one: records.Trace, length: int, until: float | None = None) -> bo
     return one.at is not None and one.at <= until
 
 
+def shifted(one: records.Trace, history: int, variants: int) -> records.Trace:
+    """The entry beside logs that lack so many of the first entries."""
+    parts = dict(one.parts or {})
+    if "c" in parts:
+        starts = ((variants if len(ends) > 2 else history, ends) for ends in parts["c"])
+        parts["c"] = [[*(end and max(end - by, 0) for end in ends[:2]), *ends[2:]] for by, ends in starts]
+
+    def place(summary: Any) -> Any:
+        known = isinstance(summary, dict) and _PLACE in summary
+        return {**summary, _PLACE: max(summary[_PLACE] - variants, 0)} if known else summary
+
+    for name in ("k", "d"):
+        if name in parts:
+            parts[name] = _with(parts[name], _SUMMARY, place)
+    return one.model_copy(
+        update={
+            "history": max(one.history - history, 0),
+            "variants": None if one.variants is None else max(one.variants - variants, 0),
+            "parts": parts or None,
+        }
+    )
+
+
 def summary_of(manager: Any) -> str | None:
     """Tracking id of the summary that a conversation manager has, which may be in no context any more."""
     return _named(manager, _SUMMARY)

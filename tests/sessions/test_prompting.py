@@ -10,9 +10,11 @@ from strands import Agent
 
 from strands_session_store import AsyncSessions, SessionNotFoundError, StoreSessionManager, codec, layout, records
 from strands_session_store.errors import InvalidIdError, PromptError
-from strands_session_store.prompts import SUMMARY_WANTED, Name, build_prompt
+from strands_session_store.prompts import Name, build_prompt
+from strands_session_store.segments import SegmentAfter
 from strands_session_store.sessions import Sessions
 from strands_session_store.stores.base import PutDoc, Store, Trim, new_commit_id
+from strands_session_store.summaries import opening
 from strands_session_store.testing.models import ScriptedModel
 
 from ..histories import Message, assert_valid, assistant, result, taken, use, user
@@ -71,7 +73,7 @@ def test_the_summaries_of_those_above_and_its_own_come_first(sessions: Sessions,
     summarized(store, "s", "of its segments")
     summarized(store, "middle", "of another agent", "other")
     prompt = sessions.prompt("s", strategy="hierarchical")
-    openings = [(user(SUMMARY_WANTED), assistant(told)) for told in ("of the top", "of its segments")]
+    openings = [opening(told) for told in ("of the top", "of its segments")]
     assert prompt == [*openings[0], *openings[1], *build_prompt(messages, "minimal")]
     summarized(store, "middle", "of the middle")
     assert [m["content"][0]["text"] for m in sessions.prompt("s", strategy="hierarchical")[1:6:2]] == [
@@ -170,3 +172,25 @@ def test_what_an_agent_said_is_a_prompt_for_another(memory: Sessions) -> None:
         model=ScriptedModel(lambda messages: f"{len(messages)} heard"), messages=prompt, callback_handler=None
     )
     assert str(another("and now?")).strip() == "3 heard"
+
+
+def test_a_prompt_is_of_all_segments_of_a_conversation(sessions: Sessions) -> None:
+    after = SegmentAfter(max_turns=3, max_tokens=None, summarize=lambda to: "what was said")
+    agent = Agent(
+        model=ScriptedModel(lambda messages: f"{len(messages)} heard"),
+        session_manager=StoreSessionManager("s", sessions.store, segment_after=after),
+        callback_handler=None,
+    )
+    for i in range(10):
+        agent(f"prompt {i}")
+    *ended, _ = sessions.segments.chain("s")
+    assert len(ended) > 1
+    messages = [one.entry.message for one in sessions.segments.full_history("s").messages]
+    assert len(messages) == 20
+    for name in NAMES[:-1]:
+        assert sessions.prompt("s", strategy=name) == build_prompt(messages, name)
+    told = opening("what was said")
+    assert sessions.prompt("s", strategy="hierarchical") == [*told, messages[0], messages[-1]]
+    # an ended segment knows no summary of what came later
+    first = ended[0].session.session_id
+    assert sessions.prompt(first, strategy="hierarchical")[0] == messages[0]

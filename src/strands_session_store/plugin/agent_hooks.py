@@ -50,6 +50,7 @@ from .tracked import TrackedAgent, set_state
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
 
+    from .segmenting import Segmenting
     from .sub_sessions import SubSessions
 
 logger = logging.getLogger(__name__)
@@ -58,14 +59,22 @@ logger = logging.getLogger(__name__)
 class AgentHooks:
     """The agents of one session."""
 
-    def __init__(self, session: LiveSession, *, rebase: bool, below: SubSessions | None = None) -> None:
+    def __init__(
+        self,
+        session: LiveSession,
+        *,
+        rebase: bool,
+        below: SubSessions | None = None,
+        segmenting: Segmenting | None = None,
+    ) -> None:
         """
         Args:
             session: Theirs.
             rebase: Whether a turn that meets a conflict is put behind the other's.
             below: Where agents that they call have sessions of their own.
+            segmenting: Ends their segments.
         """
-        self.session, self._rebase, self._below = session, rebase, below
+        self.session, self._rebase, self._below, self._segmenting = session, rebase, below, segmenting
         session.whole_turns = rebase
         self._agents: dict[str, TrackedAgent] = {}
 
@@ -182,6 +191,9 @@ class AgentHooks:
             if prompt and (message := answered(agent.messages)) is not None:
                 agent.messages.append(message)  # Agent does it too, but did so before the agent was reloaded
             await self.session.room(tracked.fence)
+            if self._segmenting is not None and not tracked.edited():
+                await self._segmenting.make_room(self, agent, tracked, prompt)
+                tracked = self._tracked(agent)
             sure = await self._sure(agent, prompt=prompt)
             with self.session.lock:
                 # alone: nothing else is to be stored with it. A stateful model has heard another conversation
@@ -303,12 +315,21 @@ class AgentHooks:
                 if run is not None:
                     recorder.closed(job, run, tracked.tally, **ending)
                 self.session.put(job)
+            due: bool | None = False
+            segments = self._segmenting if not cancelled and ending["status"] == "completed" else None
+            if segments is not None:
+                due = await segments.due(tracked)
             try:
-                await self.session.at_end(tracked.fence, hold=hold, cancelled=cancelled, moves=turn is not None)
+                # the lease is kept for what comes then
+                its = hold if due is False else None
+                await self.session.at_end(tracked.fence, hold=its, cancelled=cancelled, moves=turn is not None)
             except ConflictError as conflict:
                 if turn is None or run is None:
                     raise
                 await put_behind(self, event.agent, turn, run, ending, conflict)
+            else:
+                if segments is not None:
+                    await segments.turn_over(self, event.agent, tracked, due)
         if not cancelled:
             surface(tracked)
 

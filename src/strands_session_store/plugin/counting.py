@@ -20,19 +20,6 @@ from ..records import Counted
 from ..records import Message as Entry
 from ..usage import Totals
 
-_PROVIDERS = {
-    "BedrockModel": "aws",
-    "AnthropicModel": "anthropic",
-    "GeminiModel": "google",
-    "MistralModel": "mistral",
-    "LiteLLMModel": "litellm",
-    "OllamaModel": "ollama",
-    "LlamaCppModel": "llamacpp",
-    "SageMakerAIModel": "sagemaker",
-}
-"""Strands' models -> who runs them, for `Prices.cost`. The others, OpenAI's among them, which many servers imitate, are
-told by the id. What runs on one's own machine has no published price, whatever its name."""
-
 
 class Tally:
     """What the calls of one run took, as they are counted."""
@@ -64,7 +51,7 @@ class Call:
     def __init__(self, answer: Message, heard: Iterable[Message], model: Any, at: float, tally: Tally | None) -> None:
         """``model``: the live one that was called. ``heard``: what was said since the answer before."""
         self._answer, self._heard = answer, tuple(heard)
-        self._model, self._at, self._tally = named(model), at, tally
+        self._model, self._at, self._tally = calls.named(model), at, tally
         self._before: Call | None = None
         self._found: tuple[Counted, Totals] | None = None
 
@@ -141,14 +128,3 @@ class Calls(Generic[K]):
     def only(self, key: K) -> None:
         """Forget the calls of other answers: nothing takes their place any more."""
         self._calls = {at: call for at, call in self._calls.items() if at == key}
-
-
-def named(model: Any) -> tuple[object, str | None]:
-    """A model's id, and who runs it."""
-    try:
-        config = model.get_config()
-        found = config.get("model_id") if isinstance(config, Mapping) else getattr(config, "model_id", None)
-    except Exception:  # somebody else's model: what it is called is no reason to lose what it said
-        found = None
-    kinds = (_PROVIDERS.get(kind.__name__) for kind in type(model).__mro__)
-    return found, next((provider for provider in kinds if provider), None)

@@ -160,6 +160,11 @@ class LiveSession(BareSession):
             self.leave("", hold)
             await self.let_go()
 
+    def lease_guard(self) -> Change | None:
+        """What a commit of this session expects of its lease; None: there is none, as invocations take none."""
+        lease = self._presence.lease
+        return None if lease is None else lease.guard(last=False)
+
     def stale(self, fence: str) -> ConflictError | None:
         """What to raise where an agent is not what is stored; None where it is to be reloaded, as the error of a
         conflict has said already that it would be."""

@@ -16,6 +16,9 @@ from strands.session import SessionManager
 
 from .. import ids
 from ..prices import Ask, Dollars, Own, Prices, to_pico
+from ..segments import SegmentAfter
+from ..sessions.ending import segments_of
+from ..sessions.erasing import erase_session
 from ..stores import DEFAULT, open_store
 from ..stores.base import KEEP, Dropped, Store
 from ..stores.read_only import ReadOnlyStore
@@ -26,6 +29,7 @@ from .encoding import BeforeStore
 from .live import LiveSession, OnConflict, OnStale
 from .multi_agent_hooks import MultiAgentHooks
 from .restoring import RestoredAgents, RestoredMultiAgents
+from .segmenting import Segmenting
 from .session import FINAL, Durability
 from .sub_sessions import SubSessions
 from .taking import OnBusy, Terms
@@ -70,6 +74,7 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         on_conflict: OnConflict = "raise",
         read_only: bool = False,
         sub_sessions: bool = False,
+        segment_after: SegmentAfter | int | None = None,
         parent_id: str | None = None,
         kind: str = "session",
         title: str | None = None,
@@ -109,6 +114,8 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
                 Options about writing have no effect; `store` is a `ReadOnlyStore` then. One as an argument implies it.
             sub_sessions: True: what is said by agents that are called here, as a tool or as the node of a Graph or
                 Swarm, is recorded in sessions of their own below this one; see `plugin.sub_sessions`.
+            segment_after: When an agent goes on with a summary of what was said, which itself moves to a session below
+                this one: after the turn with which it takes so many tokens, or as `SegmentAfter` says. None: never.
             parent_id: The session of the same owner to make this one below, like the two that follow only where this
                 manager makes the session; when it is there already, it stays as it is. One read more then.
             kind: A word to tell sessions apart by.
@@ -176,7 +183,11 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
                 # made before their parent is stored, in some modes; stale ones are a matter of course
                 made = partial(make, auto_create=True, parent_first=False, on_stale="reload", lease=None)
                 below = SubSessions(self._session, made)
-            self._agents = AgentHooks(self._session, rebase=on_conflict == "rebase", below=below)
+            segmenting = None
+            if segment_after is not None:
+                segmenting = Segmenting(self._session, SegmentAfter.of(segment_after), prices, make.keywords["ttl"])
+            rebase = on_conflict == "rebase"
+            self._agents = AgentHooks(self._session, rebase=rebase, below=below, segmenting=segmenting)
             self._multi_agents = MultiAgentHooks(self._session, below)
 
     # --------------------------------------------------------------------------------------------- for the application
@@ -282,8 +293,9 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         self._release()
 
     def delete_session(self) -> Dropped:
-        """Erase the session, whole, but for those below it (`Sessions.delete` erases these too). The next invocation of
-        an agent that is kept, here or elsewhere, raises a ConflictError; the one after that begins anew.
+        """Erase the session, whole, with its segments, but for others below it (`Sessions.delete` erases these too).
+        The next invocation of an agent that is kept, here or elsewhere, raises a ConflictError; the one after that
+        begins anew.
 
         Returns:
             The receipt; all zero when there was no session.
@@ -291,7 +303,9 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         Raises:
             StoreError: The session manager has read_only=True; or as the engine says.
         """
-        return self.store.drop(self._session.space)
+        space = self._session.space
+        receipt = erase_session(self.store, space, segments_of(self.store, space))
+        return Dropped(receipt.existed, receipt.documents, receipt.entries, receipt.bytes)
 
     @property
     def pending(self) -> int:

@@ -19,6 +19,8 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     outgoing.py   a space read in pieces                         incoming.py  the same, written and read back
     prompting.py  what a model is to see of a history
     pieces.py     what these are, and their digest               selection.py  which sessions are meant
+    segments.py   conversations in segments                      across.py     all of one, read in pieces
+    live_segment.py  the one that goes on                        segmenting.py, ending.py   how it ends
 """
 
 from __future__ import annotations
@@ -34,18 +36,23 @@ from .listing import Listing
 from .messages import Messages
 from .prompting import Prompting
 from .runs import Running, Runs
+from .segments import Segments
 from .shapes import (
     MAX_PAGE,
     AgentOverview,
+    ConversationPage,
+    ConversationStats,
     Exported,
     Holder,
     Imported,
     LogPage,
     Node,
     Overview,
+    Placed,
     Receipt,
     Said,
     SearchPage,
+    SegmentOverview,
     SessionPage,
     Step,
     Stored,
@@ -61,6 +68,8 @@ __all__ = [
     "UNSET",
     "AgentOverview",
     "Archive",
+    "ConversationPage",
+    "ConversationStats",
     "Events",
     "Exported",
     "Holder",
@@ -70,10 +79,13 @@ __all__ = [
     "Metadata",
     "Node",
     "Overview",
+    "Placed",
     "Receipt",
     "Runs",
     "Said",
     "SearchPage",
+    "SegmentOverview",
+    "Segments",
     "SessionPage",
     "Sessions",
     "Step",
@@ -109,6 +121,7 @@ class Sessions(Tree, Listing, Inside, Prompting, Running):
         self.runs = Runs(store)
         self.events = Events(store)
         self.messages = Messages(store, prices)
+        self.segments = Segments(store)
         self.usage = Usages(store)
         self.archive = Archive(store)
 

@@ -1,7 +1,7 @@
 """A space, made in bounded commits: it is there whole, or not at all.
 
 Rule 1. Its own document is written last. Until then the space is none for a face, is marked (`layout.MAKING`), and has
-        only `HALF_MADE_SECONDS` to live. What fits into one commit is written by one.
+        only `HALF_MADE_SECONDS` to live, or what its maker says. What fits into one commit is written by one.
 Rule 2. Every commit expects that nobody else writes. One whose answer is lost is repeated, under its id.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from .. import layout
@@ -30,12 +31,24 @@ from ..stores.base import (
     Trim,
 )
 from .access import send
+from .checks import UNSET, Unset
 
 HALF_MADE_SECONDS: Final = 900.0
 """That a space lives after each commit but the last, of which none takes so long."""
+MARK: Final = b"{}"
 BATCH_BYTES: Final = 4 * 2**20
 BATCH_CHANGES: Final = 2_500
 """Of one commit, unless a single entry is larger: such a one holds up a Redis server for less than 10 ms."""
+
+
+@dataclass(slots=True)
+class Content:
+    """All that a space will hold, but for its own document."""
+
+    docs: dict[str, bytes] = field(default_factory=dict)
+    logs: dict[str, tuple[int, list[bytes]]] = field(default_factory=dict)
+    """Log -> (start, entries): below the start, all is erased."""
+    counters: dict[str, int] = field(default_factory=dict)
 
 
 class Building:
@@ -46,10 +59,28 @@ class Building:
         state: Incarnation and revision after the last commit; None: nothing is written, or all may be.
     """
 
-    def __init__(self, store: Store, space: Space, parent: str | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        space: Space,
+        parent: str | None = None,
+        *,
+        lives: float | Unset | None = UNSET,
+        mark: bytes = MARK,
+    ) -> None:
+        """
+        Args:
+            store: Where.
+            space: Which.
+            parent: What it will hang below.
+            lives: Seconds after each commit but the last that it ends, where nobody goes on; None: never. Not given:
+                `HALF_MADE_SECONDS`.
+            mark: What the document that marks it says until then.
+        """
         self.space = space
         self.state: tuple[str, int] | None = None
-        self._store, self._parent = store, parent
+        self._store, self._parent, self._mark = store, parent, mark
+        self._lives = HALF_MADE_SECONDS if isinstance(lives, Unset) else lives
         self._batch: list[Change] = []
         self._tail: tuple[str, int, list[bytes]] | None = None
         self._size = self._count = 0
@@ -80,6 +111,18 @@ class Building:
     def add(self, counter: str, value: int) -> None:
         self._room(0)
         self._batch.append(Add(counter, value))
+
+    def fill(self, content: Content) -> None:
+        """All of the content."""
+        for log, (start, entries) in content.logs.items():
+            self.begin(log, start)
+            for at, data in enumerate(entries, start):
+                self.append(log, at, data)
+        for path, data in content.docs.items():
+            self.put(path, data)
+        for counter, value in content.counters.items():
+            if value:
+                self.add(counter, value)
 
     def flush(self) -> tuple[str, int]:
         """Have all that was given be written; the state after it.
@@ -135,8 +178,8 @@ class Building:
     def _write(self, changes: Sequence[Change]) -> None:
         summary = None
         if self.state is None:
-            changes, summary = [*changes, PutDoc(layout.MAKING, b"{}", ABSENT)], Summary(b"", self._parent)
-        done = self._commit(changes, self.state, HALF_MADE_SECONDS, summary)
+            changes, summary = [*changes, PutDoc(layout.MAKING, self._mark, ABSENT)], Summary(b"", self._parent)
+        done = self._commit(changes, self.state, self._lives, summary)
         self.state = done.incarnation, done.revision
 
     def _commit(

@@ -8,13 +8,13 @@ Rule 1. The message's agent has the history up to and with it, other agents thei
 Rule 2. State, interrupts, model state and context are rebuilt from the trace. What the session keeps as a whole is as
         it is now. Graphs and Swarms are in a fork of the whole session only: what they were before is not kept.
 Rule 3. Indices stay, so traces, variants and runs are copied as they are; what was erased stays so.
+        Of an agent's segments it has the one that goes on; those that have ended stay where they are.
 Rule 4. The fork has spent nothing: of the counters it has those that tell what is there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final
 
@@ -23,31 +23,11 @@ from ..errors import AlreadyExistsError, ConflictError, Unavailable
 from ..stores.base import Counters, Docs, Log, LogView, Look, Space, Store
 from ..stores.reading import read_whole
 from . import points
-from .building import Building, make_way
+from .building import Building, Content, make_way
 from .inside import counters_of, logs_of
 from .points import NO_LOG
 
 TRIES: Final = 5
-
-
-@dataclass(slots=True)
-class Content:
-    """All that a fork will hold, but for its session document."""
-
-    docs: dict[str, bytes] = field(default_factory=dict)
-    logs: dict[str, tuple[int, list[bytes]]] = field(default_factory=dict)
-    """Log -> (start, entries): below the start, all is erased."""
-    counters: dict[str, int] = field(default_factory=dict)
-
-    def log(self, name: str, view: LogView, end: int | None = None) -> None:
-        """Of a log of the source, what stands before ``end``."""
-        length = view.length if end is None else min(end, view.length)
-        if length:
-            start = min(view.start, length)
-            entries = [view.entries[index] for index in range(start, length)]
-            if layout.is_history(name):
-                entries = [_unpaid(data, f"{name}[{start + at}]") for at, data in enumerate(entries)]
-            self.logs[name] = start, entries
 
 
 def fork(
@@ -97,13 +77,25 @@ def fork(
         content = _up_to(source, look, id, index)
         origin = records.Origin(session_id=source.id, message_id=at, agent_id=id, index=index)
     session = codec.load(records.Session, look.docs[layout.SESSION].data, layout.SESSION)
-    own = {"session_id": target.id, "user_id": target.owner, "origin": origin}
+    own: dict[str, object] = {"session_id": target.id, "user_id": target.owner, "origin": origin, "segment": None}
+    own |= {} if session.segment is None else {"active": True}  # a segment is not gone on with, its fork is
     made = named(session).model_copy(update={**own, "created": records.now(), "updated": None})
     _write(store, target, content, made, ttl)
     return made
 
 
 # ------------------------------------------------------------------------------------------------------------- reading
+
+
+def _copy(content: Content, name: str, view: LogView, end: int | None = None) -> None:
+    """Have the content hold of a log of the source what stands before ``end``."""
+    length = view.length if end is None else min(end, view.length)
+    if length:
+        start = min(view.start, length)
+        entries = [view.entries[index] for index in range(start, length)]
+        if layout.is_history(name):
+            entries = [_unpaid(data, f"{name}[{start + at}]") for at, data in enumerate(entries)]
+        content.logs[name] = start, entries
 
 
 def _unpaid(data: bytes, path: str) -> bytes:
@@ -139,8 +131,10 @@ def _whole(look: Look) -> Content:
     inside = (layout.AGENTS, layout.MULTI_AGENTS, layout.OPEN_RUNS)
     docs = {p: doc.data for p, doc in look.docs.items() if p.startswith(inside) and not layout.is_presence(p)}
     content = Content({**dict(_common(look)), **docs})
+    for id in points.agents_of(look):
+        _add_opening(content, look, id)
     for name, view in look.logs.items():
-        content.log(name, view)
+        _copy(content, name, view)
     spent = {*layout.COUNTERS} - {"messages", "runs"}
     kept = (name for name in look.counters if name not in spent and not name.startswith(layout.USAGE))
     content.counters = {name: look.counters[name] for name in kept}
@@ -176,12 +170,22 @@ def _add_agent(content: Content, source: Space, look: Look, id: str, length: int
     point = points.rebuilt(source, agent, entries, look, length, until=until)
     content.docs[layout.agent(id)] = codec.dump_document(point.agent)
     content.docs[layout.context(id)] = codec.dump_document(point.context)
-    content.log(layout.history(id), look.logs[layout.history(id)], length)
-    content.log(layout.variants(id), look.logs.get(layout.variants(id), NO_LOG), point.moment.variants)
+    _add_opening(content, look, id)
+    _copy(content, layout.history(id), look.logs[layout.history(id)], length)
+    _copy(content, layout.variants(id), look.logs.get(layout.variants(id), NO_LOG), point.moment.variants)
     kept = sum(1 for _ in takewhile(lambda one: trace.is_before(one, length, until), entries))
-    content.log(log, view, view.start + kept)
+    _copy(content, log, view, view.start + kept)
     tails = dict(zip(("messages", "variants"), point.slots.tails()))
     content.counters |= {layout.tail(id, name): reach for name, reach in tails.items()}  # type: ignore[arg-type]
+
+
+def _add_opening(content: Content, look: Look, id: str) -> None:
+    """What its segment began with; the segments before it are the source's."""
+    path = layout.segments(id)
+    content.docs.pop(layout.summary(id), None)
+    if path in look.docs:
+        known = codec.load(records.Segments, look.docs[path].data, path)
+        content.docs[path] = codec.dump_document(known.model_copy(update={"ended": 0, "making": 0}))
 
 
 def _removed(look: Look, agent_id: str, length: int) -> int:
@@ -239,15 +243,7 @@ def _runs(look: Look, lengths: Mapping[str, int], time: float) -> Iterator[recor
 def _write(store: Store, target: Space, content: Content, session: records.Session, ttl: float | None) -> None:
     building = Building(store, target, session.parent_id)
     try:
-        for log, (start, entries) in content.logs.items():
-            building.begin(log, start)
-            for at, data in enumerate(entries, start):
-                building.append(log, at, data)
-        for path, data in content.docs.items():
-            building.put(path, data)
-        for counter, value in content.counters.items():
-            if value:
-                building.add(counter, value)
+        building.fill(content)
         building.finish(codec.dump_document(session), rows.summary(session), ttl)
     except ConflictError as conflict:
         raise AlreadyExistsError(

@@ -12,9 +12,9 @@ from .. import ids, layout, records
 from ..errors import SessionNotFoundError
 from ..messages import Message
 from ..prompts import MAX_TURNS, Name, Strategy, build_prompt
-from ..stores.base import Doc, LogView
+from ..stores.base import Doc
 from .access import Access, Part, load, session
-from .entries import entry, pages
+from .across import pieces
 from .messages import DEFAULT
 
 NEWEST: Final = 50
@@ -24,7 +24,7 @@ OLDEST: Final = 4
 
 
 class StoredHistory:
-    """What was said by an agent and to it, without what was removed."""
+    """What was said by an agent and to it in a conversation, in all its segments, without what was removed."""
 
     def __init__(self, access: Access[records.Session], agent_id: str) -> None:
         self._access, self._agent_id = access, agent_id
@@ -39,24 +39,21 @@ class StoredHistory:
         return summaries_of(self._access, self._agent_id)
 
     def _messages(self, *, back: bool) -> Iterator[Message]:
-        log = layout.history(self._agent_id)
-        for view in self._pages(log, back=back):
-            for index, data in sorted(view.entries.items(), reverse=back):
-                said = entry(records.Message, log, index, data)
+        at, size = (None, NEWEST) if back else (0, OLDEST)
+        for piece in pieces(self._access, self._agent_id, at, None, back=back, size=size):
+            for _, said in sorted(piece.entries.items(), reverse=back):
                 if said.removed is None:
                     yield said.message
-
-    def _pages(self, log: str, *, back: bool) -> Iterator[LogView]:
-        at, first = (None, NEWEST) if back else (0, OLDEST)
-        return pages(self._access, log, at, back=back, first=first)
 
 
 def summaries_of(access: Access[records.Session], agent_id: str) -> list[str]:
     """Of what the agent said and heard in the sessions above, from the topmost on, and in the session's own segments:
-    one of each, since a summary includes those before it. A read for each session; ends at one that is gone."""
+    one of each, since a summary includes those before it. A read for each session; ends at one that is gone. Of a
+    segment's conversation there is none: it is also of what came later."""
     path = layout.segments(agent_id)
     found: list[str] = []
     seen: set[str] = set()
+    inside = False
     while True:
         try:
             look = access.look(Doc(path))
@@ -66,8 +63,9 @@ def summaries_of(access: Access[records.Session], agent_id: str) -> list[str]:
             break
         record = access.record(look)
         seen.add(record.session_id)
-        if path in look.docs and (summary := load(look, path, records.Segments).summary):
+        if path in look.docs and not inside and (summary := load(look, path, records.Segments).summary):
             found.append(summary)
+        inside = record.segment is not None
         if record.parent_id is None or record.parent_id in seen:
             break
         access = session(access.store, record.parent_id, record.user_id)

@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from .. import records
 from ..stores.base import Dropped
+from ..usage import Totals
 
 R = TypeVar("R", bound=records.Record)
 
@@ -150,6 +151,61 @@ class Said:
 
     index: int
     entry: records.Message
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOverview:
+    """A segment of a conversation."""
+
+    session: records.Session
+    """That has its messages; of the one that goes on the conversation's own."""
+    number: int
+    """From 1 on."""
+    start: int
+    """Index of its first message, in the history of the whole conversation."""
+    end: int | None
+    """Of the message behind its last; None: it goes on."""
+    messages: int
+    """That are in it, without those removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A message of a conversation."""
+
+    index: int
+    """In the history of the whole conversation, whatever segment it is in."""
+    session_id: str
+    """Of the session that has it now: by it, and its tracking id, it is redacted or removed."""
+    entry: records.Message
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationPage:
+    """A page of all that was said in a conversation."""
+
+    messages: tuple[Placed, ...]
+    """Oldest first, whichever way it is paged; without those removed."""
+    length: int
+    """The index the next message will get."""
+    older: str | None
+    """Cursor of the page before this one; None when nothing older is left."""
+    newer: str | None
+    """Cursor of the page behind it; None when there is nothing newer yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationStats:
+    """A conversation in figures."""
+
+    segments: int
+    """With the one that goes on."""
+    messages: int
+    """Ever said, those removed or erased among them."""
+    usage: Totals
+    """What its model calls took, of all agents of its session, and with those that wrote summaries."""
+    last_summary: str | None
+    """Of all segments that have ended; None: none has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,17 +48,22 @@ def wants(*agent_ids: str) -> list[Want]:
     return [Doc(path) for path in paths]
 
 
-def guards(look: Look, session_id: str, *agent_ids: str) -> list[Change]:
+def guards(look: Look, session_id: str, *agent_ids: str, own: Change | None = None) -> list[Change]:
     """What a commit that changes these agents from outside has in it, besides the changes.
 
     Args:
         look: With `wants`.
         session_id: For the error.
         *agent_ids: Whose messages or context the commit changes.
+        own: What the commits of who has the lease expect of it, where that is who asks.
 
     Raises:
-        SessionBusyError: A living process has the lease.
+        SessionBusyError: Another living process has the lease.
     """
+    me = codec.dump_document(records.Writer(writer_id=new_commit_id(), host=socket.gethostname(), pid=os.getpid()))
+    writers = [PutDoc(path, me, expect=version(look, path)) for path in map(layout.writer, agent_ids)]
+    if own is not None:
+        return [own, *writers]
     held = holder(look)
     if held is not None and held.lives:
         raise SessionBusyError(
@@ -66,11 +71,7 @@ def guards(look: Look, session_id: str, *agent_ids: str) -> list[Change]:
             f"{held.seen:.3f} (Unix time); nothing was written. Try again when it has ended."
         )
     lease = [layout.LEASE] if held is None else [layout.LEASE, layout.LEASE_BEAT]
-    me = codec.dump_document(records.Writer(writer_id=new_commit_id(), host=socket.gethostname(), pid=os.getpid()))
-    return [
-        *(Expect(path, version(look, path)) for path in lease),
-        *(PutDoc(path, me, expect=version(look, path)) for path in map(layout.writer, agent_ids)),
-    ]
+    return [*(Expect(path, version(look, path)) for path in lease), *writers]
 
 
 class Outside:

@@ -1,0 +1,173 @@
+"""Segments of a live agent's conversation (`segment_after`): one ends after a turn, when it has grown large.
+
+Law: it ends when all of it is stored, and before the next invocation begins. Then the agent is made what is stored: its
+messages are the summary and the turns that are kept, in the list that it has.
+
+Rule 1. Whatever fails, a summary or the store, costs nothing but the attempt: the segment goes on, the log says so, a
+        summary's failure is an event, and the next turn tries again.
+Rule 2. With ``exclusive`` it ends under the lease of its last invocation.
+Rule 3. With a ``ttl``, segments that have ended are kept as long as the conversation, by whoever runs that.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import weakref
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from strands import Agent
+
+from .. import calls, records, tokens
+from ..errors import StoreError
+from ..messages import Message
+from ..prices import Prices
+from ..segments import MAX_TOKENS, SegmentAfter, Size, ends_turn
+from ..sessions import access
+from ..sessions.ending import end
+from ..sessions.live_segment import read_live
+from ..sessions.segmenting import SLID, ending, failed, slide, to_summarize
+from ..stores.base import Ttl
+from ..summaries import Summarizer, fold_async
+from ..summarizers import async_summarizer
+from . import recorder
+from .jobs import Job
+from .live import LiveSession
+from .tracked import TrackedAgent
+
+if TYPE_CHECKING:
+    from strands.types.agent import LocalAgent
+
+    from .agent_hooks import AgentHooks
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Grown:
+    """An agent's segment, as far as it is counted."""
+
+    size: Size
+    upto: int
+    """Index behind the last message of it."""
+
+
+class Segmenting:
+    """Of one session manager."""
+
+    def __init__(self, session: LiveSession, after: SegmentAfter, prices: Prices, ttl: Ttl) -> None:
+        self._session, self.after, self._prices, self._ttl = session, after, prices, ttl
+        self._summarize = None if after.summarize is None else async_summarizer(after.summarize)
+        self._grown: weakref.WeakKeyDictionary[TrackedAgent, _Grown] = weakref.WeakKeyDictionary()
+        self._slid: dict[str, float] = {}
+        """Agent id -> when what has ended of it was seen to be kept, by the monotonic clock."""
+
+    async def due(self, tracked: TrackedAgent) -> bool | None:
+        """Whether the segment of an agent whose turn is over ends now; None: that takes a look at what is stored, when
+        all of it is."""
+        if not self._able(tracked):
+            return False
+        size = await self._session.ask(self._grow, tracked)
+        return None if size is None else self.after.due(size)
+
+    async def make_room(
+        self, hooks: AgentHooks, agent: LocalAgent, tracked: TrackedAgent, prompt: Iterable[Any]
+    ) -> None:
+        """A turn of the agent is about to begin: end the segment before it, where what the user says would be too much
+        for it. The agent is as it is stored, but for what is pending."""
+        size = None if not self._able(tracked) else await self._session.ask(self._grow, tracked)
+        if size is None or not (said := list(prompt)):
+            return
+        coming = sum(map(self._count(tracked), said))
+        if self.after.due(size, coming):
+            await self._session.at_end(tracked.fence)
+            await self._tried(self._end(hooks, agent, tracked, coming), tracked)
+
+    async def turn_over(self, hooks: AgentHooks, agent: LocalAgent, tracked: TrackedAgent, due: bool | None) -> None:
+        """A turn of the agent is stored, and the session is run by this manager alone. ``due``: as `due` said."""
+        if due is not False:
+            await self._tried(self._end(hooks, agent, tracked), tracked)
+        await self._tried(self._keep(tracked), tracked)
+
+    # ------------------------------------------------------------------------------------------------------- private
+
+    def _able(self, tracked: TrackedAgent) -> bool:
+        """Whether the agent stands at the end of a turn."""
+        agent = tracked.agent
+        if not isinstance(agent, Agent) or getattr(agent.model, "stateful", False) or agent._interrupt_state.activated:
+            return False
+        return bool(agent.messages) and ends_turn(agent.messages[-1])
+
+    async def _tried(self, attempt: Awaitable[None], tracked: TrackedAgent) -> None:
+        try:
+            await attempt
+        except StoreError as error:
+            logger.warning(
+                "agent_id=<%s>, session_id=<%s> | a segment could not be ended or kept, the next turn tries again: %s",
+                *(tracked.agent_id, self._session.session_id, error),
+            )
+
+    async def _end(
+        self, hooks: AgentHooks, agent: LocalAgent, tracked: TrackedAgent, coming: int | None = None
+    ) -> None:
+        session, id = self._session, tracked.agent_id
+        live = await session.ask(read_live, self._access(), id)
+        if live is None or not live.whole or live.length != tracked.context.history or session.waits(tracked.fence):
+            return  # something is pending: what is not stored would be lost to the agent
+        size = await session.ask(live.size, self._count(tracked))
+        self._grown[tracked] = _Grown(size, live.length)
+        if not self.after.due(size, coming):
+            return
+        cut, asked = to_summarize(live, self.after, size)
+        try:
+            made = await fold_async(asked, self._summarizer(agent), self.after.max_tokens or MAX_TOKENS)
+        except Exception as error:  # a model's, a callable's: whatever it is, the turn is over and stored
+            logger.warning(
+                "agent_id=<%s>, session_id=<%s> | no summary could be made, the segment goes on: %s",
+                *(id, session.session_id, records.described(error)),
+            )
+            with session.lock:
+                session.put(recorder.happened(Job(tracked.fence), failed(id, error)))
+            await session.at_end(tracked.fence)
+            return
+        ends = ending(live, cut, self.after, made, self._prices, own=session.lease_guard(), ttl=self._ttl)
+        await session.ask(end, live, ends)
+        self._slid[id] = time.monotonic()
+        await hooks.reload(agent)
+
+    async def _keep(self, tracked: TrackedAgent) -> None:
+        """Rule 3."""
+        id, ttl, now = tracked.agent_id, self._ttl, time.monotonic()
+        if not isinstance(ttl, float | int) or now - self._slid.get(id, -math.inf) < ttl * SLID:
+            return
+        await self._session.ask(slide, self._access(), id, ttl)
+        self._slid[id] = now
+
+    def _access(self) -> access.Access[records.Session]:
+        session = self._session
+        return access.session(session.store, session.session_id, session.user_id)
+
+    def _summarizer(self, agent: Any) -> Summarizer:
+        return self._summarize or async_summarizer(agent.model)
+
+    def _count(self, tracked: TrackedAgent) -> Callable[[Message], int]:
+        model, _ = calls.named(getattr(tracked.agent, "model", None))
+        known = model if isinstance(model, str) else None
+        return lambda message: tokens.count(message, known)[0]
+
+    def _grow(self, tracked: TrackedAgent) -> Size | None:
+        """The size by now, from what is known of the agent here; None: that does not suffice. Takes a while."""
+        count, context = self._count(tracked), tracked.context
+        with self._session.lock:
+            grown, upto = self._grown.get(tracked), context.history
+            said = context.since(0 if grown is None else grown.upto)
+            ahead = context.ahead()
+        if said is None:
+            return None
+        before = Size(sum(map(count, ahead)), ()) if grown is None else grown.size
+        size = before.with_turns((message, count(message)) for message in said)
+        self._grown[tracked] = _Grown(size, upto)
+        return size

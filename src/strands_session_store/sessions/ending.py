@@ -1,0 +1,338 @@
+"""A segment ends: its messages move to a session of their own, and the conversation goes on with a summary of them.
+
+Law: every message is in one place at any moment, and one commit of the conversation's session decides. Before it, what
+was copied is no session for anybody; after it, it is, or is made one by whoever looks next.
+
+Rule 1. First the session says which number it makes (`Segments.making`). Who comes later says it again, so that what
+        the first one still had to decide is a conflict; then what is half made is dropped.
+Rule 2. The copy is complete, and will not vanish, before the commit that erases its messages here.
+Rule 3. That commit expects the agent as it was read: history, context, writer. A turn that came in between is a
+        conflict, and the segment goes on.
+Rule 4. What was copied has the indices from 0 on, so logs, spans and traces are moved by as many: an agent can be
+        restored and forked there, at each of its messages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from .. import codec, layout, records, rows, trace, usage
+from ..errors import AlreadyExistsError, ConflictError, MessageNotFoundError, SessionNotFoundError
+from ..messages import Message, ensure_id
+from ..stores.base import (
+    ABSENT,
+    KEEP,
+    Add,
+    Append,
+    Change,
+    Doc,
+    Docs,
+    DropDoc,
+    Expect,
+    Look,
+    PutDoc,
+    Space,
+    Store,
+    Trim,
+    Ttl,
+)
+from ..usage import Totals
+from .access import Access, load, send, session
+from .building import MARK, Building, Content, make_way
+from .inside import ids_of
+from .live_segment import LiveSegment
+from .writing import guards, version
+
+HERE: Final = ("messages", "variants")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a segment ends."""
+
+    cut: int
+    """Index of the first message that is not in it any more."""
+    summary: str
+    """Of it, and of all before it."""
+    opening: Sequence[Message]
+    """What the next one begins with."""
+    event: records.Event
+    """That tells of it."""
+    spent: tuple[records.UsageKey, Totals] | None = None
+    """What the summary took; None: it is not known, or nothing."""
+    own: Change | None = None
+    """See `guards`."""
+    ttl: Ttl = KEEP
+
+
+def end(live: LiveSegment, ending: Ending) -> records.Session:
+    """End the segment; five commits, and one more for each 4 MiB of it.
+
+    Returns:
+        The session that has its messages.
+
+    Raises:
+        ConflictError: The agent has changed since it was read, or another ends the segment. Nothing was moved.
+        SessionBusyError: A living process has the lease; the same.
+        StoreError: As the engine says. InDoubt: it may have ended. All of it can be done again, from reading on.
+    """
+    access, known = live.access, live.known
+    store, conversation = access.store, access.space
+    guards(live.look, conversation.id, live.agent_id, own=ending.own)  # refused before anything is written
+    if known.ended:
+        complete(store, space_of(live, known.ended))
+    number = known.ended + 1
+    target = space_of(live, number)
+    path = layout.segments(live.agent_id)
+    making = known.model_copy(update={"making": number})
+    marked = access.commit(
+        live.look, PutDoc(path, codec.dump_document(making), expect=version(live.look, path)), ttl=ending.ttl
+    )
+    _make_way(live, target)
+    made = _session(live, number, ending.cut)
+    lives = _seconds(live, ending.ttl)
+    building = Building(store, target, conversation.id, lives=lives, mark=codec.dump_document(made))
+    try:
+        building.fill(_content(live, ending))
+        building.flush()
+        guarding = guards(live.look, conversation.id, live.agent_id, own=ending.own)
+        ended = PutDoc(path, codec.dump_document(_known(live, number, ending)), expect=marked.version)
+        access.commit(live.look, *guarding, ended, *_changes(live, ending), ttl=ending.ttl)
+    except ConflictError:  # what is in doubt may be decided
+        building.abandon()
+        raise
+    building.finish(codec.dump_document(made), rows.summary(made), lives)
+    return made
+
+
+def complete(store: Store, space: Space) -> None:
+    """Have a segment that was decided be a session, where its process was killed before. One read, if it is one."""
+    look = store.read(space, Doc(layout.SESSION), Doc(layout.MAKING))
+    if layout.SESSION in look.docs or layout.MAKING not in look.docs:
+        return
+    assert look.incarnation is not None
+    made = load(look, layout.MAKING, records.Session)
+    own = PutDoc(layout.SESSION, codec.dump_document(made), expect=ABSENT)
+    drop = DropDoc(layout.MAKING, expect=look.docs[layout.MAKING].version)
+    try:
+        send(store, space, own, drop, on=look.incarnation, summary=rows.summary(made))
+    except ConflictError:  # another has done it
+        return
+
+
+def segments_of(store: Store, conversation: Space) -> list[Space]:
+    """Where segments of the conversation are, or were: all agents', also what is half made. One read."""
+    look = store.read(conversation, Doc(layout.SESSION), Docs(layout.AGENTS))
+    if layout.SESSION not in look.docs:
+        return []
+    own = load(look, layout.SESSION, records.Session)
+    return [one for id in ids_of(look, layout.AGENTS) for one in segments_in(conversation, own, look, id)]
+
+
+def complete_decided(store: Store, space: Space, look: Look) -> bool:
+    """The same for what may be half made, by what marks it (`layout.MAKING`), where it has ended by its conversation.
+    Whether it has; one read."""
+    mark = look.docs[layout.MAKING].data
+    if space.kind != "session" or mark == MARK:
+        return False
+    made = load(look, layout.MAKING, records.Session)
+    assert made.segment is not None and made.parent_id is not None
+    path = layout.segments(made.segment.agent_id)
+    above = store.read(layout.session_space(made.parent_id, space.owner), Doc(path))
+    if path not in above.docs or load(above, path, records.Segments).ended < made.segment.number:
+        return False
+    complete(store, space)
+    return True
+
+
+def wherever(
+    access: Access[records.Session], agent_id: str | None, act: Callable[[Access[records.Session], int], T]
+) -> T:
+    """Do what is about a message of a conversation where that message is: in what goes on, else in the latest segment
+    that has it. Where it is not in the first, one read more, and for each segment two and what it takes to look.
+
+    Args:
+        access: Of the conversation's session.
+        agent_id: Whose message; None: of any agent.
+        act: Given the session, and which index in the conversation its first message has.
+
+    Raises:
+        MessageNotFoundError: It is nowhere.
+    """
+    try:
+        return act(access, 0)
+    except MessageNotFoundError as missing:
+        look = access.look(Docs(layout.AGENTS))
+        agents = ids_of(look, layout.AGENTS) if agent_id is None else [agent_id]
+        for id in agents:
+            for space in reversed(segments_in(access.space, access.record(look), look, id)):
+                complete(access.store, space)
+                with contextlib.suppress(MessageNotFoundError, SessionNotFoundError):
+                    part = session(access.store, space.id, space.owner)
+                    held = part.record(part.look()).segment
+                    return act(part, 0 if held is None else held.start)
+        raise missing from None
+
+
+def segments_in(conversation: Space, own: records.Session, look: Look, agent_id: str) -> list[Space]:
+    """The same, of one agent, by its document."""
+    if (path := layout.segments(agent_id)) not in look.docs:
+        return []
+    known = load(look, path, records.Segments)
+    numbers = range(1, max(known.ended, known.making) + 1)
+    return [layout.segment_space(conversation, own.created, agent_id, number) for number in numbers]
+
+
+def space_of(live: LiveSegment, number: int) -> Space:
+    return layout.segment_space(live.access.space, live.session.created, live.agent_id, number)
+
+
+# ------------------------------------------------------------------------------------------------------ where it goes
+
+
+def _make_way(live: LiveSegment, target: Space) -> None:
+    """Have nothing there. What the conversation does not name was half made; or it came out of an archive that was
+    written while the segment ended: then all its messages are in the conversation as well.
+
+    Raises:
+        ConflictError: There is a session with others, as where the conversation was put back to an earlier state.
+    """
+    store = live.access.store
+    try:
+        make_way(store, target)
+    except AlreadyExistsError as error:
+        look = store.read(target, Doc(layout.SESSION))
+        there = load(look, layout.SESSION, records.Session).segment if layout.SESSION in look.docs else None
+        if there is None or there.start < live.start or there.end > live.length:
+            raise ConflictError(layout.SESSION, "no session", f"session {target.id!r}", str(error)) from error
+        store.drop(target, on=look.incarnation)  # type: ignore[arg-type]
+
+
+def _session(live: LiveSegment, number: int, cut: int) -> records.Session:
+    return records.Session(
+        session_id=space_of(live, number).id,
+        user_id=live.session.user_id,
+        parent_id=live.session.session_id,
+        kind="segment",
+        active=False,
+        title=live.session.title,
+        agent_name=live.session.agent_name,
+        segment=records.Segment(agent_id=live.agent_id, number=number, start=live.start, end=cut),
+    )
+
+
+def _seconds(live: LiveSegment, ttl: Ttl) -> float | None:
+    """Until it expires: with the conversation."""
+    if ttl is not KEEP:
+        return ttl
+    return None if live.look.expires is None else max(live.look.expires - records.now(), 1.0)
+
+
+def _content(live: LiveSegment, ending: Ending) -> Content:
+    id, by, cut = live.agent_id, live.start, ending.cut
+    history, variants, past = (live.look.logs[path(id)] for path in (layout.history, layout.variants, layout.trace))
+    shown = [_moved(live.variants[i], by, cut) for i in range(variants.start, variants.length)]
+    entries = [codec.load(records.Trace, data, f"{layout.trace(id)}[{i}]") for i, data in sorted(past.entries.items())]
+    traces = [codec.dump(trace.shifted(one, by, variants.start)) for one in entries if one.history < cut]
+    context = live.context.model_copy(update={"spans": _spans(live.context.spans or [], by, cut, variants.start)})
+    summary = records.Summary(text=ending.summary, at=ending.event.at)
+    content = Content(
+        {
+            layout.agent(id): codec.dump_document(live.agent),
+            layout.context(id): codec.dump_document(context),
+            layout.summary(id): codec.dump_document(summary),
+        },
+        {
+            layout.history(id): (0, [history.entries[i] for i in range(by, cut)]),
+            layout.variants(id): (0, [codec.dump(one) for one in shown]),
+            # where whole entries stand is told by their index
+            layout.trace(id): (past.start % trace.WHOLE, traces),
+        },
+        {"messages": len(live.said(cut)), layout.removed(id): _removed(live, cut)},
+    )
+    if live.known.ended:
+        before = live.known.model_copy(update={"ended": 0, "making": 0})
+        content.docs[layout.segments(id)] = codec.dump_document(before)
+    content.logs = {log: one for log, one in content.logs.items() if one[1]}
+    return content
+
+
+def _moved(variant: records.Variant, by: int, cut: int) -> records.Variant:
+    if variant.of is None:
+        return variant
+    of = variant.of - by
+    return variant.model_copy(update={"of": of}) if 0 <= of < cut - by else records.Variant()
+
+
+def _spans(spans: Sequence[dict[str, list[int | None]]], by: int, cut: int, variants: int) -> list[object]:
+    out: list[object] = []
+    for span in spans:
+        (name, (start, end)), *_ = span.items()
+        if name == "variants":
+            out.append({name: [max((start or 0) - variants, 0), max((end or 0) - variants, 0)]})
+            continue
+        first, behind = max(start or 0, by), cut if end is None else min(end, cut)
+        if first < behind:
+            out.append({name: [first - by, behind - by]})
+    # what is said next would be in it
+    last = out[-1] if out else None
+    if isinstance(last, dict) and last.get("history", (0, 0))[1] == cut - by:
+        last["history"][1] = None
+    else:
+        out.append({"history": [cut - by, None]})
+    return out
+
+
+def _removed(live: LiveSegment, before: int) -> int:
+    return sum(1 for i, entry in live.entries.items() if i < before and entry.removed is not None)
+
+
+# ------------------------------------------------------------------------------------------------------ what goes on
+
+
+def _known(live: LiveSegment, number: int, ending: Ending) -> records.Segments:
+    return records.Segments(
+        ended=number,
+        making=number,
+        at=ending.event.at,
+        summary=ending.summary,
+        opening=[ensure_id(message) for message in ending.opening],
+    )
+
+
+def _changes(live: LiveSegment, ending: Ending) -> Iterator[Change]:
+    """Of the conversation's session: history, variants and trace without what has moved; the context from now on."""
+    id, cut, length = live.agent_id, ending.cut, live.length
+    own, context, history, shown, past = (
+        path(id) for path in (layout.agent, layout.context, layout.history, layout.variants, layout.trace)
+    )
+    variants = live.look.logs[shown].length
+    again = {v.of: v for _, v in sorted(live.variants.items()) if v.of is not None and v.of >= cut}
+    kept = [v for v in again.values() if v.message is not None]
+    opening = [records.Variant(message=message) for message in ending.opening]
+    spans = [{"variants": [variants, variants + len(opening)]}, {"history": [cut, None]}]
+    after = records.Context(spans=[span for span in spans if span != {"variants": [variants, variants]}])
+    yield Expect(own, version(live.look, own))
+    yield PutDoc(context, codec.dump_document(after), expect=version(live.look, context))
+    yield Append(history, [], at=length)
+    yield Append(shown, [codec.dump(one) for one in (*opening, *kept)], at=variants)
+    moment = trace.moment(live.agent, after, variants + len(opening) + len(kept))
+    entry = trace.entry(None, moment, length, ending.event.at)
+    yield Append(past, [codec.dump(entry)], at=live.look.logs[past].length)
+    for log, before in ((history, cut), (shown, variants), (past, live.look.logs[past].length)):
+        yield Trim(log, before)
+    yield Append(layout.EVENTS, [codec.dump(ending.event)])
+    yield Add("messages", -len(live.said(cut)))
+    yield Add(layout.removed(id), -_removed(live, cut))
+    for name, reach in zip(HERE, (cut, variants)):
+        tail = layout.tail(id, name)  # type: ignore[arg-type]
+        yield Add(tail, reach - live.look.counters.get(tail, 0))
+    if ending.spent is not None:
+        key, totals = ending.spent
+        yield usage.known(key)
+        yield from totals.adds()
+        yield from totals.adds(usage.path_of(key))

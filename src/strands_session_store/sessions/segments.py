@@ -1,0 +1,141 @@
+"""Segments of a conversation: how an agent's ends, and all of them read as one.
+
+The conversation is the session whose id the application knows. Its segments that have ended are sessions below it, of
+kind ``segment``, one after the other for each agent; what goes on is in the conversation's own.
+
+Rule 1. Indices are of the whole conversation: a message has the same one before and after its segment ends.
+Rule 2. Who reads while a segment ends finds each message once: where one is, is looked up for every page.
+Rule 3. A segment that was deleted is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from .. import ids, layout, records
+from ..errors import InvalidCursorError
+from ..stores.base import Counters, Doc, Log, Order, Query
+from ..usage import Totals
+from . import checks, cursors
+from .access import Part, load, told
+from .across import Where, pieces
+from .ending import complete
+from .messages import DEFAULT
+from .shapes import MAX_PAGE, ConversationPage, ConversationStats, Placed, SegmentOverview
+
+_REST: Final = re.compile(r"(\d{1,18})(?:/(\d{1,9}):(\d{1,18}):(\d{1,18}))?", re.ASCII)
+
+
+class Segments(Part):
+    """The segments of conversations."""
+
+    def chain(
+        self, session_id: str, user_id: str | None = None, *, agent_id: str = DEFAULT
+    ) -> tuple[SegmentOverview, ...]:
+        """All of them, oldest first; the last is the one that goes on. Two reads, and a listing for each 1,000 sessions
+        directly below the conversation's."""
+        found = self._session(session_id, user_id)
+        log, path = layout.history(ids.check("agent_id", agent_id)), layout.segments(agent_id)
+        look = found.look(Doc(path), Log(log), Counters([layout.removed(agent_id)]))
+        own = found.record(look)
+        known = load(look, path, records.Segments) if path in look.docs else records.Segments()
+        if known.ended:
+            complete(self.store, layout.segment_space(found.space, own.created, agent_id, known.ended))
+        query = Query(
+            "session",
+            found.space.owner,
+            parent=session_id,
+            order=Order.CREATED,
+            descending=False,
+            limit=MAX_PAGE,
+            counters=["messages"],
+        )
+        out = []
+        for row in cursors.every(self.store, query) if known.ended else ():
+            one = told(self.store, records.Session, row)
+            part = None if one is None else one.segment
+            if one is None or part is None or part.agent_id != agent_id or part.number > known.ended:
+                continue
+            if row.space == layout.segment_space(found.space, own.created, agent_id, part.number):
+                out.append(SegmentOverview(one, part.number, part.start, part.end, row.counters["messages"]))
+        out.sort(key=lambda one: one.number)
+        view = look.logs[log]
+        here = view.length - view.start - look.counters[layout.removed(agent_id)]
+        return (*out, SegmentOverview(own, known.ended + 1, view.start, None, here))
+
+    def full_history(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        agent_id: str = DEFAULT,
+        start: int | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> ConversationPage:
+        """A part of all that was said in a conversation, in whichever segment. One read for each segment it is in, and
+        where it has to be looked for one for each time their number can be halved.
+
+        Args:
+            session_id: The conversation's.
+            user_id: Its owner.
+            agent_id: Whose history.
+            start: From this index on; 0: from the oldest. Without it and ``cursor``: the newest.
+            limit: 1 to 1,000. Fewer are returned where some were removed, or a segment was deleted.
+            cursor: `ConversationPage.older` or `ConversationPage.newer` of another page.
+
+        Raises:
+            InvalidCursorError: The cursor is none of such a page.
+        """
+        log = layout.history(ids.check("agent_id", agent_id))
+        checks.limit(limit)
+        checks.index("start", start)
+        if start is not None and cursor is not None:
+            raise ValueError("start and cursor both say where the page begins; give one of them")
+        back, at, where = _place(log, cursor) if cursor is not None else (start is None, start, None)
+        found: dict[int, Placed] = {}
+        looked = 0
+        first = last = None
+        for piece in pieces(self._session(session_id, user_id), agent_id, at, where, back=back, size=limit):
+            taken = sorted(piece.entries.items(), reverse=back)[: limit - looked]
+            found |= {i: Placed(i, piece.session_id, entry) for i, entry in taken if entry.removed is None}
+            looked += len(taken)
+            low = min((i for i, _ in taken), default=piece.low)
+            high = max((i + 1 for i, _ in taken), default=piece.high)
+            first = first or (high if back else low, piece.where)
+            last = low if back else high, piece.where
+            length = piece.length
+            if looked == limit:
+                break
+        assert first is not None and last is not None
+        older, newer = (last, first) if back else (first, last)
+        return ConversationPage(
+            tuple(one for _, one in sorted(found.items())),
+            length,
+            _cursor(log, "older", *older) if older[0] and not (back and looked < limit) else None,
+            _cursor(log, "newer", *newer) if newer[0] < length else None,
+        )
+
+    def stats(self, session_id: str, user_id: str | None = None, *, agent_id: str = DEFAULT) -> ConversationStats:
+        """A conversation in figures; one read."""
+        log, path = layout.history(ids.check("agent_id", agent_id)), layout.segments(agent_id)
+        look = self._session(session_id, user_id).look(Doc(path), Log(log), Counters(layout.USAGE_COUNTERS))
+        known = load(look, path, records.Segments) if path in look.docs else records.Segments()
+        return ConversationStats(known.ended + 1, look.logs[log].length, Totals.of(look.counters), known.summary)
+
+
+def _cursor(log: str, way: str, at: int, where: Where | None) -> str:
+    inside = "" if where is None else f"/{where.number}:{where.start}:{where.end}"
+    return f"{log}/{way}/{at}{inside}"
+
+
+def _place(log: str, cursor: str) -> tuple[bool, int, Where | None]:
+    name, _, rest = str(cursor).rpartition("/older/") if "/older/" in str(cursor) else str(cursor).rpartition("/newer/")
+    if name == log and (match := _REST.fullmatch(rest)) is not None:
+        at, number, *ends = (None if digits is None else int(digits) for digits in match.groups())
+        assert at is not None
+        return "/older/" in str(cursor), at, None if number is None else Where(number, *ends)
+    raise InvalidCursorError(
+        f"cursor {str(cursor)[:80]!r} is none of the history {log!r}; hand on what a page of it gave"
+    )
