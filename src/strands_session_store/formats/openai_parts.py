@@ -1,0 +1,196 @@
+"""What OpenAI's two dialects spell alike: images, files, cache breakpoints, citations, arguments of tools. Pure.
+
+A file is named with its format's extension, which OpenAI insists on: ``report`` in Strands is ``report.pdf``. One
+without a name is called ``document``, since Strands insists on names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from .blocks import (
+    DOCUMENTS,
+    IMAGES,
+    Block,
+    data_url,
+    from_base64,
+    from_data_url,
+    items,
+    json_object,
+    json_text,
+    mapping,
+    rest,
+    source_bytes,
+    text,
+)
+from .conversion import Dialect, Losses
+
+_UNNAMED: Final = "document"
+ELSEWHERE: Final = "Strands keeps the bytes, and it is elsewhere"
+
+
+def image_url(image: object, place: str, losses: Losses) -> str | None:
+    """The data URL of an image of Strands'; None: it is lost."""
+    image = mapping(image, place)
+    rest(image, ("format", "source"), place, losses)
+    if (data := source_bytes(image, place, losses)) is None:
+        return None
+    if (media_type := IMAGES.get(image.get("format", ""))) is None:
+        losses.add(place, f"its format {image.get('format')!r} is none of {', '.join(IMAGES)}")
+        return None
+    return data_url(media_type, data)
+
+
+def image_block(fields: Mapping[str, Any], key: str, place: str, losses: Losses) -> list[Block]:
+    """The image at a URL, as Strands keeps it, and without ``detail``; none: it is lost."""
+    if (detail := fields.get("detail")) not in (None, "auto"):
+        losses.add(f"{place}.detail", f"{detail!r}, of what Strands says nothing")
+    place = f"{place}.{key}"
+    url = text(fields.get(key), place)
+    if url[:5].lower() != "data:":
+        losses.add(place, ELSEWHERE)
+        return []
+    try:
+        media_type, data = from_data_url(url)
+    except ValueError as error:
+        losses.add(place, str(error))
+        return []
+    media_type = "image/jpeg" if media_type == "image/jpg" else media_type
+    found = [format for format, known in IMAGES.items() if known == media_type]
+    if not found:
+        losses.add(place, f"its media type {media_type!r} is none of {', '.join(IMAGES.values())}")
+        return []
+    return [{"image": {"format": found[0], "source": {"bytes": data}}}]
+
+
+def file_fields(document: object, place: str, losses: Losses) -> dict[str, str] | None:
+    """``file_data`` and ``filename`` of a document of Strands'; None: it is lost."""
+    document = mapping(document, place)
+    if (data := source_bytes(document, place, losses)) is None:
+        return None
+    format = document.get("format", "")
+    if (media_type := DOCUMENTS.get(format)) is None:
+        losses.add(place, f"its format {format!r} is none of {', '.join(DOCUMENTS)}")
+        return None
+    rest(document, ("format", "name", "source"), place, losses)
+    if (name := document.get("name")) is None:
+        losses.add(f"{place}.name", f"there is none, and {_UNNAMED!r} is put in its place")
+        name = _UNNAMED
+    return {"filename": f"{text(name, f'{place}.name')}.{format}", "file_data": data_url(media_type, data)}
+
+
+def document_block(file: Mapping[str, Any], place: str, losses: Losses) -> list[Block]:
+    """The document in ``file_data`` and ``filename``, as Strands keeps it; none: it is lost."""
+    if file.get("file_data") is None:
+        losses.add(place, ELSEWHERE)
+        return []
+    encoded = text(file["file_data"], f"{place}.file_data")
+    name = text(file.get("filename") or _UNNAMED, f"{place}.filename")
+    extension = name.rpartition(".")[2].lower()
+    try:
+        media_type, data = from_data_url(encoded) if encoded[:5].lower() == "data:" else ("", from_base64(encoded))
+    except ValueError as error:
+        losses.add(place, str(error))
+        return []
+    found = [format for format, known in DOCUMENTS.items() if known == media_type]
+    format = found[0] if found else extension  # some say application/octet-stream
+    if format not in DOCUMENTS:
+        losses.add(place, f"neither its media type {media_type!r} nor its name says a format that Strands has")
+        return []
+    name = name[: -len(format) - 1] if extension == format and "." in name else name
+    return [{"document": {"format": format, "name": name, "source": {"bytes": data}}}]
+
+
+def set_breakpoint(parts: list[Dialect], point: object, place: str, losses: Losses) -> None:
+    """A cache point of Strands' is said by the part before it."""
+    point = mapping(point, place)
+    if not parts or "prompt_cache_breakpoint" in parts[-1] or parts[-1]["type"] in ("refusal", "output_text"):
+        losses.add(place, "it marks a part, and there is none before it that can be marked")
+    elif point.get("type") != "default":
+        losses.add(place, f"its type is {point.get('type')!r}, not 'default'")
+    else:
+        rest(point, ("type",), place, losses)
+        parts[-1]["prompt_cache_breakpoint"] = {"mode": "explicit"}
+
+
+def cache_point(part: Mapping[str, Any], place: str, losses: Losses) -> list[Block]:
+    """The cache point that a part says to be behind it."""
+    if part.get("prompt_cache_breakpoint") is None:
+        return []
+    place = f"{place}.prompt_cache_breakpoint"
+    said = mapping(part["prompt_cache_breakpoint"], place)
+    rest(said, ("mode",), place, losses)
+    if said.get("mode") != "explicit":
+        losses.add(f"{place}.mode", f"{said.get('mode')!r} is not 'explicit'")
+        return []
+    return [{"cachePoint": {"type": "default"}}]
+
+
+def cited_texts(value: object, place: str) -> list[tuple[str, str]]:
+    """The texts of Strands' citationsContent, with their places."""
+    place = f"{place}.content"
+    content = items(mapping(value, place).get("content") or [], place)
+    return [
+        (text(item["text"], f"{place}[{i}].text"), f"{place}[{i}].text")
+        for i, item in enumerate(content)
+        if "text" in mapping(item, f"{place}[{i}]")
+    ]
+
+
+def arguments(value: object, place: str, losses: Losses) -> str:
+    """The input of a call, as text. What is no JSON object is lost; the call stays, since its result does."""
+    try:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"it is no JSON object ({type(value).__name__})")
+        return json_text(value)
+    except ValueError as error:
+        losses.add(place, str(error))
+        return "{}"
+
+
+def tool_input(value: object, place: str, losses: Losses) -> dict[str, Any]:
+    """The arguments of a call. What is no JSON object is lost; the call stays, since its result does."""
+    try:
+        return json_object(text(value, place))
+    except ValueError as error:
+        losses.add(place, str(error))
+        return {}
+
+
+def cited(said: str, annotations: object, place: str, losses: Losses) -> list[Block]:
+    """A text with citations of the web: what they are about becomes blocks of its own, so no place in it is lost."""
+    place = f"{place}.annotations"
+    spans: dict[tuple[int, int], list[tuple[str, dict[str, Any]]]] = {}
+    for i, annotation in enumerate(items([] if annotations is None else annotations, place)):
+        at = f"{place}[{i}]"
+        annotation = mapping(annotation, at)
+        if annotation.get("type") != "url_citation":
+            losses.add(at, f"a {annotation.get('type')}")
+            continue
+        fields = mapping(annotation.get("url_citation", annotation), at)  # nested in Chat Completions
+        start, end = fields.get("start_index"), fields.get("end_index")
+        if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(said)):
+            losses.add(at, f"{start} to {end} is no part of the text")
+            continue
+        rest(fields, ("type", "url", "title", "start_index", "end_index"), at, losses)
+        title = text(fields.get("title") or "", f"{at}.title")
+        citation = {"location": {"web": {"url": text(fields.get("url"), f"{at}.url")}}} | (
+            {"title": title} if title else {}
+        )
+        spans.setdefault((start, end), []).append((at, citation))
+    if not spans:
+        return [{"text": said}]
+    content: list[Block] = []
+    done = 0
+    for (start, end), found in sorted(spans.items(), key=lambda span: span[0]):
+        if start < done:
+            for at, _ in found:
+                losses.add(at, "what it is about overlaps with that of another")
+            continue
+        if start > done:
+            content.append({"text": said[done:start]})
+        citations = [citation for _, citation in found]
+        content.append({"citationsContent": {"content": [{"text": said[start:end]}], "citations": citations}})
+        done = end
+    return content + ([{"text": said[done:]}] if done < len(said) else [])
