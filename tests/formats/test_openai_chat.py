@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openai.types.chat import ChatCompletionMessage, ChatCompletionMessageParam
+from openai.types.chat import ChatCompletionMessage, ChatCompletionMessageParam, ParsedChatCompletionMessage
 from strands.models.openai import OpenAIModel
-from tests.formats.conversations import ALL, conversations, lost_without_a_word, said
-from tests.formats.planted import anywhere, texts
+from tests.formats.broken import broken
+from tests.formats.conversations import (
+    ALL,
+    assistant,
+    call,
+    conversations,
+    leaves,
+    lost_without_a_word,
+    result,
+    said,
+    user,
+)
+from tests.formats.planted import anywhere, containers, texts
 from tests.formats.published import problems
 
 from strands_session_store.errors import FormatError
@@ -26,22 +39,6 @@ PROMPTS = [None, "Be brief.", [{"text": "a"}, {"text": "b"}]]
 PDF = b"%PDF-1.7"
 
 
-def user(*content: dict[str, Any], **custom: Any) -> dict[str, Any]:
-    return {"role": "user", "content": list(content)} | ({"metadata": {"custom": custom}} if custom else {})
-
-
-def assistant(*content: dict[str, Any], **custom: Any) -> dict[str, Any]:
-    return user(*content, **custom) | {"role": "assistant"}
-
-
-def call(key: str = "c1", **input: Any) -> dict[str, Any]:
-    return {"toolUse": {"toolUseId": key, "name": "look", "input": input}}
-
-
-def result(*content: dict[str, Any], key: str = "c1", status: str = "success") -> dict[str, Any]:
-    return {"toolResult": {"toolUseId": key, "status": status, "content": list(content)}}
-
-
 def chat_call(arguments: str, key: str = "c1") -> dict[str, Any]:
     return {"id": key, "type": "function", "function": {"name": "look", "arguments": arguments}}
 
@@ -49,27 +46,31 @@ def chat_call(arguments: str, key: str = "c1") -> dict[str, Any]:
 # ---------------------------------------------------------------------------------------------------------- properties
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(conversations(HELD))
 def test_what_it_can_hold_comes_back_as_it_was(messages: list[dict[str, Any]]) -> None:
     converted = to_openai_chat(messages)
     assert from_openai_chat(converted.messages).messages == said(messages)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(conversations())
 def test_what_is_not_said_to_be_lost_comes_back_and_is_what_openai_publishes(messages: list[dict[str, Any]]) -> None:
     before = copy.deepcopy(messages)
     converted = to_openai_chat(messages, strict=False)
     assert messages == before
+    assert not containers(messages) & containers(converted.messages)
     for message in converted.messages:
         assert problems(message, ChatCompletionMessageParam) == []
     restored = from_openai_chat(converted.messages)  # strict: what we write can be read
+    assert not containers(converted.messages) & containers(restored.messages)
     assert converted.lost or restored.messages == said(messages)
+    again = to_openai_chat(restored.messages)  # and what is held, is held
+    assert from_openai_chat(again.messages) == restored
     found = texts(converted.messages)
     assert lost_without_a_word(messages, anywhere(converted.messages), converted.lost) == []
-    planted = texts(said(messages))
-    assert [text for text in planted if found[text] > planted[text]] == []  # nothing doubled
+    planted = Counter(value for _, value in leaves(said(messages)))
+    assert [value for value in planted if found[value] > planted[value]] == []  # nothing is doubled
     if converted.lost:
         with pytest.raises(FormatError) as caught:
             to_openai_chat(messages)
@@ -124,6 +125,16 @@ def test_strands_own_formatter_takes_what_comes_back(messages: list[dict[str, An
     restored = from_openai_chat(to_openai_chat(messages, strict=False).messages)
     theirs = OpenAIModel.format_request_messages(restored.messages)
     assert lost_without_a_word(_content(restored.messages), anywhere(theirs), ()) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(conversations(max_turns=1), st.data())
+def test_what_is_malformed_is_a_value_error_or_listed(messages: list[dict[str, Any]], data: Any) -> None:
+    converted = to_openai_chat(messages, strict=False).messages
+    with suppress(ValueError):
+        from_openai_chat(data.draw(broken(converted)), strict=False)
+    with suppress(ValueError):
+        to_openai_chat(data.draw(broken(messages)), strict=False)
 
 
 # ------------------------------------------------------------------------------------------------------------- by hand
@@ -220,6 +231,8 @@ def test_what_the_client_dumps_of_an_answer() -> None:
     ]
     refused = ChatCompletionMessage(role="assistant", refusal="No.").model_dump()
     assert from_openai_chat(refused).messages == [assistant({"text": "No."}, refusal=True)]
+    parsed = ParsedChatCompletionMessage[Any](role="assistant", content='{"a": 1}', parsed={"a": 1}, annotations=[])
+    assert from_openai_chat(parsed.model_dump()).messages == [assistant({"text": '{"a": 1}'})]
     silent = ChatCompletionMessage.model_validate(
         {"role": "assistant", "content": None, "tool_calls": [chat_call("")]}
     ).model_dump(exclude_unset=True)

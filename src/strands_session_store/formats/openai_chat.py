@@ -35,12 +35,11 @@ from .blocks import (
     text,
 )
 from .conversion import Converted, Dialect, Losses, Restored, several
+from .openai_citations import cited, cited_texts
 from .openai_parts import (
     ELSEWHERE,
     arguments,
     cache_point,
-    cited,
-    cited_texts,
     document_block,
     file_fields,
     image_block,
@@ -117,7 +116,7 @@ def _of_assistant(message: Mapping[str, Any], place: str, losses: Losses) -> lis
         before = len(parts)
         if kind == "citationsContent":
             losses.add(at, "citations; their text is kept")
-            parts += [_text_part(value, at) for value, at in cited_texts(value, at)]
+            parts += [{"type": "text", "text": cites} for cites in cited_texts(value, at, losses)]
         elif kind == "text" or (kind == "cachePoint" and not calls):
             _add_part(parts, kind, value, at, losses)
         else:
@@ -163,11 +162,12 @@ def _add_part(parts: list[Dialect], kind: str, value: object, place: str, losses
         audio = mapping(value, place)
         rest(audio, ("format", "source"), place, losses)
         if (data := source_bytes(audio, place, losses)) is not None:
-            if audio.get("format") in AUDIO:
+            format = text(audio.get("format"), f"{place}.format")
+            if format in AUDIO:
                 encoded = base64.b64encode(data).decode()
-                parts.append({"type": "input_audio", "input_audio": {"data": encoded, "format": audio["format"]}})
+                parts.append({"type": "input_audio", "input_audio": {"data": encoded, "format": format}})
             else:
-                losses.add(place, f"its format {audio.get('format')!r} is none of {', '.join(AUDIO)}")
+                losses.add(place, f"its format {format!r} is none of {', '.join(AUDIO)}")
     elif kind == "cachePoint":
         set_breakpoint(parts, value, place, losses)
     else:
@@ -243,7 +243,7 @@ def from_openai_chat(
     """Ids of calls that are lost: their results are, too."""
     for i, message in enumerate(several(messages)):
         place = f"messages[{i}]"
-        role = message.get("role")
+        role = text(message.get("role"), f"{place}.role")
         if role == "function":
             losses.add(place, "the result of a function_call, which has no id")
             continue
@@ -355,14 +355,14 @@ def _media(kind: str, fields: Mapping[str, Any], place: str, losses: Losses) -> 
             losses.add(f"{place}.file_id", ELSEWHERE)
         return document_block(fields, place, losses)
     rest(fields, ("data", "format"), place, losses)
-    if fields.get("format") not in AUDIO:
-        losses.add(place, f"its format {fields.get('format')!r} is none of {', '.join(AUDIO)}")
+    format = text(fields.get("format"), f"{place}.format")
+    encoded = text(fields.get("data"), f"{place}.data")
+    if format not in AUDIO:
+        losses.add(place, f"its format {format!r} is none of {', '.join(AUDIO)}")
         return []
     try:
-        data = from_base64(text(fields.get("data"), f"{place}.data"))
-    except FormatError:
-        raise
+        data = from_base64(encoded)
     except ValueError as error:
         losses.add(place, str(error))
         return []
-    return [{"audio": {"format": fields["format"], "source": {"bytes": data}}}]
+    return [{"audio": {"format": format, "source": {"bytes": data}}}]

@@ -16,7 +16,6 @@ from .blocks import (
     data_url,
     from_base64,
     from_data_url,
-    items,
     json_object,
     json_text,
     mapping,
@@ -36,8 +35,9 @@ def image_url(image: object, place: str, losses: Losses) -> str | None:
     rest(image, ("format", "source"), place, losses)
     if (data := source_bytes(image, place, losses)) is None:
         return None
-    if (media_type := IMAGES.get(image.get("format", ""))) is None:
-        losses.add(place, f"its format {image.get('format')!r} is none of {', '.join(IMAGES)}")
+    format = text(image.get("format"), f"{place}.format")
+    if (media_type := IMAGES.get(format)) is None:
+        losses.add(place, f"its format {format!r} is none of {', '.join(IMAGES)}")
         return None
     return data_url(media_type, data)
 
@@ -69,7 +69,7 @@ def file_fields(document: object, place: str, losses: Losses) -> dict[str, str] 
     document = mapping(document, place)
     if (data := source_bytes(document, place, losses)) is None:
         return None
-    format = document.get("format", "")
+    format = text(document.get("format"), f"{place}.format")
     if (media_type := DOCUMENTS.get(format)) is None:
         losses.add(place, f"its format {format!r} is none of {', '.join(DOCUMENTS)}")
         return None
@@ -127,17 +127,6 @@ def cache_point(part: Mapping[str, Any], place: str, losses: Losses) -> list[Blo
     return [{"cachePoint": {"type": "default"}}]
 
 
-def cited_texts(value: object, place: str) -> list[tuple[str, str]]:
-    """The texts of Strands' citationsContent, with their places."""
-    place = f"{place}.content"
-    content = items(mapping(value, place).get("content") or [], place)
-    return [
-        (text(item["text"], f"{place}[{i}].text"), f"{place}[{i}].text")
-        for i, item in enumerate(content)
-        if "text" in mapping(item, f"{place}[{i}]")
-    ]
-
-
 def arguments(value: object, place: str, losses: Losses) -> str:
     """The input of a call, as text. What is no JSON object is lost; the call stays, since its result does."""
     try:
@@ -156,41 +145,3 @@ def tool_input(value: object, place: str, losses: Losses) -> dict[str, Any]:
     except ValueError as error:
         losses.add(place, str(error))
         return {}
-
-
-def cited(said: str, annotations: object, place: str, losses: Losses) -> list[Block]:
-    """A text with citations of the web: what they are about becomes blocks of its own, so no place in it is lost."""
-    place = f"{place}.annotations"
-    spans: dict[tuple[int, int], list[tuple[str, dict[str, Any]]]] = {}
-    for i, annotation in enumerate(items([] if annotations is None else annotations, place)):
-        at = f"{place}[{i}]"
-        annotation = mapping(annotation, at)
-        if annotation.get("type") != "url_citation":
-            losses.add(at, f"a {annotation.get('type')}")
-            continue
-        fields = mapping(annotation.get("url_citation", annotation), at)  # nested in Chat Completions
-        start, end = fields.get("start_index"), fields.get("end_index")
-        if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(said)):
-            losses.add(at, f"{start} to {end} is no part of the text")
-            continue
-        rest(fields, ("type", "url", "title", "start_index", "end_index"), at, losses)
-        title = text(fields.get("title") or "", f"{at}.title")
-        citation = {"location": {"web": {"url": text(fields.get("url"), f"{at}.url")}}} | (
-            {"title": title} if title else {}
-        )
-        spans.setdefault((start, end), []).append((at, citation))
-    if not spans:
-        return [{"text": said}]
-    content: list[Block] = []
-    done = 0
-    for (start, end), found in sorted(spans.items(), key=lambda span: span[0]):
-        if start < done:
-            for at, _ in found:
-                losses.add(at, "what it is about overlaps with that of another")
-            continue
-        if start > done:
-            content.append({"text": said[done:start]})
-        citations = [citation for _, citation in found]
-        content.append({"citationsContent": {"content": [{"text": said[start:end]}], "citations": citations}})
-        done = end
-    return content + ([{"text": said[done:]}] if done < len(said) else [])

@@ -18,18 +18,17 @@ Rule 7. Ids but those of calls and reasoning, an item's status and a text's ``lo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..errors import FormatError
 from .blocks import Block, Joined, blocks, custom, items, json_text, mapping, rest, system_blocks, text
 from .conversion import Converted, Dialect, Losses, Restored, several
+from .openai_citations import annotated, cited
 from .openai_parts import (
     ELSEWHERE,
     arguments,
     cache_point,
-    cited,
-    cited_texts,
     document_block,
     file_fields,
     image_block,
@@ -37,6 +36,7 @@ from .openai_parts import (
     set_breakpoint,
     tool_input,
 )
+from .openai_reasoning import add_reasoning, reasoning_blocks
 
 _DIALECT: Final = "OpenAI's Responses"
 _NOT_HELD: Final = "there is none in this dialect"
@@ -108,9 +108,9 @@ def _of_assistant(message: Mapping[str, Any], index: int, losses: Losses) -> lis
         if kind == "toolUse":
             out.append(_call(value, at, losses))
         elif kind == "reasoningContent":
-            _add_reasoning(out, value, at, losses)
+            add_reasoning(out, value, at, losses)
         elif kind == "citationsContent":
-            out.append(_output(index, len(out), _annotated(value, at, losses)))
+            out.append(_output(index, len(out), annotated(value, at, losses)))
         elif kind == "text" and refused:
             out.append(_output(index, len(out), {"type": "refusal", "refusal": text(value, at)}))
         elif kind == "text" and value:
@@ -185,71 +185,6 @@ def _call(value: object, place: str, losses: Losses) -> Dialect:
     }
 
 
-def _add_reasoning(out: list[Dialect], value: object, place: str, losses: Losses) -> None:
-    reasoning = mapping(value, place)
-    summary: list[Dialect] = []
-    if reasoning.get("redactedContent") is not None:
-        rest(reasoning, ("redactedContent",), place, losses)
-        redacted = reasoning["redactedContent"]
-        try:
-            signature = bytes(redacted).decode()
-        except (TypeError, ValueError):
-            signature = ""
-    else:
-        rest(reasoning, ("reasoningText",), place, losses)
-        inner = mapping(reasoning.get("reasoningText"), f"{place}.reasoningText")
-        rest(inner, ("text", "signature"), f"{place}.reasoningText", losses)
-        summary = [{"type": "summary_text", "text": text(inner.get("text"), f"{place}.reasoningText.text")}]
-        signature = text(inner.get("signature") or "", f"{place}.reasoningText.signature")
-    id, colon, encrypted = signature.partition(":")
-    if not (colon and id.startswith("rs_")):
-        losses.add(place, "it came from elsewhere, and OpenAI takes back its own reasoning only, under its id")
-        return
-    last = out[-1] if out else {}
-    if last.get("type") == "reasoning" and last["id"] == id and last["summary"] and summary and not encrypted:
-        last["summary"] += summary
-        return
-    out.append({"type": "reasoning", "id": id, "summary": summary})
-    if encrypted:
-        out[-1]["encrypted_content"] = encrypted
-
-
-def _annotated(value: object, place: str, losses: Losses) -> Dialect:
-    """The text of citationsContent, with those of its citations that are of the web, about all of it."""
-    block = mapping(value, place)
-    rest(block, ("content", "citations"), place, losses)
-    texts = cited_texts(block, place)
-    said = "".join(part for part, _ in texts)
-    if len(texts) != 1 or len(items(block["content"], f"{place}.content")) != 1:
-        losses.add(f"{place}.content", "that it is of several texts; they are kept as one")
-    annotations: list[Dialect] = []
-    citations = items(block.get("citations") or [], f"{place}.citations")
-    for i, citation in enumerate(citations):
-        at = f"{place}.citations[{i}]"
-        citation = mapping(citation, at)
-        web = mapping(citation.get("location") or {}, f"{at}.location").get("web")
-        if web is None or web.get("url") is None or not said:
-            losses.add(at, "a citation is of the web, and of a text")
-            continue
-        rest(citation, ("location", "title"), at, losses)
-        rest(citation["location"], ("web",), f"{at}.location", losses)
-        rest(web, ("url",), f"{at}.location.web", losses)
-        if citation.get("title") == "":
-            losses.add(f"{at}.title", "an empty one is none")
-        annotations.append(
-            {
-                "type": "url_citation",
-                "start_index": 0,
-                "end_index": len(said),
-                "title": text(citation.get("title") or "", f"{at}.title"),
-                "url": text(web["url"], f"{at}.location.web.url"),
-            }
-        )
-    if not citations:
-        losses.add(f"{place}.citations", "there are none, so it is a text")
-    return {"type": "output_text", "text": said, "annotations": annotations}
-
-
 # ---------------------------------------------------------------------------------------------------------------- back
 
 _ABOUT: Final = ("type", "id", "status")
@@ -280,9 +215,7 @@ def from_openai_responses(
     joined = Joined(losses)
     for i, item in enumerate(several(messages)):
         place = f"messages[{i}]"
-        kind = item.get("type") or ("message" if "role" in item else None)
-        if kind is None:
-            raise FormatError(f"{place} has neither a type nor a role")
+        kind = "message" if "role" in item and item.get("type") is None else text(item.get("type"), f"{place}.type")
         if kind not in _KNOWN:
             losses.add(place, f"an item of type {kind!r}")
             continue
@@ -303,8 +236,8 @@ def from_openai_responses(
                 "content": _parts(item.get("output"), f"{place}.output", losses, _INPUT, points=False),
             }
             joined.add("user", [{"toolResult": result}], place)
-        else:
-            joined.add("assistant", list(_reasoning(item, place)), place)
+        elif reasoning := reasoning_blocks(item, place, losses):
+            joined.add("assistant", reasoning, place)
     return Restored(joined.done(), prompts, losses.done())
 
 
@@ -393,18 +326,3 @@ def _media(kind: str, part: Mapping[str, Any], place: str, losses: Losses) -> li
     if (detail := part.get("detail")) not in (None, "auto"):
         losses.add(f"{place}.detail", f"{detail!r}, of what Strands says nothing")
     return document_block(part, place, losses)
-
-
-def _reasoning(item: Mapping[str, Any], place: str) -> Iterator[Block]:
-    texts = [
-        text(mapping(value, f"{place}.{key}[{i}]").get("text"), f"{place}.{key}[{i}].text")
-        for key in ("summary", "content")
-        for i, value in enumerate(items(item.get(key) or [], f"{place}.{key}"))
-    ]
-    id = text(item.get("id"), f"{place}.id")
-    encrypted = text(item.get("encrypted_content") or "", f"{place}.encrypted_content")
-    if not texts:
-        yield {"reasoningContent": {"redactedContent": f"{id}:{encrypted}".encode()}}
-    for i, said in enumerate(texts):
-        signature = f"{id}:{'' if i else encrypted}"
-        yield {"reasoningContent": {"reasoningText": {"text": said, "signature": signature}}}
