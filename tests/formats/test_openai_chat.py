@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from collections import Counter
 from contextlib import suppress
@@ -94,29 +95,34 @@ def test_a_message_alone_is_converted_as_among_others(messages: list[dict[str, A
 def test_strands_own_formatter_says_the_same(messages: list[dict[str, Any]], system: Any) -> None:
     """But for content that is one text, which we give as a text; several texts of a result, which it joins; `detail`
     and `format` of an image, the latter not in the published type; media types that a machine's table does not have;
-    and the extension of a file's name."""
+    the extension of a file's name; and its older versions put what the user says in front of results."""
     blocks = [{"text": system}] if isinstance(system, str) else system
     theirs = OpenAIModel.format_request_messages(messages, system_prompt_content=blocks)
-    assert [_alike(m) for m in to_openai_chat(messages, system=system).messages] == [_alike(m) for m in theirs]
+    assert _alike(to_openai_chat(messages, system=system).messages) == _alike(theirs)
 
 
 def _content(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"content": message["content"]} for message in messages]
 
 
-def _alike(message: dict[str, Any]) -> dict[str, Any]:
-    message = copy.deepcopy(message)
-    message.pop("name", None)
-    content = message.get("content")
-    if isinstance(content, list):
-        for part in content:
-            if part["type"] == "image_url":
-                part["image_url"] = part["image_url"]["url"].partition(",")[2]
-            elif part["type"] == "file":
-                part["file"] = part["file"]["file_data"].partition(",")[2]
-        if message["role"] == "tool":  # theirs are joined by line breaks, ours stay apart
-            content = "\n".join(part["text"] for part in content)
-    return message | {"content": [{"type": "text", "text": content}] if isinstance(content, str) else content}
+def _alike(messages: list[dict[str, Any]]) -> list[Any]:
+    runs = itertools.groupby(messages, key=lambda message: message["role"] in ("user", "tool"))
+    return [sorted(map(_plain, run), key=lambda message: message["role"] != "tool") for _, run in runs]
+
+
+def _plain(message: dict[str, Any]) -> dict[str, Any]:
+    parts = message.get("content") or []
+    said = [parts] if isinstance(parts, str) else [_said(part) for part in parts]
+    if message["role"] == "tool":
+        said = ["\n".join(said)]
+    return {key: value for key, value in message.items() if key != "name"} | {"content": said}
+
+
+def _said(part: dict[str, Any]) -> str:
+    if part["type"] == "text":
+        return str(part["text"])
+    url = part["file"]["file_data"] if part["type"] == "file" else part["image_url"]["url"]
+    return str(url.partition(",")[2])
 
 
 @settings(max_examples=50, deadline=None)
