@@ -285,6 +285,10 @@ LOST_THERE: list[tuple[Any, list[str]]] = [
         [user({"text": "a"}, {"cachePoint": {"type": "default", "ttl": "1h"}})],
         ["messages[0].content[1].cachePoint.ttl"],
     ),
+    (
+        [user({"text": "a"}, {"cachePoint": {"type": "default"}}, {"cachePoint": {"type": "default"}})],
+        ["messages[0].content[2].cachePoint"],
+    ),
     ([user({"text": "a"}, {"cachePoint": {"type": "x"}})], ["messages[0].content[1].cachePoint"]),
     ([assistant({"toolUse": call()["toolUse"] | {"input": [1]}})], ["messages[0].content[0].toolUse.input"]),
     ([assistant({"toolUse": call()["toolUse"] | {"input": {"a": b""}}})], ["messages[0].content[0].toolUse.input"]),

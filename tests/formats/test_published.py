@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 from openai.types.responses import ResponseInputItemParam
-
 from tests.formats.published import problems
 
 CALL = {"id": "c", "type": "function", "function": {"name": "n", "arguments": "{}"}}
