@@ -318,6 +318,7 @@ def test_media_and_cache_points() -> None:
     assert from_openai_responses(converted.messages).messages == messages
 
 
+BOTH = {"title": "t", "location": {"web": {"url": "u"}, "documentPage": {"documentIndex": 0}}}
 WEB = {"title": "t", "location": {"web": {"url": "u"}}}
 LOST_THERE: list[tuple[dict[str, Any], list[str]]] = [
     (assistant(reasoning("hm", "ErcBCkgI")), ["messages[0].content[0].reasoningContent.reasoningText"]),
@@ -339,6 +340,10 @@ LOST_THERE: list[tuple[dict[str, Any], list[str]]] = [
     (
         assistant({"citationsContent": {"content": [{"text": "a"}, {"text": "b"}], "citations": []}}),
         ["messages[0].content[0].citationsContent.content", "messages[0].content[0].citationsContent.citations"],
+    ),
+    (
+        assistant({"citationsContent": {"content": [{"text": "a"}], "citations": [BOTH]}}),
+        ["messages[0].content[0].citationsContent.citations[0].location.documentPage"],
     ),
     (
         assistant({"citationsContent": {"content": [{"text": "a"}, {"image": {}}], "citations": [WEB]}}),
@@ -468,6 +473,7 @@ def test_items_of_a_request_as_others_write_them() -> None:
             {"role": "system", "content": [{"type": "input_text", "text": "b"}]},
             {"type": "message", "role": "user", "content": "c", "status": "completed"},
             {"role": "user", "content": [{"type": "input_text", "text": "d"}]},
+            {"role": "user", "content": [{"type": "input_image", "image_url": "data:image/jpg;base64,/9g="}]},
             {"role": "assistant", "content": [{"type": "output_text", "text": "e"}]},
             CALL | {"id": "fc_1", "caller": {"type": "direct"}},
             {"type": "function_call_output", "call_id": "c1", "output": "", "name": "look", "id": None},
@@ -476,7 +482,7 @@ def test_items_of_a_request_as_others_write_them() -> None:
     )
     assert restored.system == [{"text": text} for text in ("before", "a", "b")]
     assert restored.messages == [
-        user({"text": "c"}, {"text": "d"}),
+        user({"text": "c"}, {"text": "d"}, {"image": {"format": "jpeg", "source": {"bytes": b"\xff\xd8"}}}),
         assistant({"text": "e"}, call()),
         user(result()),
     ]
