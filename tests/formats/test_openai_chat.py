@@ -292,6 +292,7 @@ LOST_THERE: list[tuple[Any, list[str]]] = [
     ([user({"text": "a"}, {"cachePoint": {"type": "x"}})], ["messages[0].content[1].cachePoint"]),
     ([assistant({"toolUse": call()["toolUse"] | {"input": [1]}})], ["messages[0].content[0].toolUse.input"]),
     ([assistant({"toolUse": call()["toolUse"] | {"input": {"a": b""}}})], ["messages[0].content[0].toolUse.input"]),
+    ([assistant(call(a=float("inf")))], ["messages[0].content[0].toolUse.input"]),
     ([assistant({"toolUse": call()["toolUse"] | {"input": {1: 2}}})], ["messages[0].content[0].toolUse.input"]),
     ([assistant({"toolUse": call()["toolUse"] | {"input": {"a": (1,)}}})], ["messages[0].content[0].toolUse.input"]),
     (
