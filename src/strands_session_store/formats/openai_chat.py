@@ -14,23 +14,18 @@ Rule 5. A cache point is the ``prompt_cache_breakpoint`` of the part before it. 
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..errors import FormatError
 from .blocks import (
-    AUDIO,
     Block,
     Joined,
     blocks,
     custom,
-    from_base64,
     items,
-    json_text,
     mapping,
     rest,
-    source_bytes,
     system_blocks,
     text,
 )
@@ -39,11 +34,14 @@ from .openai_citations import cited, cited_texts
 from .openai_parts import (
     ELSEWHERE,
     arguments,
+    audio_block,
+    audio_fields,
     cache_point,
     document_block,
     file_fields,
     image_block,
     image_url,
+    json_as_text,
     set_breakpoint,
     tool_input,
 )
@@ -159,15 +157,8 @@ def _add_part(parts: list[Dialect], kind: str, value: object, place: str, losses
         if (file := file_fields(value, place, losses)) is not None:
             parts.append({"type": "file", "file": file})
     elif kind == "audio":
-        audio = mapping(value, place)
-        rest(audio, ("format", "source"), place, losses)
-        if (data := source_bytes(audio, place, losses)) is not None:
-            format = text(audio.get("format"), f"{place}.format")
-            if format in AUDIO:
-                encoded = base64.b64encode(data).decode()
-                parts.append({"type": "input_audio", "input_audio": {"data": encoded, "format": format}})
-            else:
-                losses.add(place, f"its format {format!r} is none of {', '.join(AUDIO)}")
+        if (audio := audio_fields(value, place, losses)) is not None:
+            parts.append({"type": "input_audio", "input_audio": audio})
     elif kind == "cachePoint":
         set_breakpoint(parts, value, place, losses)
     else:
@@ -197,11 +188,7 @@ def _result(value: object, place: str, losses: Losses) -> Dialect:
         if kind == "text":
             parts.append(_text_part(inner, at))
         elif kind == "json":
-            try:
-                parts.append(_text_part(json_text(inner), at))
-                losses.add(at, "its kind; JSON is kept as text")
-            except ValueError as error:
-                losses.add(at, str(error))
+            parts += [{"type": "text", "text": kept} for kept in json_as_text(inner, at, losses)]
         else:
             losses.add(at, "a result is text")
     return {
@@ -354,15 +341,4 @@ def _media(kind: str, fields: Mapping[str, Any], place: str, losses: Losses) -> 
         if fields.get("file_data") is not None and fields.get("file_id") is not None:
             losses.add(f"{place}.file_id", ELSEWHERE)
         return document_block(fields, place, losses)
-    rest(fields, ("data", "format"), place, losses)
-    format = text(fields.get("format"), f"{place}.format")
-    encoded = text(fields.get("data"), f"{place}.data")
-    if format not in AUDIO:
-        losses.add(place, f"its format {format!r} is none of {', '.join(AUDIO)}")
-        return []
-    try:
-        data = from_base64(encoded)
-    except ValueError as error:
-        losses.add(place, str(error))
-        return []
-    return [{"audio": {"format": format, "source": {"bytes": data}}}]
+    return audio_block(fields, place, losses)

@@ -1,4 +1,4 @@
-"""What OpenAI's two dialects spell alike: images, files, cache breakpoints, citations, arguments of tools. Pure.
+"""What OpenAI's two dialects spell alike: images, files, audio, JSON as text, cache breakpoints, arguments. Pure.
 
 A file is named with its format's extension, which OpenAI insists on: ``report`` in Strands is ``report.pdf``. One
 without a name is called ``document``, since Strands insists on names.
@@ -6,6 +6,7 @@ without a name is called ``document``, since Strands insists on names.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from .blocks import (
 )
 from .conversion import Dialect, Losses
 
+_AUDIO: Final = ("mp3", "wav")
 _UNNAMED: Final = "document"
 ELSEWHERE: Final = "Strands keeps the bytes, and it is elsewhere"
 
@@ -102,6 +104,34 @@ def document_block(file: Mapping[str, Any], place: str, losses: Losses) -> list[
     return [{"document": {"format": format, "name": name, "source": {"bytes": data}}}]
 
 
+def audio_fields(audio: object, place: str, losses: Losses) -> dict[str, str] | None:
+    """``data`` and ``format`` of audio of Strands'; None: it is lost."""
+    audio = mapping(audio, place)
+    rest(audio, ("format", "source"), place, losses)
+    if (data := source_bytes(audio, place, losses)) is None:
+        return None
+    format = text(audio.get("format"), f"{place}.format")
+    if format not in _AUDIO:
+        losses.add(place, f"its format {format!r} is none of {', '.join(_AUDIO)}")
+        return None
+    return {"data": base64.b64encode(data).decode(), "format": format}
+
+
+def audio_block(fields: Mapping[str, Any], place: str, losses: Losses) -> list[Block]:
+    """The audio in ``data`` and ``format``, as Strands keeps it; none: it is lost."""
+    rest(fields, ("data", "format"), place, losses)
+    format = text(fields.get("format"), f"{place}.format")
+    encoded = text(fields.get("data"), f"{place}.data")
+    if format not in _AUDIO:
+        losses.add(place, f"its format {format!r} is none of {', '.join(_AUDIO)}")
+        return []
+    try:
+        return [{"audio": {"format": format, "source": {"bytes": from_base64(encoded)}}}]
+    except ValueError as error:
+        losses.add(place, str(error))
+        return []
+
+
 def set_breakpoint(parts: list[Dialect], point: object, place: str, losses: Losses) -> None:
     """A cache point of Strands' is said by the part before it."""
     point = mapping(point, place)
@@ -125,6 +155,17 @@ def cache_point(part: Mapping[str, Any], place: str, losses: Losses) -> list[Blo
         losses.add(f"{place}.mode", f"{said.get('mode')!r} is not 'explicit'")
         return []
     return [{"cachePoint": {"type": "default"}}]
+
+
+def json_as_text(value: object, place: str, losses: Losses) -> list[str]:
+    """JSON of a result, as the text of one: that it is JSON is lost. None: all of it is."""
+    try:
+        kept = [json_text(value)]
+    except ValueError as error:
+        losses.add(place, str(error))
+        return []
+    losses.add(place, "its kind; JSON is kept as text")
+    return kept
 
 
 def arguments(value: object, place: str, losses: Losses) -> str:

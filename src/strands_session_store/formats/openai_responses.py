@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..errors import FormatError
-from .blocks import Block, Joined, blocks, custom, items, json_text, mapping, rest, system_blocks, text
+from .blocks import Block, Joined, blocks, custom, items, mapping, rest, system_blocks, text
 from .conversion import Converted, Dialect, Losses, Restored, several
 from .openai_citations import annotated, cited
 from .openai_parts import (
@@ -33,6 +33,7 @@ from .openai_parts import (
     file_fields,
     image_block,
     image_url,
+    json_as_text,
     set_breakpoint,
     tool_input,
 )
@@ -157,11 +158,7 @@ def _result(value: object, place: str, losses: Losses) -> Dialect:
     parts: list[Dialect] = []
     for at, kind, inner in blocks(result.get("content"), f"{place}.content", losses):
         if kind == "json":
-            try:
-                parts.append({"type": "input_text", "text": json_text(inner)})
-                losses.add(at, "its kind; JSON is kept as text")
-            except ValueError as error:
-                losses.add(at, str(error))
+            parts += [{"type": "input_text", "text": kept} for kept in json_as_text(inner, at, losses)]
         elif kind in ("text", "image", "document"):
             _add_part(parts, kind, inner, at, losses)
         else:
