@@ -1,7 +1,7 @@
 """What may make summaries: a callable, a Strands agent or model, or nothing but the conversation's own sentences.
 
-Rule 1. Every summary is asked for afresh: a model sees nothing of other conversations, and of earlier parts no more than
-        the summary so far.
+Rule 1. Every summary is asked for afresh: a model sees nothing of other conversations, and of earlier parts only the
+        summary so far.
 Rule 2. An agent's messages, and what else would carry over (conversation manager, interrupts, model state), are as they
         were afterwards, also when it fails. What its tools and hooks do to its state is the application's.
 Rule 3. Only an answer that came to its end is a summary: not what a guardrail says in its place, nor one that stops at
