@@ -35,7 +35,9 @@ TRIP = [
     gives("2", {"text": "Payment was refused by the bank. Code 51."}, status="error"),
     assistant("The booking has failed. The bank has refused the payment. Do you want to try another card?"),
     user("Yes, use the card that ends in 1234. And what is the weather in Milan?"),
-    assistant("The train is booked with that card. The weather in Milan will be rainy, so the weather asks for a coat."),
+    assistant(
+        "The train is booked with that card. The weather in Milan will be rainy, so the weather asks for a coat."
+    ),
 ]
 
 # texts of every kind: words that come again, sentences, blanks, control characters, lone surrogates

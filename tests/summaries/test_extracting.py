@@ -24,9 +24,10 @@ from .talk import TRIP, assistant, gives, user, uses
 STYLES = ["basic", "key_points", "topic_based", "query_focused"]
 
 
-def quoted(line: str) -> str:
-    """What a line quotes: without bullet, label and mark."""
-    return line.removeprefix("- ").partition(": ")[2].rstrip("…").strip()
+def quoted(line: str) -> list[str]:
+    """What a line may quote: without bullet, label and mark. The name of a tool can look like the end of a label."""
+    parts = line.removeprefix("- ").rstrip("…").split(": ")
+    return [": ".join(parts[i:]).strip() for i in range(1, len(parts))]
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -48,7 +49,7 @@ def test_every_line_was_said_and_never_are_there_more_tokens(style, how, message
         if line.startswith("# "):
             assert any(line[2:].rstrip("…") in source.casefold() for source in sources)
         elif line != "…":
-            assert any(quoted(line) in source for source in sources), line
+            assert any(quote in source for quote in quoted(line) for source in sources), line
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -63,8 +64,8 @@ def test_what_was_before_is_in_it_whole_where_it_fits_and_never_dropped(style, h
     if takes <= max_tokens // 2 - 2:
         assert found.startswith(before)
     elif before:
-        kept = found.splitlines()[0].rstrip("…").strip()
-        assert kept and kept in before
+        kept = [line.rstrip("…").strip() for line in found.splitlines()]
+        assert any(line and line in before for line in kept)
 
 
 def test_what_was_before_shares_with_what_is_new():
@@ -139,7 +140,11 @@ def test_a_query_decides_what_comes_first():
         ("餐厅", ["米兰有很多餐厅。", "我推荐这家餐厅。"], ["明天会下雨。", "火车很快。", "我叫小明。"]),
         ("مطعم", ["أريد مطعم قريب؟", "هذا مطعم جميل."], ["الجو بارد اليوم.", "القطار سريع جدا.", "اسمي سامي هنا."]),
         ("होटल", ["मुझे होटल चाहिए।", "यह होटल अच्छा है।"], ["आज बारिश होगी।", "ट्रेन तेज चलती है।", "मेरा नाम रवि है।"]),
-        ("гостиница", ["Где тут гостиница?", "Эта гостиница у вокзала."], ["Завтра дождь.", "Поезд быстрый.", "Я Аня."]),
+        (
+            "гостиница",
+            ["Где тут гостиница?", "Эта гостиница у вокзала."],
+            ["Завтра дождь.", "Поезд быстрый.", "Я Аня."],
+        ),
         ("โรงแรม", ["โรงแรม\u0e14\u0e35", "โรงแรม\u0e44\u0e01\u0e25"], ["ฝนตกหนัก", "รถไฟเร็ว", "ผมชื่อสมชาย"]),
     ],
 )
@@ -192,7 +197,8 @@ def test_ten_thousand_messages_take_less_than_two_seconds(style):
 
 
 @pytest.mark.parametrize(
-    "text", ["." * 500_000, '."' * 250_000, "。" * 300_000, "a. " * 200_000, "x" * 500_000, "?'" * 250_000, "字" * 300_000]
+    "text",
+    ["." * 500_000, '."' * 250_000, "。" * 300_000, "a. " * 200_000, "x" * 500_000, "?'" * 250_000, "字" * 300_000],
 )
 def test_hostile_texts_take_linear_time(text):
     began = time.process_time()
