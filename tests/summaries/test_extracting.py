@@ -48,7 +48,7 @@ def test_every_line_was_said_and_never_are_there_more_tokens(style, how, message
     for line in found.split("\n"):
         if line.startswith("# "):
             assert any(line[2:].rstrip("…") in source.casefold() for source in sources)
-        elif line != "…":
+        elif ": " in line or not line.endswith("…"):  # else there is no room behind the label
             assert any(quote in source for quote in quoted(line) for source in sources), line
 
 
