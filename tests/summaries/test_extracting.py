@@ -64,7 +64,7 @@ def test_what_was_before_is_in_it_whole_where_it_fits_and_never_dropped(style, h
     if takes <= max_tokens // 2 - 2:
         assert found.startswith(before)
     elif before:
-        kept = [line.rstrip("…").strip() for line in found.splitlines()]
+        kept = [line.rstrip("… ").strip() for line in found.splitlines()]
         assert any(line and line in before for line in kept)
 
 
@@ -79,6 +79,8 @@ def test_what_was_before_shares_with_what_is_new():
     little = extractive(Summarize(new, previous, max_tokens=400))
     assert tokens.count("\n".join(line for line in little.splitlines() if line in previous))[0] > 300, "the rest is its"
     assert "User: The new wish 7 is another one." in little
+    much = extractive(Summarize(long, "User: one wish.", max_tokens=400))
+    assert tokens.count(much)[0] > 350, "and what it does not take is theirs"
 
 
 def test_before_stays_for_many_summaries():

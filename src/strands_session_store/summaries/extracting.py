@@ -73,7 +73,7 @@ def extractive(to: Summarize) -> str:
     left = to.max_tokens - (tokens.count(new)[0] + 1 if new else 0)
     if takes - 1 > left:
         previous = _condensed(before, [_score(of, weights) for of in old], left)
-    return _joined(previous, new, to.max_tokens)
+    return clipped(f"{previous}\n{new}" if new else previous, to.max_tokens)
 
 
 # ------------------------------------------------------------------------------------------------- what may be quoted
@@ -218,9 +218,7 @@ def _text(
             break
     if not chosen:
         return clipped(mark + items[first[0]].line, room) if first else ""
-    while tokens.count(text := _arranged(items, chosen, mark, groups))[0] > room and len(chosen) > 1:
-        chosen.pop()  # lines can take more together than each by itself
-    return clipped(text, room)
+    return clipped(_arranged(items, chosen, mark, groups), room)  # lines can take more together than one by one
 
 
 def _arranged(items: Sequence[Item], chosen: Iterable[int], mark: str, groups: Sequence[str | None] | None) -> str:
@@ -251,13 +249,3 @@ def _condensed(lines: Sequence[str], scores: Sequence[float], room: int) -> str:
         elif (missed := missed + 1) == MISSES:
             break
     return clipped("\n".join(lines[i] for i in sorted(chosen)) if chosen else "\n".join(lines), room)
-
-
-def _joined(previous: str, new: str, room: int) -> str:
-    """Both, where two texts can take more together than each by itself: then a little less of the new one."""
-    for less in range(room):
-        text = f"{previous}\n{new}" if new else previous
-        if tokens.count(text)[0] <= room:
-            return text
-        new = clipped(new, max(tokens.count(new)[0] - 1 - less, 0))
-    return clipped(previous, room)
