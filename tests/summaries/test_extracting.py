@@ -80,7 +80,7 @@ def test_what_was_before_shares_with_what_is_new():
     assert tokens.count("\n".join(line for line in little.splitlines() if line in previous))[0] > 300, "the rest is its"
     assert "User: The new wish 7 is another one." in little
     much = extractive(Summarize(long, "User: one wish.", max_tokens=400))
-    assert tokens.count(much)[0] > 350, "and what it does not take is theirs"
+    assert tokens.count(much)[0] > 300, "and what it does not take is theirs"
 
 
 def test_before_stays_for_many_summaries():
