@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from .. import tokens
-from .asking import TOOL, outcome
+from .asking import outcome
 from .base import Summarize, blocks, one_line, said, shown, turns
 from .sentences import MARK, asks, clipped, sentences, shortened, terms
 
@@ -102,7 +102,7 @@ def _items(messages: Sequence[Mapping[str, Any]]) -> list[Item]:
                 if isinstance(result, Mapping):
                     name = f"Tool {names.get(str(result.get('toolUseId')), '')}".rstrip()
                     failed = " failed" if result.get("status") == "error" else ""
-                    for sentence in sentences(outcome(block)[:TOOL]):
+                    for sentence in sentences(outcome(block)):
                         if _add(found, "tool", name + failed, sentence, at):
                             break  # what it begins with says what came of it
     return list(found.values())
