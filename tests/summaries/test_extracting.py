@@ -109,7 +109,7 @@ def test_words_that_stand_everywhere_say_little():
     found = extractive(Summarize(talked, max_tokens=70))
     assert "expired" in found and "We need a new passport." in found
     before = [f"User: {' '.join(filler[i % 9 :])} {' '.join(filler[: i % 9])}." for i in range(40)]
-    before[20] = "User: My passport has expired."
+    before[20] = "User: My passport has expired in the first week of May."
     found = extractive(Summarize(talked, "\n".join(before), max_tokens=100))
     assert before[20] in found and sum(line in found for line in before) < 30
 
@@ -117,15 +117,16 @@ def test_words_that_stand_everywhere_say_little():
 def test_key_points_are_what_was_asked_what_tools_gave_and_what_was_answered():
     found = extractive(Summarize(TRIP, style="key_points", max_tokens=1000)).splitlines()
     assert all(line.startswith("- ") for line in found)
-    points = extractive(Summarize(TRIP, style="key_points", max_tokens=150)).splitlines()
+    points = extractive(Summarize(TRIP, style="key_points", max_tokens=130)).splitlines()
     for line in (
+        "- User: I would like a train from Rome to Milan on Friday.",
         "- User: What are my options?",
         "- Tool book failed: Payment was refused by the bank.",
         "- User: And what is the weather in Milan?",
     ):
         assert line in found and line in points
-    assert "- User: I am allergic to nuts." in found, "what is no point, where there is room"
-    assert "- User: I am allergic to nuts." not in points and len(found) - len(points) > 3
+    assert "- User: Hi, my name is Ada." in found, "what is no point, where there is room"
+    assert "- User: Hi, my name is Ada." not in points and len(found) - len(points) > 3
     assert not any("Code 51" in line for line in found), "what a tool says first tells what came of it"
 
 

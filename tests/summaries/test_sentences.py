@@ -89,6 +89,7 @@ def test_it_is_cut_at_the_end_of_a_sentence_or_else_of_a_word():
 
 def test_clipping_reads_what_it_needs():
     text = "some words " * 1_000_000
-    began = time.process_time()
-    assert 3_900 < len(clipped(text, 1_000)) <= 4_000
-    assert time.process_time() - began < 0.5
+    with counting("glue"):
+        began = time.process_time()
+        assert 950 < len(clipped(text, 1_000)) <= 1_000
+        assert time.process_time() - began < 1

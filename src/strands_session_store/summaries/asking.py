@@ -149,7 +149,7 @@ def _ends(entries: Sequence[tuple[str, str]], kept: int) -> str:
 
 def _middle_out(text: str, most: int) -> str:
     """Two thirds of so many characters from the begin, one from the end, and between them how many were left out."""
-    if len(text) <= most + len(MARK) * 2 + 40:  # the mark would take what it saves
+    if len(text) <= most + 40:  # the mark would take what it saves
         return text
     head, tail = most * 2 // 3, most // 3
     return f"{text[:head]} [{MARK} {len(text) - head - tail:,} characters left out {MARK}] {text[len(text) - tail :]}"
