@@ -83,6 +83,12 @@ def test_what_was_before_shares_with_what_is_new():
     assert tokens.count(much)[0] > 300, "and what it does not take is theirs"
 
 
+def test_of_what_was_before_words_stay_also_where_they_are_a_heading():
+    long = [user(f"The new wish {i} is another one.") for i in range(50)]
+    for before in "…\n# the only words " + "there are " * 20, "---\n" * 60 + "words":
+        assert "words" in extractive(Summarize(long, before, max_tokens=64))
+
+
 def test_before_stays_for_many_summaries():
     found = "User: My name is Ada, and I am allergic to nuts."
     for i in range(5):

@@ -72,7 +72,7 @@ def extractive(to: Summarize) -> str:
         return new or MARK
     left = to.max_tokens - (tokens.count(new)[0] + 1 if new else 0)
     if takes - 1 > left:
-        previous = _condensed(before, [_score(of, weights) for of in old], left)
+        previous = _condensed(before, old, [_score(of, weights) for of in old], left)
     return clipped(f"{previous}\n{new}" if new else previous, to.max_tokens)
 
 
@@ -232,19 +232,25 @@ def _heading(group: str | None) -> str:
     return f"# {MARK if group is None else group}"
 
 
-def _condensed(lines: Sequence[str], scores: Sequence[float], room: int) -> str:
+def _condensed(lines: Sequence[str], said: Sequence[frozenset[str]], scores: Sequence[float], room: int) -> str:
     """The best lines of the summary before, in their order; a heading stays where a line below it does."""
-    under: list[int | None] = []
+    heading: dict[int, int] = {}
+    at: int | None = None
     for i, line in enumerate(lines):
-        under.append(i if line.startswith("# ") else under[-1] if under else None)
+        if line.startswith("# "):
+            at = i
+        elif at is not None:
+            heading[i] = at
+    headings = set(heading.values())
+    worded = [i for i in range(len(lines)) if said[i] and i not in headings]
     chosen: set[int] = set()
     left, missed = room, 0
-    for i in sorted((i for i in range(len(lines)) if under[i] != i), key=lambda i: -scores[i]):
-        new = {i} if under[i] is None else {i, under[i]} - chosen
-        takes = sum(tokens.count(lines[j])[0] + 1 for j in new if j is not None)
+    for i in sorted(worded, key=lambda i: -scores[i]):
+        new = {i, heading.get(i, i)} - chosen
+        takes = sum(tokens.count(lines[j])[0] + 1 for j in new)
         if takes <= left:
             left, missed = left - takes, 0
-            chosen |= {j for j in new if j is not None}
+            chosen |= new
         elif (missed := missed + 1) == MISSES:
             break
-    return clipped("\n".join(lines[i] for i in sorted(chosen)) if chosen else "\n".join(lines), room)
+    return clipped("\n".join(lines[i] for i in sorted(chosen) or worded or range(len(lines))), room)
