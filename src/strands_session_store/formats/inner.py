@@ -1,0 +1,76 @@
+"""Strands' messages, taken apart and put together: what every dialect of alternating messages does alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from ..errors import FormatError
+from ..messages import Message, snapshot
+from .conversion import Losses, several
+from .fields import Fields, listed
+
+Blocks: TypeAlias = list[tuple[str, Any]]
+"""Blocks of content, each with its place."""
+System: TypeAlias = str | Sequence[Mapping[str, Any]] | None
+"""A system prompt as Strands takes it: a text, or content blocks."""
+
+
+def spoken(messages: object, losses: Losses, keep: Sequence[str] = ()) -> Iterator[tuple[str, Blocks, dict[str, Any]]]:
+    """Role and content of Strands' messages, and what the dialect can ``keep`` of ``metadata.custom``."""
+    for i, message in enumerate(several(messages)):
+        with Fields(message, f"messages[{i}]", losses) as fields:
+            fields.ignore("tracking_id")
+            role = fields.take("role", str)
+            if role not in ("user", "assistant"):
+                raise FormatError(f"messages[{i}].role must be 'user' or 'assistant', not {role!r}")
+            content = fields.items("content")
+            custom: dict[str, Any] = {}
+            if "metadata" in fields:
+                with fields.inner("metadata") as metadata:
+                    metadata.ignore("usage", "metrics")
+                    if "custom" in metadata:
+                        with metadata.inner("custom") as said:
+                            custom = {name: said.any(name) for name in said if name in keep or "*" in keep}
+            yield role, content, custom
+
+
+def kind_of(block: object, place: str) -> str:
+    """What a content block of Strands is: its only key."""
+    if isinstance(block, Mapping):
+        kinds = [k for k, v in block.items() if v is not None or len(block) == 1]  # {"json": None} says null
+        if len(kinds) == 1:
+            return str(kinds[0])
+    raise FormatError(f"{place} must be a dict with the one key that says what it is, such as {{'text': ...}}")
+
+
+def prompt(system: System, place: str = "system") -> Blocks:
+    """The blocks of a system prompt, whichever way it is written."""
+    if system is None:
+        return []
+    return [(place, {"text": system})] if isinstance(system, str) else listed(system, place)
+
+
+class Together:
+    """Strands' messages in the making. What one role says in several messages becomes one: roles alternate there."""
+
+    def __init__(self, losses: Losses) -> None:
+        self.messages: list[Message] = []
+        self._losses = losses
+
+    def add(
+        self, role: str, content: list[dict[str, Any]], place: str, custom: Mapping[str, Any] | None = None
+    ) -> None:
+        """A message that says ``content``; at ``place`` ``custom`` was said of it."""
+        custom = dict(custom or {})
+        if not self.messages or self.messages[-1]["role"] != role:
+            self.messages.append({"role": role, "content": content})
+            if custom:
+                self.messages[-1]["metadata"] = {"custom": snapshot(custom)}
+            return
+        last = self.messages[-1]
+        last["content"] += content
+        known = last.get("metadata", {}).get("custom", {})
+        for name, value in custom.items():
+            if name not in known or known[name] != value:
+                self._losses.add(f"{place}.{name}", "it is joined with the message before, of which this was not said")
