@@ -8,7 +8,7 @@ roles alternate. A document without a title is named "document": Strands needs a
 Not held there: metadata, reasoning without a signature, audio, video, guardContent, what is in S3, documents that are
 neither PDF nor text (and of text, which format it has), ``reasoningSignature``.
 Not held here: what Anthropic's own tools do (``server_tool_use`` ...), search results, files by id, system messages
-behind others. Of an answer, all around its content is left out, but that it was a refusal: ``metadata.custom["refusal"]``.
+behind others. Of an answer, all around its content is left out, but for a refusal: ``metadata.custom["refusal"]``.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 from ..errors import FormatError
 from ..messages import snapshot
 from . import media
-from .conversion import Converted, Dialect, Losses, Restored, several
 from .citations import cited, uncited
+from .conversion import Converted, Dialect, Losses, Restored, several
 from .fields import Fields, is_json, listed
 from .inner import Blocks, System, Together, kind_of, prompt, spoken
 
@@ -86,8 +86,8 @@ def from_anthropic(messages: object, *, system: Any = None, strict: bool = True)
             if role == "system":
                 prompts += content
             elif content or not said:
-                custom = {"refusal": True} if refused else None
-                together.add(role, content, f"{place}.stop_reason" if refused else place, custom)
+                custom = {"refusal": True} if refused else {}
+                together.add(role, content, f"{place}.stop_reason", custom)
     return Restored(together.messages, prompts, losses.done())
 
 
@@ -98,8 +98,10 @@ def _content(blocks: Blocks, losses: Losses, only: tuple[str, ...] = ()) -> list
     out: list[Dialect] = []
     before: Dialect | None = None  # a cache point may stand behind it
     for place, block in blocks:
-        kind = kind_of(block, place)
-        if kind == "cachePoint":
+        kind = kind_of(block, place, losses)
+        if kind is None:
+            before = None
+        elif kind == "cachePoint":
             _cache(before, Fields(block, place, losses).inner(kind))
             before = None
         elif only and kind not in only:
@@ -277,9 +279,7 @@ def _an_image(fields: Fields) -> dict[str, Any] | None:
             if found and found[0] == "image":
                 return {"image": {"format": found[1], "source": {"bytes": _bytes(source, "data")}}}
         source.ignore(*source)
-    fields.lose(
-        "source", f"an image (type {kind!r}) that is neither bytes nor an address, of a format that Strands has"
-    )
+    fields.lose("source", f"an image (type {kind!r}) that is not of Strands' formats, as bytes or an address")
     return None
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from .conversion import Dialect
-from .fields import Fields, listed
+from .fields import Fields
 
 _LOCATIONS: Final = {
     "documentChar": ("char_location", "document_index", "start_char_index", "end_char_index"),

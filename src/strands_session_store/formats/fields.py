@@ -20,8 +20,8 @@ _NAMES: dict[type, str] = {
     bytes: "bytes",
     bool: "true or false",
     int: "a whole number",
-    Mapping: "a dict",
     dict: "a dict",
+    Mapping: "a dict",
 }
 
 
@@ -72,14 +72,11 @@ class Fields:
             FormatError: It is of another type; or absent, and there is no default.
         """
         value = self._left.pop(name, None)
-        if value is None:
-            if default is ...:
-                raise FormatError(f"{self.place}.{name} is missing")
-            return default
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            wanted = _NAMES.get(kind, kind.__name__)
-            raise FormatError(f"{self.place}.{name} must be {wanted}, not {type(value).__name__}")
-        return value
+        if value is not None:
+            return typed(value, kind, f"{self.place}.{name}")
+        if default is ...:
+            raise FormatError(f"{self.place}.{name} is missing")
+        return default
 
     def inner(self, name: str) -> Fields:
         """The fields of a dict that must be there."""
@@ -88,6 +85,17 @@ class Fields:
     def items(self, name: str) -> list[tuple[str, Any]]:
         """What is in a list, with the place of each; absent: nothing."""
         return listed(self._left.pop(name, ()), f"{self.place}.{name}")
+
+
+def typed(value: object, kind: type[T], place: str) -> T:
+    """The value, which must be of that type.
+
+    Raises:
+        FormatError: It is not.
+    """
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise FormatError(f"{place} must be {_NAMES.get(kind, kind.__name__)}, not {type(value).__name__}")
+    return value
 
 
 def listed(value: object, place: str) -> list[tuple[str, Any]]:

@@ -35,13 +35,19 @@ def spoken(messages: object, losses: Losses, keep: Sequence[str] = ()) -> Iterat
             yield role, content, custom
 
 
-def kind_of(block: object, place: str) -> str:
-    """What a content block of Strands is: its only key."""
-    if isinstance(block, Mapping):
-        kinds = [k for k, v in block.items() if v is not None or len(block) == 1]  # {"json": None} says null
-        if len(kinds) == 1:
-            return str(kinds[0])
-    raise FormatError(f"{place} must be a dict with the one key that says what it is, such as {{'text': ...}}")
+def kind_of(block: object, place: str, losses: Losses) -> str | None:
+    """What a block is: its only key. None: it has none or several, and so is lost.
+
+    Raises:
+        FormatError: It is no dict.
+    """
+    if not isinstance(block, Mapping):
+        raise FormatError(f"{place} must be a dict, not {type(block).__name__}")
+    kinds = [k for k, v in block.items() if v is not None or len(block) == 1]  # {"json": None} says null
+    if len(kinds) == 1:
+        return str(kinds[0])
+    losses.add(place, f"it must have one key, which says what it is, not {len(kinds)} ({', '.join(map(str, kinds))})")
+    return None
 
 
 def prompt(system: System, place: str = "system") -> Blocks:
@@ -58,15 +64,13 @@ class Together:
         self.messages: list[Message] = []
         self._losses = losses
 
-    def add(
-        self, role: str, content: list[dict[str, Any]], place: str, custom: Mapping[str, Any] | None = None
-    ) -> None:
-        """A message that says ``content``; at ``place`` ``custom`` was said of it."""
-        custom = dict(custom or {})
+    def add(self, role: str, content: list[Message], place: str = "", custom: Mapping[str, Any] | None = None) -> None:
+        """Adds content; at ``place`` ``custom`` is said of it."""
+        custom = custom or {}
         if not self.messages or self.messages[-1]["role"] != role:
             self.messages.append({"role": role, "content": content})
             if custom:
-                self.messages[-1]["metadata"] = {"custom": snapshot(custom)}
+                self.messages[-1]["metadata"] = {"custom": snapshot(dict(custom))}
             return
         last = self.messages[-1]
         last["content"] += content

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from ..errors import FormatError
 from ..messages import snapshot
+from .blocks import DOCUMENTS, IMAGES
 from .fields import Fields
 
 Location: TypeAlias = dict[str, Any]
@@ -16,18 +17,8 @@ Location: TypeAlias = dict[str, Any]
 address on the web is ``{"type": "url", "uri": ...}`` here. Strands' formatters pass over locations they don't know."""
 
 TYPES: Final[dict[str, dict[str, str]]] = {
-    "image": {f: f"image/{f}" for f in ("png", "jpeg", "gif", "webp")},
-    "document": {
-        "pdf": "application/pdf",
-        "csv": "text/csv",
-        "doc": "application/msword",
-        "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        "xls": "application/vnd.ms-excel",
-        "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        "html": "text/html",
-        "txt": "text/plain",
-        "md": "text/markdown",
-    },
+    "image": IMAGES,
+    "document": DOCUMENTS,
     "video": {
         "flv": "video/x-flv",
         "mkv": "video/x-matroska",
@@ -39,7 +30,10 @@ TYPES: Final[dict[str, dict[str, str]]] = {
         "webm": "video/webm",
         "wmv": "video/x-ms-wmv",
     },
-    "audio": {f: f"audio/{f}" for f in "mp3 opus wav aac flac mp4 ogg mkv mka x-aac m4a mpeg mpga pcm webm".split()},
+    "audio": {
+        **{format: f"audio/{format}" for format in ("mp3", "opus", "wav", "aac", "x-aac", "flac", "mp4", "m4a", "ogg")},
+        **{format: f"audio/{format}" for format in ("mkv", "mka", "mpeg", "mpga", "pcm", "webm")},
+    },
 }
 """Strands' formats of each kind of media, and the media type of each: each its own, so that a way back leads there."""
 
