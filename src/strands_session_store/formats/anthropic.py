@@ -5,8 +5,8 @@
 Said in other words, and no loss: JSON of a tool result is text there, and comes back as text. ``cachePoint`` is the
 ``cache_control`` of the block before it. What one role says in several messages there is one message in Strands, whose
 roles alternate. A document without a title is named "document": Strands needs a name.
-Not held there: metadata, reasoning without a signature, audio, video, guardContent, what is in S3, documents that are
-neither PDF nor text (and of text, which format it has), ``reasoningSignature``.
+Not held there: metadata, reasoning without a signature, audio, video, that a text is to be guarded, what is in S3,
+documents that are neither PDF nor text (and of text, which format it has), ``reasoningSignature``.
 Not held here: what Anthropic's own tools do (``server_tool_use`` ...), search results, files by id, system messages
 behind others. Of an answer, all around its content is left out, but for a refusal: ``metadata.custom["refusal"]``.
 """
@@ -23,7 +23,7 @@ from . import media
 from .citations import cited, uncited
 from .conversion import Converted, Dialect, Losses, Restored, several
 from .fields import Fields, is_json, listed
-from .inner import Blocks, System, Together, kind_of, prompt, spoken
+from .inner import Blocks, System, Together, kind_of, prompt, spoken, text_of
 
 _CACHED = frozenset({"text", "image", "document", "tool_use", "tool_result"})
 _TTL = ("5m", "1h")
@@ -130,8 +130,8 @@ def _cache(before: Dialect | None, fields: Fields) -> None:
 
 
 def _block(kind: str, block: Fields) -> Dialect | None:
-    if kind == "text":
-        return {"type": "text", "text": block.take("text", str)}
+    if kind != "citationsContent" and (text := text_of(kind, block)) is not None:
+        return {"type": "text", "text": text}
     if kind == "json":
         return _json(block)
     if kind not in _TO:

@@ -58,11 +58,15 @@ class _Json:
     """Anything that JSON can say."""
 
 
+class _Input(_Json):
+    """The same for a call, which stays where it can not be said, with an empty object: its result needs it."""
+
+
 class _Source:
     """The ``source`` of media, written in two ways."""
 
 
-_Shape: TypeAlias = "_Dict | _OneOf | _List | _Leaf | type[_Json] | type[_Source]"
+_Shape: TypeAlias = "_Dict | _OneOf | _List | _Leaf | type[_Json | _Source]"
 
 _TEXT, _NAME, _NUMBER, _FLAG = _Leaf(str), _Leaf(str, filled=True), _Leaf(int), _Leaf(bool)
 _TEXTS = _List(_OneOf({"text": _TEXT}))
@@ -110,7 +114,7 @@ _BLOCK: Final = _OneOf(
         "document": _DOCUMENT,
         "video": _media("video"),
         "audio": _media("audio"),
-        "toolUse": _Dict({"toolUseId": _NAME, "name": _NAME, "input": _Json}, ("toolUseId", "name", "input")),
+        "toolUse": _Dict({"toolUseId": _NAME, "name": _NAME, "input": _Input}, ("toolUseId", "name", "input")),
         "toolResult": _Dict(
             {"toolUseId": _NAME, "status": _Leaf(str, ("success", "error")), "content": _List(_IN_RESULT)},
             ("toolUseId", "content"),
@@ -193,8 +197,11 @@ class _Kept:
         return [kept for place, item in items if (kept := self.of(shape, item, place)) is not _GONE]
 
     def of(self, shape: _Shape, value: Any, place: str) -> Any:
-        if shape is _Json:
-            return snapshot(value) if is_json(value) else self._lost(place, "JSON can not say it")
+        if shape is _Json or shape is _Input:
+            if is_json(value):
+                return snapshot(value)
+            self._losses.add(place, "JSON can not say it")
+            return {} if shape is _Input else _GONE
         if shape is _Source:
             return self._source(Fields(value, place, self._losses))
         if isinstance(shape, _List):
@@ -207,7 +214,7 @@ class _Kept:
                 return _GONE
             if kind not in shape.fields:
                 return self._lost(f"{place}.{kind}", "there is nothing for it")
-            if self._to_strands and kind in ("toolUse", "toolResult") and value[kind].get("type"):
+            if self._to_strands and kind in ("toolUse", "toolResult") and "type" in value[kind]:
                 return self._lost(f"{place}.{kind}", "a tool that the service runs")
             kept = self.of(shape.fields[kind], value[kind], f"{place}.{kind}")
             return _GONE if kept is _GONE else {kind: kept}
@@ -218,7 +225,7 @@ class _Kept:
         out = {}
         with Fields(value, place, self._losses) as fields:
             for name, inner in shape.fields.items():
-                said = name in fields or (inner is _Json and name in value)  # where null is a value
+                said = name in fields or (inner in (_Json, _Input) and name in value)  # where null is a value
                 if said and (kept := self.of(inner, fields.any(name), f"{place}.{name}")) is not _GONE:
                     out[name] = kept
         if self._to_strands and "source" in out and shape is _DOCUMENT and "text" in value["source"]:

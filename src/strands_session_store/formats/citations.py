@@ -1,4 +1,4 @@
-"""Citations: Strands' ``citationsContent``, and Anthropic's text with citations; or the text alone, elsewhere."""
+"""Citations: Strands' ``citationsContent``, and Anthropic's text with citations."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from .conversion import Dialect
 from .fields import Fields
+from .inner import generated
 
 _LOCATIONS: Final = {
     "documentChar": ("char_location", "document_index", "start_char_index", "end_char_index"),
@@ -25,17 +26,6 @@ _STRANDS: Final = {theirs[0]: (kind, *theirs[1:]) for kind, theirs in _LOCATIONS
 
 def _index(kind: str) -> str:
     return "searchResultIndex" if kind == "searchResultLocation" else "documentIndex"
-
-
-def generated(fields: Fields) -> str:
-    """The text that is cited for, of a ``citationsContent``. That it was in several parts is lost."""
-    texts = []
-    for place, part in fields.items("content"):
-        with Fields(part, place, fields.losses) as said:
-            texts.append(said.take("text", str, ""))
-    if len(texts) != 1:
-        fields.lose("content", f"it has {len(texts)} parts, which are one text there")
-    return "".join(texts)
 
 
 def cited(fields: Fields) -> Dialect:

@@ -50,6 +50,32 @@ def kind_of(block: object, place: str, losses: Losses) -> str | None:
     return None
 
 
+def generated(fields: Fields) -> str:
+    """The text that is cited for, of a ``citationsContent``. That it was in several parts is lost."""
+    texts = []
+    for place, part in fields.items("content"):
+        with Fields(part, place, fields.losses) as said:
+            texts.append(said.take("text", str, ""))
+    if len(texts) != 1:
+        fields.lose("content", f"it has {len(texts)} parts, which are one text there")
+    return "".join(texts)
+
+
+def text_of(kind: str, block: Fields) -> str | None:
+    """The text of a block; what else is said of it (what it cites, that it is to be guarded) is lost. None: no text."""
+    if kind == "text":
+        return block.take("text", str)
+    if kind == "citationsContent":
+        with block.inner(kind) as fields:
+            return generated(fields)
+    if kind == "guardContent":
+        block.lose(kind, "that it is to be guarded; its text is said")
+        with block.inner(kind) as fields, fields.inner("text") as guarded:
+            guarded.ignore("qualifiers")
+            return guarded.take("text", str)
+    return None
+
+
 def prompt(system: System, place: str = "system") -> Blocks:
     """The blocks of a system prompt, whichever way it is written."""
     if system is None:
