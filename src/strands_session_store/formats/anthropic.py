@@ -2,11 +2,11 @@
 
     to_anthropic(agent.messages, system=agent.system_prompt)       from_anthropic([answer.model_dump()])
 
-Said in other words, and no loss: JSON of a tool result is text there, and comes back as text. ``cachePoint`` is the
-``cache_control`` of the block before it. What one role says in several messages there is one message in Strands, whose
-roles alternate. A document without a title is named "document": Strands needs a name.
+``cachePoint`` is the ``cache_control`` of the block before it. What one role says in several messages there is one
+message in Strands, whose roles alternate. A document without a title is named "document": Strands needs a name.
 Not held there: metadata, reasoning without a signature, audio, video, that a text is to be guarded, what is in S3,
-documents that are neither PDF nor text (and of text, which format it has), ``reasoningSignature``.
+documents that are neither PDF nor text (and of text, which format it has), that a result is JSON and no text,
+``reasoningSignature``.
 Not held here: what Anthropic's own tools do (``server_tool_use`` ...), search results, files by id, system messages
 behind others. Of an answer, all around its content is left out, but for a refusal: ``metadata.custom["refusal"]``.
 """
@@ -145,6 +145,7 @@ def _json(block: Fields) -> Dialect | None:
     if not is_json(value := block.any("json")):
         block.lose("json", "JSON can not say it")
         return None
+    block.lose("json", "that it is JSON; its text is said")
     return {"type": "text", "text": json.dumps(value, ensure_ascii=False)}
 
 

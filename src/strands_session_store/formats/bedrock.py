@@ -103,7 +103,9 @@ _CITATION = _Dict({"title": _TEXT, "source": _TEXT, "sourceContent": _TEXTS, "lo
 _IN_RESULT = _OneOf(
     {"text": _TEXT, "json": _Json, "image": _media("image"), "document": _DOCUMENT, "video": _media("video")}
 )
-_GUARDED = _Dict({"text": _TEXT, "qualifiers": _List(_Leaf(str, ("grounding_source", "query", "guard_content")))})
+_GUARDED = _Dict(
+    {"text": _TEXT, "qualifiers": _List(_Leaf(str, ("grounding_source", "query", "guard_content")))}, ("text",)
+)
 _CACHE = _Dict({"type": _Leaf(str, ("default",)), "ttl": _Leaf(str, ("5m", "1h"))}, ("type",))
 _REASON = _Dict({"text": _TEXT, "signature": _TEXT}, ("text",))
 _SYSTEM: Final = _OneOf({"text": _NAME, "cachePoint": _CACHE, "guardContent": _OneOf({"text": _GUARDED})})

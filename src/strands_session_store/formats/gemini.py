@@ -5,12 +5,13 @@
 
 Written as the service's JSON (``inlineData``, bytes as base64), which Google's client takes as well; read in either
 spelling (``inline_data``), with bytes as bytes or base64. ``system`` of the result is the ``systemInstruction``.
-Said in other words, and no loss: the name of a result's tool is that of its call. A result is ``{"output": [...]}`` with
-``{"text": ...}`` and ``{"json": ...}``, as Strands' own formatter has it, or ``{"error": [...]}``; images and documents
-of it stand in ``parts``, and ``{"$ref": ...}`` in their place. A document's name is its ``displayName``. A signature on a
-part that is no thought is a block of reasoning behind it in Strands, as when Strands hears it itself. A call without an
-id is given one, by its number: convert such conversations as a whole; a result without one belongs to the oldest call of
-its name that lacks one. An object as a result is JSON. What one role says in several contents is one message in Strands.
+Said in other words, and no loss: the name of a result's tool is that of its call. A result is ``{"output": [...]}``
+of ``{"text": ...}`` and ``{"json": ...}``, as Strands' own formatter has it, or ``{"error": [...]}``; its images and
+documents stand in ``parts``, and ``{"$ref": ...}`` in their place. A document's name is its ``displayName``. A
+signature on a part that is no thought is a block of reasoning behind it in Strands, as when Strands hears it itself.
+A call without an id is given one, by its number: convert such conversations as a whole; a result without one belongs
+to the oldest call of its name that lacks one. An object as a result is JSON. What one role says in a row is one
+message in Strands.
 Not held there: metadata, cache points, guardContent and citations (their text is said), redacted reasoning, signatures
 that are no base64, what is in S3, a document's context and citations.
 Not held here: code run by Google and other tools of its own, metadata of parts, files of types that Strands has not.
@@ -224,9 +225,8 @@ class _Here:
         if system is None or isinstance(system, str):
             return [{"text": system}] if system is not None else []
         if not isinstance(system, Mapping):
-            return self.blocks(
-                [(p, {"text": t} if isinstance(t, str) else t) for p, t in listed(system, "system")], True
-            )
+            parts = [(place, {"text": p} if isinstance(p, str) else p) for place, p in listed(system, "system")]
+            return self.blocks(parts, system=True)
         with Fields(system, "system", self._losses) as fields:
             fields.ignore("role")
             return self.blocks(fields.items("parts"), system=True)
