@@ -134,6 +134,11 @@ def test_what_it_can_hold_comes_back_equal() -> None:
     assert from_anthropic([], system="Be brief.").system == [{"text": "Be brief."}]
 
 
+def test_an_empty_system_prompt_is_none() -> None:
+    assert to_anthropic([], system="") == to_anthropic([]) == to_anthropic([], system=[])
+    assert from_anthropic([], system="").system == []
+
+
 def test_what_it_can_not_hold_is_refused_or_listed() -> None:
     lost: dict[str, dict[str, Any]] = {
         "audio": {"audio": {"format": "mp3", "source": {"bytes": b"a"}}},
@@ -265,6 +270,22 @@ def test_a_result_may_be_a_text_or_nothing() -> None:
     assert [block["toolResult"]["content"] for block in message["content"]] == [[{"text": "grey"}], []]
 
 
+def test_a_result_has_fewer_kinds_than_a_message() -> None:
+    content = [
+        {"type": "text", "text": "a", "citations": [], "cache_control": {"type": "ephemeral"}},
+        {"type": "tool_use", "id": "t", "name": "n", "input": {}},
+    ]
+    message = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": content}]}
+    restored = from_anthropic(message, strict=False)
+    assert restored.messages[0]["content"][0]["toolResult"]["content"] == [{"text": "a"}]
+    inside = "messages[0].content[0].content"
+    assert [loss.place for loss in restored.lost] == [
+        f"{inside}[0].citations",
+        f"{inside}[0].cache_control",
+        f"{inside}[1]",
+    ]
+
+
 @pytest.mark.parametrize(
     ("block", "place"),
     [
@@ -272,6 +293,7 @@ def test_a_result_may_be_a_text_or_nothing() -> None:
         ({"type": "image", "source": {"type": "url", "url": "https://a.org/b.tiff"}}, "source"),
         ({"type": "document", "source": {"type": "file", "file_id": "f"}}, None),
         ({"type": "redacted_thinking", "data": "no base64"}, "data"),
+        ({"type": "redacted_thinking", "data": "_-8="}, "data"),  # it would come back as "/+8="
         ({"type": "search_result", "source": "s", "title": "t", "content": []}, None),
         ({"type": "text", "text": "a", "mood": "good"}, "mood"),
     ],

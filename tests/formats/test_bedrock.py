@@ -155,6 +155,11 @@ def test_what_it_can_hold_comes_back_equal() -> None:
     assert to_bedrock([], system="Be brief.").system == [{"text": "Be brief."}]
 
 
+def test_an_empty_system_prompt_is_none() -> None:
+    assert to_bedrock([], system="") == to_bedrock([]) == to_bedrock([], system=[])
+    assert from_bedrock([], system="").system == []
+
+
 @pytest.mark.parametrize(
     ("block", "place"),
     [
@@ -227,6 +232,19 @@ def test_messages_of_one_role_are_joined_and_a_system_message_leads() -> None:
         ([{"role": "robot", "content": []}], r"messages\[0\].role must be 'user'"),
         ([{"role": "user", "content": "hi"}], r"messages\[0\].content must be a list, not str"),
         ([{"role": "user", "content": ["hi"]}], r"messages\[0\].content\[0\] must be a dict, not str"),
+        (
+            [{"role": "user", "content": [{"document": {"name": "d", "citations": {"enabled": 1}}}]}],
+            r"messages\[0\].content\[0\].document.citations.enabled must be true or false, not int",
+        ),
+        (
+            [
+                {
+                    "role": "assistant",
+                    "content": [{"citationsContent": {"citations": [{"location": {"documentChar": {"start": True}}}]}}],
+                }
+            ],
+            r"citationsContent.citations\[0\].location.documentChar.start must be a whole number, not bool",
+        ),
         ([{"role": "user", "content": [{"text": 7}]}], r"messages\[0\].content\[0\].text must be text, not int"),
         (
             [{"role": "user", "content": [{"image": {"format": "png", "source": {"bytes": "aQ=="}}}]}],

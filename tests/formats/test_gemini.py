@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from strands.models.gemini import GeminiModel
 
 from strands_session_store.formats.gemini import from_gemini, to_gemini
+from strands_session_store.formats.media import TYPES
 
 from .conversations import ALL, conversations
 from .holding import as_json, check, refused
@@ -170,6 +171,11 @@ def test_an_answer_is_a_message() -> None:
     well_formed(to_gemini(restored.messages).messages)
 
 
+def test_an_empty_system_prompt_is_none() -> None:
+    assert to_gemini([], system="") == to_gemini([]) == to_gemini([], system=[])
+    assert from_gemini([], system="").system == []
+
+
 @pytest.mark.parametrize(
     ("response", "content"),
     [
@@ -202,6 +208,10 @@ def test_a_result_is_text_where_it_is_and_json_else(response: Any, content: Any)
             {"reasoningContent": {"reasoningText": {"text": "a", "signature": "no base64"}}},
             "reasoningContent.reasoningText.signature",
         ),
+        (  # it would come back as "/+8="
+            {"reasoningContent": {"reasoningText": {"text": "a", "signature": "_-8="}}},
+            "reasoningContent.reasoningText.signature",
+        ),
         ({"image": {"format": "png", "source": {"location": {"type": "s3", "uri": "s3://b/k"}}}}, "image"),
         ({"document": {"format": "pdf", "name": "d", "source": {"bytes": b""}, "context": "c"}}, "document.context"),
         ({"toolUse": {"toolUseId": "t", "name": "n", "input": 7}}, "toolUse.input"),
@@ -228,6 +238,16 @@ def test_what_strands_can_not_hold_is_refused_or_listed(part: dict[str, Any], pl
     types.Content.model_validate({"parts": [part]})
     [loss] = refused(from_gemini, {"role": "user", "parts": [part]})
     assert loss.place == f"messages[0].parts[0].{place}"
+
+
+def test_every_format_has_a_media_type_that_leads_back_to_it() -> None:
+    content = [
+        {kind: {"format": format, "source": {"bytes": b"x"}} | ({"name": "d"} if kind == "document" else {})}
+        for kind, formats in TYPES.items()
+        for format in formats
+    ]
+    messages = [{"role": "user", "content": content}]
+    assert from_gemini(to_gemini(messages).messages).messages == messages
 
 
 def test_contents_of_one_role_are_joined() -> None:

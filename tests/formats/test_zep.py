@@ -52,6 +52,7 @@ def test_what_it_can_hold_comes_back_equal() -> None:
         {"role": "user", "content": "", **told},
         {"role": "assistant", "content": "No.", "metadata": {"refusal": True}},
     ]
+    assert converted.messages[1]["metadata"]["tags"] is not converted.messages[2]["metadata"]["tags"]
     restored = from_zep(converted.messages)
     assert restored.messages == CONVERSATION
     assert restored.system == [{"text": "Be brief."}]
@@ -64,6 +65,11 @@ def test_what_is_kept_of_a_thread_is_read() -> None:
     expected = [{"role": "assistant", "content": [{"text": "Hi"}], "metadata": {"custom": {"name": "bot"}}}]
     assert from_zep(dumped.model_dump()).messages == expected
     assert from_zep([dumped.dict()]).messages == expected
+
+
+def test_an_empty_system_prompt_is_none() -> None:
+    assert to_zep([], system="") == to_zep([]) == to_zep([], system=[])
+    assert from_zep([], system="").system == []
 
 
 def test_what_it_can_not_hold_is_refused_or_listed() -> None:

@@ -67,7 +67,7 @@ def from_anthropic(messages: object, *, system: Any = None, strict: bool = True)
         ValueError: ``messages`` is neither.
     """
     losses = Losses("Strands", strict=strict)
-    prompts = _restored(_texts(system), "system", losses)
+    prompts = _restored(_texts(system or None), "system", losses)
     together = Together(losses)
     for i, message in enumerate(several(messages)):
         with Fields(message, place := f"messages[{i}]", losses) as fields:

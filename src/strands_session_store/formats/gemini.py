@@ -223,7 +223,7 @@ class _Here:
 
     def system(self, system: Any) -> list[dict[str, Any]]:
         if system is None or isinstance(system, str):
-            return [{"text": system}] if system is not None else []
+            return [{"text": system}] if system else []
         if not isinstance(system, Mapping):
             parts = [(place, {"text": p} if isinstance(p, str) else p) for place, p in listed(system, "system")]
             return self.blocks(parts, system=True)

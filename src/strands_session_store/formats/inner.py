@@ -77,8 +77,8 @@ def text_of(kind: str, block: Fields) -> str | None:
 
 
 def prompt(system: System, place: str = "system") -> Blocks:
-    """The blocks of a system prompt, whichever way it is written."""
-    if system is None:
+    """The blocks of a system prompt, whichever way it is written; an empty text is none."""
+    if system is None or system == "":
         return []
     return [(place, {"text": system})] if isinstance(system, str) else listed(system, place)
 
