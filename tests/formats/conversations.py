@@ -38,6 +38,28 @@ _TEXTS = st.one_of(
 _SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False))
 
 
+# ------------------------------------------------------------------------------------------------------------- by hand
+
+
+def user(*content: dict[str, Any], **custom: Any) -> dict[str, Any]:
+    return {"role": "user", "content": list(content)} | ({"metadata": {"custom": custom}} if custom else {})
+
+
+def assistant(*content: dict[str, Any], **custom: Any) -> dict[str, Any]:
+    return user(*content, **custom) | {"role": "assistant"}
+
+
+def call(key: str = "c1", **input: Any) -> dict[str, Any]:
+    return {"toolUse": {"toolUseId": key, "name": "look", "input": input}}
+
+
+def result(*content: dict[str, Any], key: str = "c1", status: str = "success") -> dict[str, Any]:
+    return {"toolResult": {"toolUseId": key, "status": status, "content": list(content)}}
+
+
+# --------------------------------------------------------------------------------------------------------------- drawn
+
+
 class _Planter:
     """Draws values that no other of the conversation equals or contains."""
 
@@ -106,10 +128,13 @@ def _block(p: _Planter, kind: str) -> dict[str, Any]:
     if kind == "guardContent":
         return {"guardContent": {"text": {"text": p.text(), "qualifiers": ["query"]}}}
     if kind == "redacted":
-        return {"reasoningContent": {"redactedContent": p.bytes()}}
+        openai = p.draw(st.booleans())
+        return {"reasoningContent": {"redactedContent": f"rs_{p.mark()}:E".encode() if openai else p.bytes()}}
     if kind == "reasoning":
-        signature = {"signature": f"rs_{p.mark()}:{p.text()}"} if p.draw(st.booleans()) else {}
-        return {"reasoningContent": {"reasoningText": {"text": p.text()} | signature}}
+        said = {"text": p.text()}
+        if signature := p.draw(st.sampled_from((None, f"rs_{p.mark()}:{p.text()}", p.text()))):  # OpenAI's, or others'
+            said["signature"] = signature
+        return {"reasoningContent": {"reasoningText": said}}
     assert kind == "citationsContent"
     places = (
         {"web": {"url": f"https://example.com/{p.mark()}", "domain": "example.com"}},

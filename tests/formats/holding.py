@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from strands_session_store.errors import FormatError
 from strands_session_store.formats.conversion import Converted, Restored
 
 from .conversations import Message, lost_without_a_word, said
-from .planted import texts
+from .planted import containers, texts
 
 
 def check(to: Callable[..., Converted], back: Callable[..., Restored], messages: list[Message]) -> list[Message]:
@@ -35,8 +35,8 @@ def check(to: Callable[..., Converted], back: Callable[..., Restored], messages:
 
     held = back(converted.messages, strict=False)
     assert messages == before
-    assert not set(containers(messages)) & set(containers(converted.messages))
-    assert not set(containers(converted.messages)) & set(containers(held.messages))
+    assert not containers(messages) & containers(converted.messages)
+    assert not containers(converted.messages) & containers(held.messages)
     assert converted.lost or not held.lost  # where a message is left out, its neighbours are joined
     assert roles_alternate(held.messages)
 
@@ -57,13 +57,6 @@ def refused(convert: Callable[..., Any], messages: Any, **options: Any) -> tuple
     assert error.value.lost
     assert all(str(loss) in str(error.value) for loss in error.value.lost[:5])
     return error.value.lost
-
-
-def containers(value: Any) -> Iterator[int]:
-    if isinstance(value, dict | list):
-        yield id(value)
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from containers(inner)
 
 
 def roles_alternate(messages: list[Message]) -> bool:

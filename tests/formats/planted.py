@@ -34,3 +34,9 @@ def anywhere(value: Any) -> Callable[[str | bytes], bool]:
     """Tells whether a text or bytes is in a value, if only as a part (a name, in that of a file)."""
     found = texts(value)
     return lambda sought: any(type(sought) is type(text) and sought in text for text in found)  # type: ignore[operator]
+
+
+def containers(value: Any) -> set[int]:
+    """What in a value could be edited in place, by identity."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return set().union(*map(containers, inner), {id(value)} if isinstance(value, dict | list) else ())

@@ -25,7 +25,10 @@ def problems(value: Any, kind: Any, place: str = "") -> list[str]:
         if not isinstance(value, dict):
             return [f"{place}: {type(value).__name__} is no {kind.__name__}"]
         hints = get_type_hints(kind, include_extras=True)
-        missing = [f"{place}.{key} is missing ({kind.__name__})" for key in kind.__required_keys__ - value.keys()]
+        # __required_keys__ is blind to Required where annotations are texts
+        required = {key for key, hint in hints.items() if get_origin(hint) is Required} | kind.__required_keys__
+        optional = {key for key, hint in hints.items() if get_origin(hint) is NotRequired}
+        missing = [f"{place}.{key} is missing ({kind.__name__})" for key in required - optional - value.keys()]
         unknown = [f"{place}.{key} is not in {kind.__name__}" for key in value.keys() - hints.keys()]
         known = value.keys() & hints.keys()
         wrong = [problem for key in known for problem in problems(value[key], hints[key], f"{place}.{key}")]

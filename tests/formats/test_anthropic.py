@@ -131,6 +131,7 @@ def test_what_it_can_hold_comes_back_equal() -> None:
     restored = from_anthropic(as_json(converted.messages), system=converted.system)
     assert restored.messages == WHOLE
     assert restored.system == [{"text": "Be brief."}, {"cachePoint": {"type": "default"}}]
+    assert len(strands(WHOLE[:1])[0]["content"]) == 4  # it leaves out what is on the web
     assert from_anthropic([], system="Be brief.").system == [{"text": "Be brief."}]
 
 

@@ -125,6 +125,9 @@ def test_what_it_can_hold_comes_back_equal() -> None:
         restored = from_gemini(messages, system=as_json(converted.system))
         assert restored.messages == CONVERSATION
         assert restored.system == [{"text": "Be brief."}]
+    media = {"role": "user", "content": CONVERSATION[0]["content"][:3]}
+    [passed_on] = model()._format_request_content([media])
+    assert len(passed_on.parts or ()) == 2  # it leaves out what is on the web
     assert from_gemini([], system=["Be brief.", {"text": "Be kind."}]).system == [
         {"text": "Be brief."},
         {"text": "Be kind."},
@@ -188,6 +191,12 @@ def test_an_empty_system_prompt_is_none() -> None:
         ({"output": 7, "more": 8}, [{"json": {"output": 7, "more": 8}}]),
         ({"output": [{"text": "a"}, {"json": 1}]}, [{"text": "a"}, {"json": 1}]),
         ({"output": [{"text": "a"}, "b"]}, [{"json": [{"text": "a"}, "b"]}]),
+        ({"output": 7, "error": None}, [{"json": {"output": 7, "error": None}}]),
+        ({"output": [{"inline_data": 7}]}, [{"json": [{"inline_data": 7}]}]),
+        (
+            {"output": [{"inline_data": {"data": "aQ==", "mime_type": "image/png"}}]},
+            [{"image": {"format": "png", "source": {"bytes": b"i"}}}],
+        ),
         ({"output": [{"$ref": "elsewhere"}]}, [{"json": [{"$ref": "elsewhere"}]}]),
     ],
 )
@@ -265,6 +274,10 @@ def test_contents_of_one_role_are_joined() -> None:
         (
             [{"parts": [{"inlineData": {"mimeType": "image/png", "data": "?"}}]}],
             r"messages\[0\].parts\[0\].inlineData.data must be bytes or base64",
+        ),
+        (
+            [{"parts": [{"thought_signature": "", "thoughtSignature": ""}]}],
+            r"messages\[0\].parts\[0\] says a field in both",
         ),
         ([{"parts": [{"functionCall": {"args": {}}}]}], r"messages\[0\].parts\[0\].functionCall.name is missing"),
     ],

@@ -68,11 +68,11 @@ def rest(value: Mapping[str, Any], known: Collection[str], place: str, losses: L
 def blocks(content: object, place: str, losses: Losses) -> Iterator[tuple[str, str, Any]]:
     """Place, kind and value of each of Strands' content blocks."""
     for i, block in enumerate(items(content, place)):
-        kinds = list(mapping(block, f"{place}[{i}]"))
+        kinds = list(mapping(block, at := f"{place}[{i}]"))
         if len(kinds) == 1:
-            yield f"{place}[{i}].{kinds[0]}", kinds[0], block[kinds[0]]
+            yield f"{at}.{kinds[0]}", kinds[0], block[kinds[0]]
         else:
-            losses.add(f"{place}[{i}]", f"a content block is of one kind, not {len(kinds)} ({', '.join(kinds)})")
+            losses.add(at, f"a content block is of one kind, not {len(kinds)} ({', '.join(map(str, kinds))})")
 
 
 def custom(message: Mapping[str, Any], place: str, losses: Losses, held: Collection[str]) -> dict[str, Any]:

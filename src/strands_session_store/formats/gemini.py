@@ -206,9 +206,10 @@ def _sign(part: Dialect, fields: Fields, name: str) -> None:
 def _fields(value: object, place: str, losses: Losses) -> Fields:
     """Read in either spelling."""
     if isinstance(value, Mapping):
-        value = {
-            re.sub("_([a-z])", lambda m: m[1].upper(), k) if isinstance(k, str) else k: v for k, v in value.items()
-        }
+        camel = {re.sub("_([a-z])", lambda found: found[1].upper(), str(key)): value[key] for key in value}
+        if len(camel) < len(value):
+            raise FormatError(f"{place} says a field in both spellings: {', '.join(map(str, value))}")
+        value = camel
     return Fields(value, place, losses)
 
 
@@ -245,13 +246,13 @@ class _Here:
 
     def _block(self, fields: Fields, thought: bool, signature: str | None) -> list[dict[str, Any]]:
         place = fields.place
-        signed = {"signature": signature} if signature else {}
         if "functionCall" in fields:
             with _fields(fields.any("functionCall"), f"{place}.functionCall", self._losses) as inner:
                 return [{"toolUse": self._call(inner) | ({"reasoningSignature": signature} if signature else {})}]
-        text = fields.take("text", str, "") if thought or "text" in fields else None
+        signed = {"signature": signature} if signature else {}
+        text = fields.take("text", str, None)
         if thought:
-            return [{"reasoningContent": {"reasoningText": {"text": text or ""} | signed}}]
+            return [{"reasoningContent": {"reasoningText": {"text": text or "", **signed}}}]
         out: list[dict[str, Any]] = []
         if text or (text is not None and not signature):  # an empty one is there to carry a signature
             out.append({"text": text})
@@ -280,9 +281,9 @@ class _Here:
             return []
         id = id or self._open[name].pop(0)
         response = fields.take("response", dict, {})
-        failed = "error" in response
+        status = "success" if response.get("error") is None else "error"
         content = self._content(response, f"{fields.place}.response", fields.items("parts"))
-        return [{"toolResult": {"toolUseId": id, "status": "error" if failed else "success", "content": content}}]
+        return [{"toolResult": {"toolUseId": id, "status": status, "content": content}}]
 
     def _content(self, response: dict[str, Any], place: str, parts: Blocks) -> list[dict[str, Any]]:
         """What a tool gave; each part where it is referred to, or behind the rest."""
@@ -323,9 +324,9 @@ def _is_item(item: Any) -> bool:
     if not (isinstance(item, dict) and len(item) == 1):
         return False
     [(kind, value)] = item.items()
-    return (
-        kind == "json" or (kind in ("text", "$ref") and isinstance(value, str)) or kind in ("inline_data", "inlineData")
-    )
+    if kind in ("inline_data", "inlineData"):
+        return isinstance(value, dict) and {"mime_type", "mimeType"} & value.keys() != set()
+    return kind == "json" or (kind in ("text", "$ref") and isinstance(value, str))
 
 
 def _blob(fields: Fields, refs: Collection[str] = ()) -> tuple[str | None, dict[str, Any]] | None:
