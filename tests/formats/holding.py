@@ -9,12 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.formats.conversations import Message, lost_without_a_word, said
+from tests.formats.planted import containers, texts
 
 from strands_session_store.errors import FormatError
 from strands_session_store.formats.conversion import Converted, Restored
-
-from .conversations import Message, lost_without_a_word, said
-from .planted import containers, texts
 
 
 def check(to: Callable[..., Converted], back: Callable[..., Restored], messages: list[Message]) -> list[Message]:

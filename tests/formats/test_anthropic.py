@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import suppress
 from typing import Any
 
 import anthropic.types
@@ -10,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strands.models.anthropic import AnthropicModel
+from tests.formats.broken import broken
+from tests.formats.conversations import ALL, conversations
+from tests.formats.holding import as_json, check, refused
+from tests.formats.published import problems
 
 from strands_session_store.formats.anthropic import from_anthropic, to_anthropic
-
-from .conversations import ALL, conversations
-from .holding import as_json, check, refused
-from .published import problems
 
 LIKELY = {"text", "image", "document", "reasoning", "redacted", "toolUse", "result.text", "result.image"}
 LIKELY |= {"result.document", "result.error", "empty", "shuffled", "counted"}
@@ -133,6 +134,17 @@ def test_what_it_can_hold_comes_back_equal() -> None:
     assert restored.system == [{"text": "Be brief."}, {"cachePoint": {"type": "default"}}]
     assert len(strands(WHOLE[:1])[0]["content"]) == 4  # it leaves out what is on the web
     assert from_anthropic([], system="Be brief.").system == [{"text": "Be brief."}]
+
+
+@settings(max_examples=60, deadline=None)
+@given(conversations(ALL), st.data())
+def test_what_is_malformed_is_a_value_error_or_listed(messages: list[dict[str, Any]], data: Any) -> None:
+    with suppress(ValueError):
+        well_formed(to_anthropic(data.draw(broken(messages)), strict=False).messages)
+    converted = data.draw(broken(to_anthropic(messages, strict=False).messages))
+    with suppress(ValueError):
+        restored = from_anthropic(converted, strict=False)
+        well_formed(to_anthropic(restored.messages, strict=False).messages)
 
 
 def test_an_empty_system_prompt_is_none() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import suppress
 from typing import Any
 
 import botocore.session
@@ -12,12 +13,12 @@ from botocore.validate import ParamValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strands.models.bedrock import BedrockModel
+from tests.formats.broken import broken
+from tests.formats.conversations import ALL, conversations
+from tests.formats.holding import check, refused
 
 from strands_session_store.formats import bedrock
 from strands_session_store.formats.bedrock import from_bedrock, to_bedrock
-
-from .conversations import ALL, conversations
-from .holding import check, refused
 
 LIKELY = ALL - {"name", "custom", "empty", "partial"}
 
@@ -153,6 +154,17 @@ def test_what_it_can_hold_comes_back_equal() -> None:
     assert restored.messages == CONVERSATION
     assert restored.system == system
     assert to_bedrock([], system="Be brief.").system == [{"text": "Be brief."}]
+
+
+@settings(max_examples=60, deadline=None)
+@given(conversations(ALL), st.data())
+def test_what_is_malformed_is_a_value_error_or_listed(messages: list[dict[str, Any]], data: Any) -> None:
+    with suppress(ValueError):
+        well_formed(to_bedrock(data.draw(broken(messages)), strict=False).messages)
+    converted = data.draw(broken(to_bedrock(messages, strict=False).messages))
+    with suppress(ValueError):
+        restored = from_bedrock(converted, strict=False)
+        well_formed(to_bedrock(restored.messages, strict=False).messages)
 
 
 def test_an_empty_system_prompt_is_none() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,12 +13,12 @@ from google.genai import types
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strands.models.gemini import GeminiModel
+from tests.formats.broken import broken
+from tests.formats.conversations import ALL, conversations
+from tests.formats.holding import as_json, check, refused
 
 from strands_session_store.formats.gemini import from_gemini, to_gemini
 from strands_session_store.formats.media import TYPES
-
-from .conversations import ALL, conversations
-from .holding import as_json, check, refused
 
 LIKELY = ALL - {"name", "custom", "location", "citationsContent", "guardContent", "redacted", "cachePoint", "partial"}
 ALIKE = {"text", "image", "reasoning", "toolUse", "result.text", "result.json", "counted", "shuffled", "empty"}
@@ -172,6 +173,17 @@ def test_an_answer_is_a_message() -> None:
     ]
     assert model()._format_request_content(restored.messages)
     well_formed(to_gemini(restored.messages).messages)
+
+
+@settings(max_examples=60, deadline=None)
+@given(conversations(ALL), st.data())
+def test_what_is_malformed_is_a_value_error_or_listed(messages: list[dict[str, Any]], data: Any) -> None:
+    with suppress(ValueError):
+        well_formed(to_gemini(data.draw(broken(messages)), strict=False).messages)
+    converted = data.draw(broken(to_gemini(messages, strict=False).messages))
+    with suppress(ValueError):
+        restored = from_gemini(converted, strict=False)
+        well_formed(to_gemini(restored.messages, strict=False).messages)
 
 
 def test_an_empty_system_prompt_is_none() -> None:

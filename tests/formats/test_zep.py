@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.formats.broken import broken
+from tests.formats.conversations import ALL, conversations
+from tests.formats.holding import check, refused
 from zep_cloud.types import Message
 
 from strands_session_store.formats.zep import from_zep, to_zep
-
-from .conversations import ALL, conversations
-from .holding import check, refused
 
 
 def well_formed(messages: Any) -> None:
@@ -65,6 +66,17 @@ def test_what_is_kept_of_a_thread_is_read() -> None:
     expected = [{"role": "assistant", "content": [{"text": "Hi"}], "metadata": {"custom": {"name": "bot"}}}]
     assert from_zep(dumped.model_dump()).messages == expected
     assert from_zep([dumped.dict()]).messages == expected
+
+
+@settings(max_examples=60, deadline=None)
+@given(conversations(ALL), st.data())
+def test_what_is_malformed_is_a_value_error_or_listed(messages: list[dict[str, Any]], data: Any) -> None:
+    with suppress(ValueError):
+        well_formed(to_zep(data.draw(broken(messages)), strict=False).messages)
+    converted = data.draw(broken(to_zep(messages, strict=False).messages))
+    with suppress(ValueError):
+        restored = from_zep(converted, strict=False)
+        well_formed(to_zep(restored.messages, strict=False).messages)
 
 
 def test_an_empty_system_prompt_is_none() -> None:

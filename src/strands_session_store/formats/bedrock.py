@@ -216,9 +216,11 @@ class _Kept:
                 return _GONE
             if kind not in shape.fields:
                 return self._lost(f"{place}.{kind}", "there is nothing for it")
-            if self._to_strands and kind in ("toolUse", "toolResult") and "type" in value[kind]:
+            said = value[kind]
+            theirs = kind in ("toolUse", "toolResult") and isinstance(said, Mapping) and said.get("type") is not None
+            if self._to_strands and theirs:
                 return self._lost(f"{place}.{kind}", "a tool that the service runs")
-            kept = self.of(shape.fields[kind], value[kind], f"{place}.{kind}")
+            kept = self.of(shape.fields[kind], said, f"{place}.{kind}")
             return _GONE if kept is _GONE else {kind: kept}
         assert isinstance(shape, _Dict)
         return self._dict(shape, value, place)
