@@ -21,7 +21,6 @@ from .conversion import Losses
 Block = dict[str, Any]
 
 IMAGES: Final = {format: f"image/{format}" for format in ("png", "jpeg", "gif", "webp")}
-AUDIO: Final = {"mp3": "audio/mpeg", "wav": "audio/wav"}
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 DOCUMENTS: Final = {
     "pdf": "application/pdf",
