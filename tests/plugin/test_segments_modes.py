@@ -377,6 +377,17 @@ def test_segments_live_as_long_as_the_conversation(monkeypatch: pytest.MonkeyPat
         assert max(segments) <= conversation + ttl * 0.3
 
 
+def test_who_ends_no_segments_keeps_those_that_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    store = MemoryStore(lambda: clock.now)
+    for turn in range(4):
+        agent_of(store, hi, after=EACH_TURN, ttl=1000.0)(f"turn {turn}")
+    for turn in range(4, 8):
+        clock.now += 900
+        agent_of(store, hi, after=None, ttl=1000.0)(f"turn {turn}")
+    assert prompts(said(store)) == [f"turn {turn}" for turn in range(8)]
+
+
 def test_what_the_service_says_of_an_expiry_holds_for_segments() -> None:
     store = MemoryStore()
     agent = agent_of(store, hi, after=EACH_TURN, ttl=100.0)

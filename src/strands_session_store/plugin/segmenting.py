@@ -60,9 +60,11 @@ class _Grown:
 class Segmenting:
     """Of one session manager."""
 
-    def __init__(self, session: LiveSession, after: SegmentAfter, prices: Prices, ttl: Ttl) -> None:
-        self._session, self.after, self._prices, self._ttl = session, after, prices, ttl
-        self._summarize = None if after.summarize is None else async_summarizer(after.summarize)
+    def __init__(self, session: LiveSession, after: SegmentAfter | None, prices: Prices, ttl: Ttl) -> None:
+        """``after``: None where none ends here, and those that have are to be kept."""
+        self._session, self._ends, self.after = session, after is not None, after or SegmentAfter()
+        self._prices, self._ttl = prices, ttl
+        self._summarize = None if self.after.summarize is None else async_summarizer(self.after.summarize)
         self._grown: weakref.WeakKeyDictionary[TrackedAgent, _Grown] = weakref.WeakKeyDictionary()
         self._failed: weakref.WeakKeyDictionary[TrackedAgent, int] = weakref.WeakKeyDictionary()
         """The length of a history that no summary could be made of: it is not tried again before more is said."""
@@ -94,14 +96,20 @@ class Segmenting:
         """A turn of the agent is stored, and the session is run by this manager alone. ``due``: as `due` said."""
         if due is not False:
             await self._tried(self._end(hooks, agent, tracked), tracked)
-        await self._tried(self._keep(), tracked)
+        if self._ends or tracked.segmented:
+            await self._tried(self._keep(), tracked)
 
     # ------------------------------------------------------------------------------------------------------- private
 
     def _able(self, tracked: TrackedAgent) -> bool:
         """Whether the agent stands at the end of a turn."""
         agent = tracked.agent
-        if not isinstance(agent, Agent) or getattr(agent.model, "stateful", False) or agent._interrupt_state.activated:
+        if (
+            not self._ends
+            or not isinstance(agent, Agent)
+            or getattr(agent.model, "stateful", False)
+            or agent._interrupt_state.activated
+        ):
             return False
         return bool(agent.messages) and ends_turn(agent.messages[-1])
 
