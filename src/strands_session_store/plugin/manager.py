@@ -17,7 +17,7 @@ from strands.session import SessionManager
 from .. import ids
 from ..prices import Ask, Dollars, Own, Prices, to_pico
 from ..segments import SegmentAfter
-from ..sessions.ending import segments_of
+from ..sessions.ended import segments_of
 from ..sessions.erasing import erase_session
 from ..stores import DEFAULT, open_store
 from ..stores.base import KEEP, Dropped, Store

@@ -23,7 +23,7 @@ from strands import Agent
 
 from .. import calls, records, tokens
 from ..errors import ConflictError, StoreError
-from ..messages import Message, snapshot
+from ..messages import Message
 from ..prices import Prices
 from ..segments import MAX_TOKENS, SegmentAfter, Size, ends_turn
 from ..sessions import access
@@ -37,8 +37,7 @@ from ..summarizers import async_summarizer
 from . import recorder
 from .jobs import Job
 from .live import LiveSession
-from .rebase import merged
-from .tracked import TrackedAgent, set_state
+from .tracked import TrackedAgent
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
@@ -167,17 +166,10 @@ class Segmenting:
             session.doubt(tracked.fence)
             raise
         try:
-            await self._reload(hooks, agent, tracked)
+            await hooks.renew(agent, tracked)
         except BaseException:
             session.doubt(tracked.fence)
             raise
-
-    async def _reload(self, hooks: AgentHooks, agent: Any, tracked: TrackedAgent) -> None:
-        """Make the agent what is stored; what was set in its state meanwhile stays."""
-        loaded = await self._session.ask(hooks.reread, agent)
-        before, after = tracked.stored_state, snapshot(agent.state._data)
-        hooks.reloaded(agent, *loaded)
-        set_state(agent, merged(before, after, agent.state._data))
 
     async def _in_vain(self, tracked: TrackedAgent, live: LiveSegment, ends: Ending) -> None:
         """The agent was changed while its summary was made, here or elsewhere: the segment goes on."""

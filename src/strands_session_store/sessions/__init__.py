@@ -21,6 +21,7 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     pieces.py     what these are, and their digest               selection.py  which sessions are meant
     segments.py   conversations in segments                      across.py     all of one, read in pieces
     live_segment.py  the one that goes on                        segmenting.py, ending.py   how it ends
+    ended.py      those that have ended                          expiring.py   ... and expire with their conversation
 """
 
 from __future__ import annotations

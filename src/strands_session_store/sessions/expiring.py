@@ -13,7 +13,8 @@ from typing import Final
 from .. import codec, layout, records
 from ..stores.base import Docs, PutDoc, Space, Store, Ttl, new_commit_id
 from .access import Access, load
-from .ending import OUTLIVES, segments_in, segments_of
+from .ended import segments_in, segments_of
+from .ending import OUTLIVES
 from .inside import ids_of
 from .writing import version
 

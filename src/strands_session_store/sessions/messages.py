@@ -23,7 +23,7 @@ from . import checks
 from .access import Access, Part
 from .appending import append
 from .clearing import clear, existing, extent
-from .ending import wherever
+from .ended import wherever
 from .entries import Place, page, place
 from .finding import find, missing, span
 from .inside import ids_of

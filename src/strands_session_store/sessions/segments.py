@@ -20,7 +20,7 @@ from ..usage import Totals
 from . import checks, cursors
 from .access import Part, load, told
 from .across import Where, pieces
-from .ending import complete
+from .ended import complete
 from .messages import DEFAULT
 from .shapes import MAX_PAGE, ConversationPage, ConversationStats, Placed, SegmentOverview
 
