@@ -15,6 +15,9 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     submitted.py, appending.py  messages of others               rewriting.py, clearing.py   what was stored, changed
     writing.py    how live agents are kept out, and told         usages.py    tokens and money, sums
     branching.py, points.py   from an earlier message on         forks.py, rewinding.py   elsewhere, or here
+    segments.py   conversations in segments, as one              across.py    all of them, read in pieces
+    live_segment.py, segmenting.py, ending.py   how one ends     rollover.py  and where there is no live agent
+    contexts.py   what a model would be given now
     archive.py    export, import, copy                           archive_format.py   the lines of the file
     outgoing.py   a space read in pieces                         incoming.py  the same, written and read back
     pieces.py     what these are, and their digest               selection.py  which sessions are meant
@@ -108,7 +111,7 @@ class Sessions(Tree, Listing, Inside, Running):
         self.runs = Runs(store)
         self.events = Events(store)
         self.messages = Messages(store, prices)
-        self.segments = Segments(store)
+        self.segments = Segments(store, prices)
         self.usage = Usages(store)
         self.archive = Archive(store)
 

@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from .. import codec, ids, layout, records, rows
-from ..errors import ConflictError, InDoubt, NotFoundError, SessionNotFoundError, StoreError, UserNotFoundError
+from ..errors import (
+    ConflictError,
+    InDoubt,
+    NotFoundError,
+    SessionNotFoundError,
+    StoreError,
+    Unavailable,
+    UserNotFoundError,
+)
 from ..stores.base import (
     ABSENT,
     KEEP,
@@ -121,17 +129,45 @@ class Access(Generic[R]):
 
         return self.insist(attempt)
 
-    def change(self, decide: Callable[[Look], Sequence[Change]], *wants: Want) -> Committed | None:
+    def change(
+        self,
+        decide: Callable[[Look], Sequence[Change]],
+        *wants: Want,
+        ttl: Ttl = KEEP,
+        make: Callable[[], R] | None = None,
+    ) -> Committed | None:
         """Change what is beside the record, which stays as it is. What ``decide`` relies on it has to expect itself.
+
+        Args:
+            decide: As in `alter`.
+            *wants: What it wants to see.
+            ttl: As `Store.commit` has it.
+            make: Gives the record where there is none: then the commit makes the space too.
 
         Returns:
             None when ``decide`` returned no changes.
+
+        Raises:
+            Unavailable: There is none, as another is writing the space by pieces.
         """
 
         def attempt() -> Committed | None:
-            look = self.look(*wants)
+            if make is None:
+                look = self.look(*wants)
+            else:
+                look = read_whole(self.store, self.space, Doc(self.path), Doc(layout.MAKING), *wants)
             changes = decide(look)
-            return self.commit(look, *changes) if changes else None
+            if not changes or make is None or self.path in look.docs:
+                return self.commit(look, *changes, ttl=ttl) if changes else None
+            if layout.MAKING in look.docs:
+                raise Unavailable(
+                    f"{self.space.kind} {self.space.id!r} is being copied here; try again when it is whole"
+                )
+            record = make()
+            own = PutDoc(self.path, codec.dump_document(record), expect=ABSENT)
+            # what is there already: the lease of who has said nothing
+            on: Expected = look.incarnation or ABSENT
+            return send(self.store, self.space, own, *changes, on=on, ttl=ttl, summary=rows.summary(record))
 
         return self.insist(attempt)
 
