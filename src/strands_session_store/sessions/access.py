@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
 from .. import codec, ids, layout, records, rows
@@ -31,6 +31,8 @@ from ..stores.base import (
     Committed,
     Doc,
     Expected,
+    Log,
+    LogView,
     Look,
     PutDoc,
     Row,
@@ -155,7 +157,7 @@ class Access(Generic[R]):
             if make is None:
                 look = self.look(*wants)
             else:
-                look = read_whole(self.store, self.space, Doc(self.path), Doc(layout.MAKING), *wants)
+                look = _filled(read_whole(self.store, self.space, Doc(self.path), Doc(layout.MAKING), *wants), wants)
             changes = decide(look)
             if not changes or make is None or self.path in look.docs:
                 return self.commit(look, *changes, ttl=ttl) if changes else None
@@ -193,6 +195,12 @@ class Access(Generic[R]):
 
 
 T = TypeVar("T")
+
+
+def _filled(look: Look, wants: Sequence[Want]) -> Look:
+    """With the logs of a space that is not there: empty, as those of one that has none."""
+    empty = {want.log: LogView(0, 0, {}) for want in wants if isinstance(want, Log)}
+    return replace(look, logs=empty | dict(look.logs))
 
 
 def session(store: Store, session_id: str, user_id: str | None) -> Access[records.Session]:
