@@ -72,7 +72,7 @@ class AsyncConversation:
         format: str | None = None,
         strict: bool = True,
     ) -> Kept:
-        return await self._steps_of(user_call(content, name, metadata, id, format, strict))
+        return await self._user(user_call(content, name, metadata, id, format, strict))
 
     async def ai_responds(
         self,
@@ -87,7 +87,7 @@ class AsyncConversation:
         format: str | None = None,
         strict: bool = True,
     ) -> Kept:
-        return await self._steps_of(ai_call(content, model, usage, name, metadata, source, id, format, strict))
+        return await self._assistant(ai_call(content, model, usage, name, metadata, source, id, format, strict))
 
     async def tool_used(
         self,
@@ -111,10 +111,10 @@ class AsyncConversation:
         model: str | None = None,
         usage: Mapping[str, int] | None = None,
     ) -> Kept:
-        return await self._steps_of(tools_call(uses, text, model, usage))
+        return await self._assistant(tools_call(uses, text, model, usage))
 
     async def tools_answered(self, answers: Mapping[str, Any], *, failed: Collection[str] = ()) -> Kept:
-        return await self._steps_of(Call(saying.results(answers, failed)))
+        return await self._user(Call(saying.results(answers, failed)))
 
     @overload
     async def messages(self, format: None = None) -> list[Message]: ...
@@ -159,23 +159,31 @@ class AsyncConversation:
     async def _off(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.wrap_future(self.store.offload.submit(call, *args, **kwargs))
 
-    async def _steps_of(self, call: Call) -> Kept:
+    async def _user(self, call: Call) -> Kept:
+        ended = await self._rolled(await self._off(self._steps.room_for, call))
+        return Kept(await self._stored(call), ended, call.said.lost)
+
+    async def _assistant(self, call: Call) -> Kept:
+        said = await self._stored(call)
+        ended = await self._rolled(await self._off(self._steps.due, said[-1].entry.message))
+        await self._off(self._steps.keep)
+        return Kept(said, ended, call.said.lost)
+
+    async def _stored(self, call: Call) -> tuple[shapes.Said, ...]:
         try:
-            said = await self._off(self._steps.store_call, call)
+            return await self._off(self._steps.store_call, call)
         except asyncio.CancelledError:
             self._steps.unheard(call)
             raise
-        rollover = await self._off(self._steps.due, said[-1].entry.message)
-        ended = None
-        if rollover is not None:
-            try:
-                made = await self._summary(rollover)
-            except Exception:  # a model's, a callable's: whatever it is, the answer is stored
-                made = None
-            if made is not None:
-                ended = await self._off(self._steps.end, rollover, made, by_hand=False)
-        await self._off(self._steps.keep)
-        return Kept(said, ended, call.said.lost)
+
+    async def _rolled(self, rollover: Rollover | None) -> records.Session | None:
+        if rollover is None:
+            return None
+        try:
+            made = await self._summary(rollover)
+        except Exception:  # a model's, a callable's: whatever it is, what was said is stored
+            return None
+        return await self._off(self._steps.end, rollover, made, by_hand=False)
 
     async def _summary(self, rollover: Rollover) -> Summary:
         try:

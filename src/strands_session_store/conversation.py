@@ -135,7 +135,7 @@ class Conversation:
             SessionBusyError: A process runs the session with a lease.
             StoreError: As the engine says. It can be repeated; after InDoubt, as it was.
         """
-        return self._steps_of(user_call(content, name, metadata, id, format, strict))
+        return self._user(user_call(content, name, metadata, id, format, strict))
 
     def ai_responds(
         self,
@@ -165,7 +165,7 @@ class Conversation:
         Raises:
             As `user_says`. A segment that can not end is no error: it goes on, and the next answer tries again.
         """
-        return self._steps_of(ai_call(content, model, usage, name, metadata, source, id, format, strict))
+        return self._assistant(ai_call(content, model, usage, name, metadata, source, id, format, strict))
 
     def tool_used(
         self,
@@ -204,7 +204,7 @@ class Conversation:
         usage: Mapping[str, int] | None = None,
     ) -> Kept:
         """As `tool_used`, for several that a model has asked for at once: still two messages and one commit."""
-        return self._steps_of(tools_call(uses, text, model, usage))
+        return self._assistant(tools_call(uses, text, model, usage))
 
     def tools_answered(self, answers: Mapping[str, Any], *, failed: Collection[str] = ()) -> Kept:
         """Store what the tools gave that the last answer asks for (`Kept.uses`); one message, one commit.
@@ -217,7 +217,7 @@ class Conversation:
         Raises:
             As `user_says`.
         """
-        return self._steps_of(Call(saying.results(answers, failed)))
+        return self._user(Call(saying.results(answers, failed)))
 
     # ----------------------------------------------------------------------------------------------------- what is read
 
@@ -294,18 +294,24 @@ class Conversation:
 
     # ---------------------------------------------------------------------------------------------------------- private
 
-    def _steps_of(self, call: Call) -> Kept:
+    def _user(self, call: Call) -> Kept:
+        ended = self._rolled(self._steps.room_for(call))
+        return Kept(self._steps.store_call(call), ended, call.said.lost)
+
+    def _assistant(self, call: Call) -> Kept:
         said = self._steps.store_call(call)
-        rollover = self._steps.due(said[-1].entry.message)
-        ended = None
-        if rollover is not None:
-            try:
-                made = self._summary(rollover)
-            except Exception:  # a model's, a callable's: whatever it is, the answer is stored
-                made = None
-            ended = None if made is None else self._steps.end(rollover, made, by_hand=False)
+        ended = self._rolled(self._steps.due(said[-1].entry.message))
         self._steps.keep()
         return Kept(said, ended, call.said.lost)
+
+    def _rolled(self, rollover: Rollover | None) -> records.Session | None:
+        if rollover is None:
+            return None
+        try:
+            made = self._summary(rollover)
+        except Exception:  # a model's, a callable's: whatever it is, what was said is stored
+            return None
+        return self._steps.end(rollover, made, by_hand=False)
 
     def _summary(self, rollover: Rollover) -> Summary:
         try:

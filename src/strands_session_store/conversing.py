@@ -27,7 +27,7 @@ from .formats.conversion import Converted
 from .messages import Message, ensure_id, same
 from .prices import Ask, Own, Prices
 from .saying import Saying, dialect, shown, valid
-from .segments import SegmentAfter, Size, ends_turn
+from .segments import ROOM, SegmentAfter, Size, begins_turn, ends_turn
 from .sessions import Sessions, access, checks, shapes
 from .sessions.across import pieces
 from .sessions.appending import REPEATS, append
@@ -201,11 +201,21 @@ class Conversing:
         grown = self._grown
         if grown is not None and not self.after.due(grown.size):
             return None
-        try:
-            return self._measured(self.after, if_due=True)
-        except StoreError as error:
-            self._not_now(error)
+        return self._looked(self.after)
+
+    def room_for(self, call: Call) -> Rollover | None:
+        """What is to be summarized, where the segment ends before what a user is about to say. Where it is not known
+        how large it is, it is looked at only for what takes more than was allowed for after the last answer."""
+        (said, *others) = call.said.messages
+        if self.after is None or others or (isinstance(said["content"], list) and not begins_turn(said)):
             return None
+        coming = counting(self._model)(said)
+        grown = self._grown
+        if grown is None and coming <= (self.after.max_tokens or math.inf) * ROOM:
+            return None
+        if grown is not None and not self.after.due(grown.size, coming):
+            return None
+        return self._looked(self.after, coming)
 
     def ends(self) -> Rollover | None:
         """As `due`, for one that ends by hand.
@@ -256,8 +266,17 @@ class Conversing:
         except StoreError as error:
             self._not_now(error)
 
-    def _measured(self, after: SegmentAfter, *, if_due: bool) -> Rollover | None:
-        look = measured(self.access, self.agent_id, after, self._model, if_due=if_due)
+    def _looked(self, after: SegmentAfter, coming: int | None = None) -> Rollover | None:
+        try:
+            return self._measured(after, if_due=True, coming=coming)
+        except SessionNotFoundError:
+            return None
+        except StoreError as error:
+            self._not_now(error)
+            return None
+
+    def _measured(self, after: SegmentAfter, *, if_due: bool, coming: int | None = None) -> Rollover | None:
+        look = measured(self.access, self.agent_id, after, self._model, if_due=if_due, coming=coming)
         if look is None:
             return None
         self._grown = _Grown(look.size, look.upto)

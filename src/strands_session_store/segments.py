@@ -5,8 +5,9 @@ many whole turns; what came before them stands at its beginning as a summary, it
 
 Rule 1. It ends after a whole turn: the answer was given, no tool is being waited for.
 Rule 2. It ends before the next turn would pass its tokens. How large that will be is not known: as large as the largest
-        of the segment is allowed for, and an eighth of the limit at least. So what a model is given stays below the
-        limit, as long as no turn is larger than all before it and than that eighth.
+        of the segment is allowed for, and an eighth of the limit at least. Once the user has spoken that much is known,
+        and an eighth is allowed for the answer. So what a model is given stays below the limit, as long as no answer,
+        with all its tools, takes more than an eighth of it.
 Rule 3. What is counted is all that was said in the segment, also what a conversation manager has taken out of the
         context: the summary has to stand for it.
 """
@@ -84,11 +85,18 @@ class SegmentAfter:
         """What the summary may take."""
         return int((self.max_tokens or MAX_TOKENS) * SUMMARY)
 
-    def due(self, size: Size) -> bool:
-        """Whether a segment of this size ends now."""
+    def due(self, size: Size, coming: int | None = None) -> bool:
+        """Whether a segment of this size ends now.
+
+        Args:
+            size: With all turns so far.
+            coming: Tokens of what the user says next; None: that is not known yet.
+        """
+        if not size.turns:
+            return False
         if self.max_turns is not None and len(size.turns) >= self.max_turns:
             return True
-        return self.max_tokens is not None and size.tokens + self._room(size) > self.max_tokens
+        return self.max_tokens is not None and size.tokens + self._room(size, coming) > self.max_tokens
 
     def kept(self, size: Size) -> int:
         """How many of its last turns the next one goes on with; at least one is not among them."""
@@ -96,8 +104,9 @@ class SegmentAfter:
         sums = accumulate(reversed(size.turns[-self.keep_turns :] if self.keep_turns else ()))
         return min(sum(1 for taken in sums if taken <= most), max(len(size.turns) - 1, 0))
 
-    def _room(self, size: Size) -> float:
-        return max(*size.turns, (self.max_tokens or 0) * ROOM) if size.turns else 0
+    def _room(self, size: Size, coming: int | None) -> float:
+        least = (self.max_tokens or 0) * ROOM
+        return max(*size.turns, least) if coming is None else coming + least
 
 
 @dataclass(frozen=True, slots=True)

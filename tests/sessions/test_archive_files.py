@@ -291,7 +291,7 @@ def test_what_a_small_session_costs(memory: Sessions, tmp_path: Path, monkeypatc
         return sum(call.verb == verb for call in target.calls)
 
     Sessions(source).archive.export(tmp_path / "x", "ada", ids=["s"])
-    assert calls(source, "read") == 3
+    assert calls(source, "read") == 4  # one of them: which segments it has
     target = FaultyStore(MemoryStore())
     for how, reads, commits in (("new", 4, 2), ("there", 3, 0)):
         target.calls.clear()
@@ -299,7 +299,7 @@ def test_what_a_small_session_costs(memory: Sessions, tmp_path: Path, monkeypatc
         assert (calls(target, "read"), calls(target, "commit")) == (reads, commits), how
     source.calls.clear(), target.calls.clear()
     Sessions(source).archive.copy(target, "ada", ids=["s"])
-    assert (calls(source, "read"), calls(target, "read")) == (3, 3)
+    assert (calls(source, "read"), calls(target, "read")) == (4, 3)
 
 
 def test_a_log_that_was_trimmed_far_keeps_its_indices(memory: Sessions) -> None:
@@ -325,7 +325,7 @@ def test_progress_is_told_and_what_it_raises_ends_the_work(
         assert steps[-1] == archive.Step(file.stat().st_size, file.stat().st_size, done.entries, done.bytes)
     steps.clear()
     memory.archive.export(tmp_path / "y", "ada", ids=["s", "child"], progress=steps.append)
-    assert [(step.done, step.of) for step in steps] == [(1, 2), (2, 2)]
+    assert [(step.done, step.of) for step in steps] == [(1, None), (2, None)]  # they may have segments
 
     def stop(step: archive.Step) -> None:
         raise KeyboardInterrupt

@@ -22,7 +22,17 @@ from rich.text import Text
 from rich.tree import Tree
 
 from .. import codec, layout, records
-from ..sessions import AgentOverview, Holder, LogPage, Overview, SessionPage, Sessions, Stored
+from ..sessions import (
+    AgentOverview,
+    ConversationPage,
+    ConversationStats,
+    Holder,
+    LogPage,
+    Overview,
+    SessionPage,
+    Sessions,
+    Stored,
+)
 from ..stores.collecting import Collected
 
 console = Console(highlight=False)
@@ -147,7 +157,8 @@ class Whole:
     stored: tuple[Stored, ...]
     agents: tuple[AgentOverview, ...]
     multi_agents: tuple[records.MultiAgent, ...]
-    histories: Mapping[str, LogPage[records.Message]]
+    histories: Mapping[str, ConversationPage]
+    stats: Mapping[str, ConversationStats]
     runs: LogPage[records.Run]
     open_runs: tuple[records.Run, ...]
     events: LogPage[records.Event]
@@ -166,7 +177,8 @@ def gather(sessions: Sessions, session_id: str, user_id: str | None, last: int) 
         sessions.layout_tree(session_id, user_id),
         agents,
         sessions.multi_agents(session_id, user_id),
-        {id: sessions.messages.page(session_id, user_id, agent_id=id, limit=last) for id in ids},
+        {id: sessions.segments.full_history(session_id, user_id, agent_id=id, limit=last) for id in ids},
+        {id: sessions.segments.stats(session_id, user_id, agent_id=id) for id in ids},
         sessions.runs.list(session_id, user_id, limit=last),
         sessions.runs.active(session_id, user_id),
         sessions.events.list(session_id, user_id, limit=last),
@@ -180,7 +192,7 @@ def show_session(whole: Whole) -> None:
     if (holder := whole.overview.holder) is not None:
         console.print(Text(plain(_held(holder, time.time()))))
     for agent in whole.agents:
-        _show_agent(agent, whole.histories[agent.agent.agent_id])
+        _show_agent(agent, whole.histories[agent.agent.agent_id], whole.stats[agent.agent.agent_id])
     for orchestrator in whole.multi_agents:
         status = orchestrator.state.get("status") if isinstance(orchestrator.state, dict) else None
         _heading(f"multi-agent {orchestrator.multi_agent_id}: {status or 'no status'}")
@@ -205,9 +217,10 @@ def session_as_data(whole: Whole) -> dict[str, Any]:
                 "conversation_manager": _jsonable(agent.conversation_manager),
                 "history_length": agent.history,
                 "context_length": agent.context,
+                "segments": whole.stats[agent.agent.agent_id].segments,
+                "summary": whole.stats[agent.agent.agent_id].last_summary,
                 "messages": {
-                    str(index): _as_data(entry)
-                    for index, entry in whole.histories[agent.agent.agent_id].entries.items()
+                    str(said.index): _as_data(said.entry) for said in whole.histories[agent.agent.agent_id].messages
                 },
             }
             for agent in whole.agents
@@ -223,15 +236,19 @@ def session_as_data(whole: Whole) -> dict[str, Any]:
     }
 
 
-def _show_agent(agent: AgentOverview, history: LogPage[records.Message]) -> None:
+def _show_agent(agent: AgentOverview, history: ConversationPage, stats: ConversationStats) -> None:
     named = f" ({agent.agent.name})" if agent.agent.name else ""
     _heading(
         f"agent {agent.agent.agent_id}{named}: {many(agent.history, 'message')} said, {agent.context:,} in context"
     )
-    if (first := next(iter(history.entries), 0)) > 0:
+    if stats.last_summary is not None:
+        console.print(Text(f"segments              {stats.segments:,}; of all but the last one there is a summary:"))
+        say("summary", stats.last_summary)
+    first = history.messages[0].index if history.messages else 0
+    if first > 0:
         console.print(Text(f"        ... {many(first, 'earlier message')}", "dim"))
-    for entry in history.entries.values():
-        say_message(entry.message)
+    for said in history.messages:
+        say_message(said.entry.message)
     console.print(Text(f"state                 {_short(_spelled(agent.agent.state))}"))
     console.print(Text(f"conversation manager  {_short(_spelled(agent.conversation_manager))}"))
     if agent.agent.interrupts:

@@ -191,6 +191,9 @@ class AgentHooks:
             if prompt and (message := answered(agent.messages)) is not None:
                 agent.messages.append(message)  # Agent does it too, but did so before the agent was reloaded
             await self.session.room(tracked.fence)
+            if self._segmenting is not None and not tracked.edited():
+                await self._segmenting.make_room(self, agent, tracked, prompt)
+                tracked = self._tracked(agent)
             sure = await self._sure(agent, prompt=prompt)
             with self.session.lock:
                 # alone: nothing else is to be stored with it. A stateful model has heard another conversation

@@ -17,6 +17,8 @@ from strands.session import SessionManager
 from .. import ids
 from ..prices import Ask, Dollars, Own, Prices, to_pico
 from ..segments import SegmentAfter
+from ..sessions.ending import segments_of
+from ..sessions.erasing import erase_session
 from ..stores import DEFAULT, open_store
 from ..stores.base import KEEP, Dropped, Store
 from ..stores.read_only import ReadOnlyStore
@@ -291,8 +293,9 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         self._release()
 
     def delete_session(self) -> Dropped:
-        """Erase the session, whole, but for those below it (`Sessions.delete` erases these too). The next invocation of
-        an agent that is kept, here or elsewhere, raises a ConflictError; the one after that begins anew.
+        """Erase the session, whole, with its segments, but for others below it (`Sessions.delete` erases these too).
+        The next invocation of an agent that is kept, here or elsewhere, raises a ConflictError; the one after that
+        begins anew.
 
         Returns:
             The receipt; all zero when there was no session.
@@ -300,7 +303,9 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         Raises:
             StoreError: The session manager has read_only=True; or as the engine says.
         """
-        return self.store.drop(self._session.space)
+        space = self._session.space
+        receipt = erase_session(self.store, space, segments_of(self.store, space))
+        return Dropped(receipt.existed, receipt.documents, receipt.entries, receipt.bytes)
 
     @property
     def pending(self) -> int:

@@ -15,7 +15,7 @@ import logging
 import math
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -68,36 +68,58 @@ class Segmenting:
     async def due(self, tracked: TrackedAgent) -> bool | None:
         """Whether the segment of an agent whose turn is over ends now; None: that takes a look at what is stored, when
         all of it is."""
-        agent = tracked.agent
-        if not isinstance(agent, Agent) or getattr(agent.model, "stateful", False) or agent._interrupt_state.activated:
-            return False
-        if not agent.messages or not ends_turn(agent.messages[-1]):
+        if not self._able(tracked):
             return False
         size = await self._session.ask(self._grow, tracked)
         return None if size is None else self.after.due(size)
 
+    async def make_room(
+        self, hooks: AgentHooks, agent: LocalAgent, tracked: TrackedAgent, prompt: Iterable[Any]
+    ) -> None:
+        """A turn of the agent is about to begin: end the segment before it, where what the user says would be too much
+        for it. The agent is as it is stored, but for what is pending."""
+        size = None if not self._able(tracked) else await self._session.ask(self._grow, tracked)
+        if size is None or not (said := list(prompt)):
+            return
+        coming = sum(map(self._count(tracked), said))
+        if self.after.due(size, coming):
+            await self._session.at_end(tracked.fence)
+            await self._tried(self._end(hooks, agent, tracked, coming), tracked)
+
     async def turn_over(self, hooks: AgentHooks, agent: LocalAgent, tracked: TrackedAgent, due: bool | None) -> None:
         """A turn of the agent is stored, and the session is run by this manager alone. ``due``: as `due` said."""
+        if due is not False:
+            await self._tried(self._end(hooks, agent, tracked), tracked)
+        await self._tried(self._keep(tracked), tracked)
+
+    # ------------------------------------------------------------------------------------------------------- private
+
+    def _able(self, tracked: TrackedAgent) -> bool:
+        """Whether the agent stands at the end of a turn."""
+        agent = tracked.agent
+        if not isinstance(agent, Agent) or getattr(agent.model, "stateful", False) or agent._interrupt_state.activated:
+            return False
+        return bool(agent.messages) and ends_turn(agent.messages[-1])
+
+    async def _tried(self, attempt: Awaitable[None], tracked: TrackedAgent) -> None:
         try:
-            if due is not False:
-                await self._end(hooks, agent, tracked)
-            await self._keep(tracked)
+            await attempt
         except StoreError as error:
             logger.warning(
                 "agent_id=<%s>, session_id=<%s> | a segment could not be ended or kept, the next turn tries again: %s",
                 *(tracked.agent_id, self._session.session_id, error),
             )
 
-    # ------------------------------------------------------------------------------------------------------- private
-
-    async def _end(self, hooks: AgentHooks, agent: LocalAgent, tracked: TrackedAgent) -> None:
+    async def _end(
+        self, hooks: AgentHooks, agent: LocalAgent, tracked: TrackedAgent, coming: int | None = None
+    ) -> None:
         session, id = self._session, tracked.agent_id
         live = await session.ask(read_live, self._access(), id)
-        if live is None or not live.whole:
-            return
+        if live is None or not live.whole or live.length != tracked.context.history or session.waits(tracked.fence):
+            return  # something is pending: what is not stored would be lost to the agent
         size = await session.ask(live.size, self._count(tracked))
         self._grown[tracked] = _Grown(size, live.length)
-        if not self.after.due(size):
+        if not self.after.due(size, coming):
             return
         cut, asked = to_summarize(live, self.after, size)
         try:

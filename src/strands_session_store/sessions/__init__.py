@@ -21,6 +21,8 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     archive.py    export, import, copy                           archive_format.py   the lines of the file
     outgoing.py   a space read in pieces                         incoming.py  the same, written and read back
     pieces.py     what these are, and their digest               selection.py  which sessions are meant
+    segments.py   conversations in segments                      across.py     all of one, read in pieces
+    live_segment.py  the one that goes on                        segmenting.py, ending.py   how it ends
 """
 
 from __future__ import annotations
@@ -39,15 +41,19 @@ from .segments import Segments
 from .shapes import (
     MAX_PAGE,
     AgentOverview,
+    ConversationPage,
+    ConversationStats,
     Exported,
     Holder,
     Imported,
     LogPage,
     Node,
     Overview,
+    Placed,
     Receipt,
     Said,
     SearchPage,
+    SegmentOverview,
     SessionPage,
     Step,
     Stored,
@@ -63,6 +69,8 @@ __all__ = [
     "UNSET",
     "AgentOverview",
     "Archive",
+    "ConversationPage",
+    "ConversationStats",
     "Events",
     "Exported",
     "Holder",
@@ -72,10 +80,13 @@ __all__ = [
     "Metadata",
     "Node",
     "Overview",
+    "Placed",
     "Receipt",
     "Runs",
     "Said",
     "SearchPage",
+    "SegmentOverview",
+    "Segments",
     "SessionPage",
     "Sessions",
     "Step",

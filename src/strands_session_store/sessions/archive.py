@@ -59,14 +59,14 @@ class Archive(Part):
         """Write sessions, and the user's record, to a file of JSON lines (docs/archive.md). The file is there once it
         is whole: an older one of that name stays until then.
 
-        Costs three reads a session, and one more for each page of 1,000 entries or 8 MiB. A session that changes while
-        it is read is read anew.
+        Costs three reads a session, four where it is named by ``ids``, and one more for each page of 1,000 entries or
+        8 MiB. A session that changes while it is read is read anew.
 
         Args:
             file: Where to. Who makes it may read it, nobody else.
             user_id: Whose sessions; None: those of nobody.
             everyone: All sessions of all users.
-            ids: Only these sessions of the user, without the user's record.
+            ids: Only these sessions of the user, with their segments and without the user's record.
             progress: Told how far it is.
 
         Raises:
@@ -219,8 +219,8 @@ class Archive(Part):
     # ------------------------------------------------------------------------------------------------------- private
 
     def _missing(self, space: Space, ids: Collection[str] | None) -> None:
-        """What was listed may be gone by now; what was named has to be there."""
-        if ids is not None:
+        """What was listed may be gone by now, as may a segment; what was named has to be there."""
+        if ids is not None and space.id in ids:
             self._session(space.id, space.owner).look()
 
     def _spool(self, space: Space, spool: IO[bytes]) -> tuple[Begin, End] | None:

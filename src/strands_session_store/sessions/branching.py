@@ -6,8 +6,10 @@ import secrets
 
 from .. import ids, layout, records
 from . import checks
+from .access import Access
 from .checks import UNSET, Unset
 from .details import Details
+from .ending import wherever
 from .forks import fork
 from .rewinding import rewind
 
@@ -31,8 +33,9 @@ class Branching(Details):
 
         It has the history up to and with that message, the agent's state, context and interrupts of then, other agents
         up to its time, runs and events too, the metadata and state of the session as they are now, and no usage: the
-        source paid. Graphs and Swarms are in a fork of the whole session only. Reads all that it copies, and takes one
-        commit for up to 4 MiB. Interrupted, it can be repeated; what was half made is no session, and vanishes.
+        source paid. Graphs and Swarms are in a fork of the whole session only. A message in a segment that has ended is
+        forked from there: other agents, runs and events stay with the conversation. Reads all that it copies, and takes
+        one commit for up to 4 MiB. Interrupted, it can be repeated; what was half made is no session, and vanishes.
 
         Args:
             session_id: Of the source.
@@ -56,7 +59,6 @@ class Branching(Details):
             ValueError: Several agents have the message, or ``agent_id`` was given without ``at``.
             Unavailable: The source was being changed the whole time.
         """
-        source = self._session(session_id, user_id).space
         target = self._session(secrets.token_hex(16) if new_id is None else new_id, user_id).space
         checks.text("title", title)
         ttl = None if expires_in is None else checks.seconds("expires_in", expires_in)
@@ -68,7 +70,11 @@ class Branching(Details):
             given = {} if title is UNSET else {"title": title}
             return session.model_copy(update={"kind": "fork", "parent_id": parent, **given})
 
-        return fork(self.store, source, target, at, _agent(agent_id), named=named, ttl=ttl)
+        def made(found: Access[records.Session], first: int) -> records.Session:
+            return fork(self.store, found.space, target, at, _agent(agent_id), named=named, ttl=ttl)
+
+        access = self._session(session_id, user_id)
+        return made(access, 0) if at is None else wherever(access, _agent(agent_id), made)
 
     def rewind(
         self, session_id: str, at: str, user_id: str | None = None, *, agent_id: str | None = None

@@ -35,6 +35,7 @@ from .checks import UNSET, Unset
 
 HALF_MADE_SECONDS: Final = 900.0
 """That a space lives after each commit but the last, of which none takes so long."""
+MARK: Final = b"{}"
 BATCH_BYTES: Final = 4 * 2**20
 BATCH_CHANGES: Final = 2_500
 """Of one commit, unless a single entry is larger: such a one holds up a Redis server for less than 10 ms."""
@@ -65,7 +66,7 @@ class Building:
         parent: str | None = None,
         *,
         lives: float | Unset | None = UNSET,
-        mark: bytes = b"{}",
+        mark: bytes = MARK,
     ) -> None:
         """
         Args:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .. import codec, layout, records
-from ..stores.base import Add, Append, Change, Counters, Doc, Log, Look, PutDoc, Trim, Want
+from ..stores.base import Add, Append, Change, Counters, Doc, DropDoc, Log, Look, PutDoc, Trim, Want
 from .access import Access, load
+from .ending import segments_in
 from .writing import guards, traced, version, wants
 
 
@@ -22,11 +23,13 @@ def existing(look: Look, agent_id: str) -> int:
 def clear(access: Access[records.Session], agent_id: str) -> int:
     """See `Messages.clear`; of one agent."""
     own, path, count = layout.agent(agent_id), layout.context(agent_id), layout.removed(agent_id)
+    segments, moved = layout.segments(agent_id), 0
     logs, past = (layout.history(agent_id), layout.variants(agent_id)), layout.trace(agent_id)
     erased = 0
 
     def decide(look: Look) -> list[Change]:
-        nonlocal erased
+        nonlocal erased, moved
+        guarding = guards(look, access.space.id, agent_id)
         erased = existing(look, agent_id)
         length = look.logs[logs[0]].length
         documents: list[Change] = []
@@ -40,8 +43,11 @@ def clear(access: Access[records.Session], agent_id: str) -> int:
             ]
         elif not length:
             return []
+        if segments in look.docs:  # before they are named no more; what is interrupted is repeated
+            moved += _erase_segments(access, look, agent_id)
+            documents.append(DropDoc(segments, expect=version(look, segments)))
         return [
-            *guards(look, access.space.id, agent_id),
+            *guarding,
             *documents,
             *(Append(log, [], at=look.logs[log].length) for log in logs),
             *(Trim(log, look.logs[log].length) for log in (*logs, past)),
@@ -49,5 +55,15 @@ def clear(access: Access[records.Session], agent_id: str) -> int:
             Add(count, -look.counters[count]),
         ]
 
-    access.change(decide, *wants(agent_id), Doc(own), Doc(path), *extent(agent_id), Log(logs[1]), Log(past))
-    return erased
+    documents = map(Doc, (own, path, segments))
+    access.change(decide, *wants(agent_id), *documents, *extent(agent_id), Log(logs[1]), Log(past))
+    return erased + moved
+
+
+def _erase_segments(access: Access[records.Session], look: Look, agent_id: str) -> int:
+    """The segments that have ended; how many messages there were in them."""
+    moved = 0
+    for space in segments_in(access.space, access.record(look), look, agent_id):
+        moved += access.store.read(space, Counters(["messages"])).counters["messages"]
+        access.store.drop(space)
+    return moved

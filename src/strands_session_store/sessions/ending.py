@@ -14,21 +14,40 @@ Rule 4. What was copied has the indices from 0 on, so logs, spans and traces are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from .. import codec, layout, records, rows, trace, usage
-from ..errors import AlreadyExistsError, ConflictError
+from ..errors import AlreadyExistsError, ConflictError, MessageNotFoundError, SessionNotFoundError
 from ..messages import Message, ensure_id
-from ..stores.base import ABSENT, KEEP, Add, Append, Change, Doc, DropDoc, Expect, PutDoc, Space, Store, Trim, Ttl
+from ..stores.base import (
+    ABSENT,
+    KEEP,
+    Add,
+    Append,
+    Change,
+    Doc,
+    Docs,
+    DropDoc,
+    Expect,
+    Look,
+    PutDoc,
+    Space,
+    Store,
+    Trim,
+    Ttl,
+)
 from ..usage import Totals
-from .access import load, send
-from .building import Building, Content, make_way
+from .access import Access, load, send, session
+from .building import MARK, Building, Content, make_way
+from .inside import ids_of
 from .live_segment import LiveSegment
 from .writing import guards, version
 
 HERE: Final = ("messages", "variants")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +92,7 @@ def end(live: LiveSegment, ending: Ending) -> records.Session:
     marked = access.commit(
         live.look, PutDoc(path, codec.dump_document(making), expect=version(live.look, path)), ttl=ending.ttl
     )
-    try:
-        make_way(store, target)
-    except AlreadyExistsError as error:
-        raise ConflictError(layout.SESSION, "no segment", f"segment {number}", str(error)) from error
+    _make_way(live, target)
     made = _session(live, number, ending.cut)
     lives = _seconds(live, ending.ttl)
     building = Building(store, target, conversation.id, lives=lives, mark=codec.dump_document(made))
@@ -108,11 +124,92 @@ def complete(store: Store, space: Space) -> None:
         return
 
 
+def segments_of(store: Store, conversation: Space) -> list[Space]:
+    """Where segments of the conversation are, or were: all agents', also what is half made. One read."""
+    look = store.read(conversation, Doc(layout.SESSION), Docs(layout.AGENTS))
+    if layout.SESSION not in look.docs:
+        return []
+    own = load(look, layout.SESSION, records.Session)
+    return [one for id in ids_of(look, layout.AGENTS) for one in segments_in(conversation, own, look, id)]
+
+
+def complete_decided(store: Store, space: Space, look: Look) -> bool:
+    """The same for what may be half made, by what marks it (`layout.MAKING`), where it has ended by its conversation.
+    Whether it has; one read."""
+    mark = look.docs[layout.MAKING].data
+    if space.kind != "session" or mark == MARK:
+        return False
+    made = load(look, layout.MAKING, records.Session)
+    assert made.segment is not None and made.parent_id is not None
+    path = layout.segments(made.segment.agent_id)
+    above = store.read(layout.session_space(made.parent_id, space.owner), Doc(path))
+    if path not in above.docs or load(above, path, records.Segments).ended < made.segment.number:
+        return False
+    complete(store, space)
+    return True
+
+
+def wherever(
+    access: Access[records.Session], agent_id: str | None, act: Callable[[Access[records.Session], int], T]
+) -> T:
+    """Do what is about a message of a conversation where that message is: in what goes on, else in the latest segment
+    that has it. Where it is not in the first, one read more, and for each segment two and what it takes to look.
+
+    Args:
+        access: Of the conversation's session.
+        agent_id: Whose message; None: of any agent.
+        act: Given the session, and which index in the conversation its first message has.
+
+    Raises:
+        MessageNotFoundError: It is nowhere.
+    """
+    try:
+        return act(access, 0)
+    except MessageNotFoundError as missing:
+        look = access.look(Docs(layout.AGENTS))
+        agents = ids_of(look, layout.AGENTS) if agent_id is None else [agent_id]
+        for id in agents:
+            for space in reversed(segments_in(access.space, access.record(look), look, id)):
+                complete(access.store, space)
+                with contextlib.suppress(MessageNotFoundError, SessionNotFoundError):
+                    part = session(access.store, space.id, space.owner)
+                    held = part.record(part.look()).segment
+                    return act(part, 0 if held is None else held.start)
+        raise missing from None
+
+
+def segments_in(conversation: Space, own: records.Session, look: Look, agent_id: str) -> list[Space]:
+    """The same, of one agent, by its document."""
+    if (path := layout.segments(agent_id)) not in look.docs:
+        return []
+    known = load(look, path, records.Segments)
+    numbers = range(1, max(known.ended, known.making) + 1)
+    return [layout.segment_space(conversation, own.created, agent_id, number) for number in numbers]
+
+
 def space_of(live: LiveSegment, number: int) -> Space:
     return layout.segment_space(live.access.space, live.session.created, live.agent_id, number)
 
 
 # ------------------------------------------------------------------------------------------------------ where it goes
+
+
+def _make_way(live: LiveSegment, target: Space) -> None:
+    """Have nothing there. What the conversation does not name was half made; or it came out of an archive that was
+    written while the segment ended: then all its messages are in the conversation as well.
+
+    Raises:
+        ConflictError: There is a session with others, as where the conversation was put back to an earlier state.
+    """
+    store = live.access.store
+    try:
+        make_way(store, target)
+    except AlreadyExistsError as error:
+        look = store.read(target, Doc(layout.SESSION))
+        there = load(look, layout.SESSION, records.Session).segment if layout.SESSION in look.docs else None
+        if there is None or there.start < live.start or there.end > live.length:
+            raise ConflictError(layout.SESSION, "no session", f"session {target.id!r}", str(error)) from error
+        store.drop(target, on=look.incarnation)  # type: ignore[arg-type]
 
 
 def _session(live: LiveSegment, number: int, cut: int) -> records.Session:

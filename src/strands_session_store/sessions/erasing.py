@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from .. import ids, layout
-from ..stores.base import Order, Query, Store
+from .. import ids, layout, records
+from ..stores.base import Order, Query, Space, Store
+from . import cursors
+from .access import told
 from .shapes import MAX_PAGE, Receipt
 
 Progress = Callable[[Receipt], None]
@@ -31,3 +33,25 @@ def erase_user(store: Store, user_id: str, progress: Progress | None = None) -> 
         if not dropped:
             break
     return receipt.plus(store.drop(layout.user_space(owner)))
+
+
+def erase_session(store: Store, space: Space, segments: Iterable[Space], receipt: Receipt | None = None) -> Receipt:
+    """Erase a session, after its segments (`ending.segments_of`). Repeatable.
+
+    Args:
+        store: Where.
+        space: Of the session.
+        segments: Theirs.
+        receipt: Of what was erased with it before.
+    """
+    receipt = receipt or Receipt()
+    parts = [*segments]
+    for one in (*parts, space):
+        receipt = receipt.plus(store.drop(one), one.id)
+    if parts:  # one that ended meanwhile
+        query = Query("session", space.owner, parent=space.id, order=Order.CREATED, limit=MAX_PAGE)
+        for row in list(cursors.every(store, query)):
+            session = told(store, records.Session, row)
+            if session is not None and session.segment is not None:
+                receipt = receipt.plus(store.drop(row.space), row.space.id)
+    return receipt

@@ -77,7 +77,8 @@ def fork(
         content = _up_to(source, look, id, index)
         origin = records.Origin(session_id=source.id, message_id=at, agent_id=id, index=index)
     session = codec.load(records.Session, look.docs[layout.SESSION].data, layout.SESSION)
-    own = {"session_id": target.id, "user_id": target.owner, "origin": origin}
+    own: dict[str, object] = {"session_id": target.id, "user_id": target.owner, "origin": origin, "segment": None}
+    own |= {} if session.segment is None else {"active": True}  # a segment is not gone on with, its fork is
     made = named(session).model_copy(update={**own, "created": records.now(), "updated": None})
     _write(store, target, content, made, ttl)
     return made

@@ -20,10 +20,11 @@ from ..messages import Message, snapshot
 from ..prices import Ask, Own, Prices
 from ..stores.base import Counters, Docs, Store
 from . import checks
-from .access import Part
+from .access import Access, Part
 from .appending import append
 from .clearing import clear, existing, extent
 from .contexts import read_context
+from .ending import wherever
 from .entries import Place, page, place
 from .finding import find, missing, span
 from .inside import ids_of
@@ -101,16 +102,22 @@ class Messages(Part):
         return page(access, log, records.Message, where, admits, limit=limit, first=limit, floor=floor, ceiling=ceiling)
 
     def get(self, session_id: str, message_id: str, user_id: str | None = None, *, agent_id: str = DEFAULT) -> Said:
-        """The last message with this tracking id, looked for from the end as in `page`.
+        """The last message with this tracking id, looked for from the end as in `page`, then in segments that have
+        ended, as by the methods that change one. Its index is that of the whole conversation.
 
         Raises:
             MessageNotFoundError: There is none, or it was removed.
         """
         ids.check("agent_id", agent_id)
-        found = find(self._session(session_id, user_id), agent_id, ids.check("message_id", message_id))
-        if found.entry.removed is not None:
-            raise missing(agent_id, message_id)
-        return found
+        ids.check("message_id", message_id)
+
+        def look(access: Access[records.Session], first: int) -> Said:
+            found = find(access, agent_id, message_id)
+            if found.entry.removed is not None:
+                raise missing(agent_id, message_id)
+            return Said(first + found.index, found.entry)
+
+        return wherever(self._session(session_id, user_id), agent_id, look)
 
     def count(self, session_id: str, user_id: str | None = None, *, agent_id: str | None = None) -> int:
         """How many messages there are, without those removed or erased; one read, of counters alone.
@@ -277,9 +284,9 @@ class Messages(Part):
         self._rewrite(session_id, message_id, user_id, agent_id, removed())
 
     def clear(self, session_id: str, user_id: str | None = None, *, agent_id: str | None = None) -> int:
-        """Erase all messages, and have contexts be empty. State stays; an interrupt that waits for its answer goes, and
-        what a model keeps elsewhere is let go of. Indices go on where they were. One read and one commit an
-        agent; of all, one read more.
+        """Erase all messages, also those of segments that have ended, and have contexts be empty. State stays; an
+        interrupt that waits for its answer goes, and what a model keeps elsewhere is let go of. Indices go on where
+        they were. One read and one commit an agent; of all, one read more; for each segment two calls of the store.
 
         Args:
             session_id: Which session.
@@ -301,7 +308,9 @@ class Messages(Part):
         self, session_id: str, message_id: str, user_id: str | None, agent_id: str, change: Rewriting
     ) -> list[records.Message]:
         ids.check("agent_id", agent_id)
-        return rewrite(self._session(session_id, user_id), agent_id, ids.check("message_id", message_id), change)
+        ids.check("message_id", message_id)
+        found = self._session(session_id, user_id)
+        return wherever(found, agent_id, lambda access, _: rewrite(access, agent_id, message_id, change))
 
 
 def texts(message: Message) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from .. import layout
 from ..errors import StoreError, Unavailable
 from ..stores.base import READ_BYTES, Counters, Doc, Docs, Log, Look, Space, Store, Want
+from .ending import complete_decided
 from .inside import counters_of, logs_of
 from .pieces import Counts, Digest, Documents, Entries, Piece
 
@@ -65,7 +66,9 @@ class Found:
 def find(store: Store, space: Space) -> Found | None:
     """The space as it is now; None: there is none, or none for a face."""
     own = layout.own(space)
-    look = store.read(space, Doc(own))
+    look = store.read(space, Doc(own), Doc(layout.MAKING))
+    if layout.MAKING in look.docs and complete_decided(store, space, look):
+        look = store.read(space, Doc(own))
     if look.incarnation is None or own not in look.docs:
         return None
     return Found(store, space, look.incarnation, look.revision, look.docs[own].data, look.expires)

@@ -51,7 +51,13 @@ class Measured:
 
 
 def measured(
-    access: Access[records.Session], agent_id: str, after: SegmentAfter, model: str | None, *, if_due: bool
+    access: Access[records.Session],
+    agent_id: str,
+    after: SegmentAfter,
+    model: str | None,
+    *,
+    if_due: bool,
+    coming: int | None = None,
 ) -> Measured | None:
     """Look at the live segment; None: there is no such agent. Costs as `read_live`.
 
@@ -61,12 +67,13 @@ def measured(
         after: When it is due, and how it is summarized.
         model: Whose tokens are counted.
         if_due: False: it ends, if something was said in it and its last turn is over.
+        coming: See `SegmentAfter.due`.
     """
     live = read_live(access, agent_id)
     if live is None:
         return None
     size = live.size(counting(model))
-    if not live.whole or (if_due and not after.due(size)):
+    if not live.whole or (if_due and not after.due(size, coming)):
         return Measured(size, live.length, None)
     cut, asked = to_summarize(live, after, size)
     return Measured(size, live.length, Rollover(live, after, cut, asked))

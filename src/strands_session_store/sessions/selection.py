@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from .. import ids as _ids
@@ -10,6 +10,7 @@ from .. import layout
 from ..stores.base import Order, Query, Space, Store
 from . import cursors
 from .checks import owner
+from .ending import segments_of
 from .shapes import MAX_PAGE
 
 
@@ -19,7 +20,7 @@ def selected(
     """The spaces, users first, oldest first; and how many they are, if that is known without walking them.
 
     Those of an owner, or of all, are told by the index: some may be gone, or in the making. Those named by ``ids`` are
-    told as they were named.
+    told as they were named, each with its segments behind it, also those that have ended since.
 
     Raises:
         ValueError: The arguments contradict each other.
@@ -32,7 +33,13 @@ def selected(
     if isinstance(ids, str):
         raise ValueError(f"ids must be a collection of session ids, not one text: {ids!r}")
     named = [layout.session_space(_ids.check("ids", id), user_id) for id in dict.fromkeys(ids)]
-    return iter(named), len(named)
+    return _with_segments(store, named), None
+
+
+def _with_segments(store: Store, named: Iterable[Space]) -> Iterator[Space]:
+    for space in named:
+        yield space
+        yield from segments_of(store, space)
 
 
 def _all(store: Store, user_id: str | None, everyone: bool) -> Iterator[Space]:

@@ -3,6 +3,7 @@
 Rule 1. Nothing here recurses, and nothing is visited twice: a circle that was planted in the data ends a walk.
 Rule 2. A tree is of one owner.
 Rule 3. Walking costs the subtree: a listing for each session in it, and one more for every 1,000 children.
+Rule 4. Segments belong to their conversation: they are deleted with it, and stay below it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import Literal, TypeAlias
 
 from .. import ids, layout, records
 from ..errors import HasChildrenError, IllegalMoveError, SessionNotFoundError
-from ..stores.base import Counters, Order, Query, Row
+from ..stores.base import Counters, Order, Query, Row, Space
 from . import cursors
 from .access import told
 from .branching import Branching
+from .ending import segments_of
+from .erasing import erase_session
 from .shapes import MAX_PAGE, Node, Receipt
 
 Children: TypeAlias = Literal["refuse", "cascade", "detach"]
@@ -28,10 +31,14 @@ class Tree(Branching):
         """Hang a session below another one of its owner; None: below none. Costs a read for each ancestor.
 
         Raises:
-            IllegalMoveError: The parent is not there, is the session itself, or hangs below it.
+            IllegalMoveError: The parent is not there, is the session itself, or hangs below it; or the session is a
+                segment, which belongs to its conversation.
         """
         found = self._session(session_id, user_id)
-        found.look()
+        if found.record(found.look()).segment is not None:
+            raise IllegalMoveError(
+                f"session {session_id!r} is a segment of a conversation; move the conversation, or fork it"
+            )
         if parent_id is not None:
             at = self._parent(ids.check("parent_id", parent_id), user_id)
             above = [at.session_id, *(one.session_id for one in self._above(at))]
@@ -75,14 +82,14 @@ class Tree(Branching):
         return tuple(out)
 
     def delete(self, session_id: str, user_id: str | None = None, *, children: Children = "refuse") -> Receipt:
-        """Erase a session, whole.
+        """Erase a session, whole; a conversation with its segments.
 
         Args:
             session_id: Which. Of one that is not there the receipt says so: deleting twice is no error.
             user_id: Its owner.
-            children: What happens when others hang below it (forks, segments, sub-agents among them): "refuse" to
-                delete it, "cascade": erase them too, the lowest first, so that what was interrupted can be repeated;
-                "detach": they stay, below none.
+            children: What happens when others hang below it (forks, sub-agents; segments are a part of it, what hangs
+                below them does not): "refuse" to delete it, "cascade": erase them too, the lowest first, so that what
+                was interrupted can be repeated; "detach": they stay, below none.
 
         Raises:
             HasChildrenError: There are some, and ``children`` is "refuse". Nothing was erased.
@@ -90,22 +97,25 @@ class Tree(Branching):
         if children not in ("refuse", "cascade", "detach"):
             raise ValueError(f'children must be "refuse", "cascade" or "detach", got {children!r}')
         own = self._session(session_id, user_id)
-        receipt = Receipt()
-        if children == "refuse":
-            if (first := next(self._below(session_id, user_id), None)) is not None:
+        parts, below = segments_of(self.store, own.space), list[Space]()
+        if children == "cascade":
+            inside = {session_id, *(space.id for space in parts)}
+            found = [id for id in reversed(self._all_below(session_id, user_id)) if id not in inside]
+            below = [layout.session_space(id, user_id) for id in found]
+        else:
+            others = (one for id in (session_id, *(space.id for space in parts)) for one in self._others(id, user_id))
+            if children == "detach":
+                for other in list(others):
+                    self.move(other, None, user_id)
+            elif (first := next(others, None)) is not None:
                 raise HasChildrenError(
-                    f"session {session_id!r} has others below it ({first[0].session_id!r}, ...); nothing was erased. "
+                    f"session {session_id!r} has others below it ({first!r}, ...); nothing was erased. "
                     'Delete it with children="cascade" or "detach"'
                 )
-        elif children == "detach":
-            for child, _ in list(self._below(session_id, user_id)):
-                self.move(child.session_id, None, user_id)
-        else:
-            for below in reversed(self._all_below(session_id, user_id)):
-                space = layout.session_space(below, user_id)
-                receipt = receipt.plus(self.store.drop(space), below)
-        dropped = self.store.drop(own.space)
-        return receipt.plus(dropped, session_id)
+        receipt = Receipt()
+        for space in below:
+            receipt = receipt.plus(self.store.drop(space), space.id)
+        return erase_session(self.store, own.space, parts, receipt)
 
     # ------------------------------------------------------------------------------------------------------- private
 
@@ -124,6 +134,10 @@ class Tree(Branching):
         for row in self._rows_below(session_id, user_id):
             if (record := told(self.store, records.Session, row)) is not None:
                 yield record, dict(row.counters)
+
+    def _others(self, session_id: str, user_id: str | None) -> Iterator[str]:
+        """Ids of those directly below it that are none of its segments."""
+        return (one.session_id for one, _ in self._below(session_id, user_id) if one.segment is None)
 
     def _all_below(self, session_id: str, user_id: str | None) -> list[str]:
         """Ids of all below it, parents first, also where the session itself is gone."""
