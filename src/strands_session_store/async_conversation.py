@@ -160,21 +160,16 @@ class AsyncConversation:
         return await asyncio.wrap_future(self.store.offload.submit(call, *args, **kwargs))
 
     async def _user(self, call: Call) -> Kept:
-        ended = await self._rolled(await self._off(self._steps.room_for, call))
-        return Kept(await self._stored(call), ended, call.said.lost)
+        with self._steps.told(call):
+            ended = await self._rolled(await self._off(self._steps.room_for, call))
+            return Kept(await self._off(self._steps.store_call, call), ended, call.said.lost)
 
     async def _assistant(self, call: Call) -> Kept:
-        said = await self._stored(call)
-        ended = await self._rolled(await self._off(self._steps.due, said[-1].entry.message))
-        await self._off(self._steps.keep)
-        return Kept(said, ended, call.said.lost)
-
-    async def _stored(self, call: Call) -> tuple[shapes.Said, ...]:
-        try:
-            return await self._off(self._steps.store_call, call)
-        except asyncio.CancelledError:
-            self._steps.unheard(call)
-            raise
+        with self._steps.told(call):
+            said = await self._off(self._steps.store_call, call)
+            ended = await self._rolled(await self._off(self._steps.due, said[-1].entry.message))
+            await self._off(self._steps.keep)
+            return Kept(said, ended, call.said.lost)
 
     async def _rolled(self, rollover: Rollover | None) -> records.Session | None:
         if rollover is None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args, overload
+from typing import Any, Literal, TypeVar, overload
 
 from . import records, saying
 from .conversing import Call, Conversing
@@ -26,7 +26,7 @@ from .messages import Message
 from .prices import Ask, Own, Prices
 from .saying import Content, Extras, Status, Used
 from .segments import SegmentAfter
-from .sessions import checks, shapes
+from .sessions import shapes
 from .sessions.rollover import Rollover, summarizer_of
 from .stores.base import Store
 from .summaries import Summary, fold
@@ -295,14 +295,16 @@ class Conversation:
     # ---------------------------------------------------------------------------------------------------------- private
 
     def _user(self, call: Call) -> Kept:
-        ended = self._rolled(self._steps.room_for(call))
-        return Kept(self._steps.store_call(call), ended, call.said.lost)
+        with self._steps.told(call):
+            ended = self._rolled(self._steps.room_for(call))
+            return Kept(self._steps.store_call(call), ended, call.said.lost)
 
     def _assistant(self, call: Call) -> Kept:
-        said = self._steps.store_call(call)
-        ended = self._rolled(self._steps.due(said[-1].entry.message))
-        self._steps.keep()
-        return Kept(said, ended, call.said.lost)
+        with self._steps.told(call):
+            said = self._steps.store_call(call)
+            ended = self._rolled(self._steps.due(said[-1].entry.message))
+            self._steps.keep()
+            return Kept(said, ended, call.said.lost)
 
     def _rolled(self, rollover: Rollover | None) -> records.Session | None:
         if rollover is None:
@@ -340,7 +342,6 @@ def ai_call(
     strict: bool,
 ) -> Call:
     """What `ai_responds` is to store."""
-    checks.one_of("source", source, get_args(records.Source))
     extras = Extras(name, metadata, usage)
     return Call(saying.message("assistant", content, extras, format, strict=strict), id, model, source)
 

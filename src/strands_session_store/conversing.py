@@ -2,8 +2,8 @@
 
 Law: what was said is stored once, whatever is lost of the answers of a store, and in the order of the calls.
 
-Rule 1. A call of which no answer came is in doubt: made again as it was, it is looked for before it is stored.
-        It is in doubt until something else was stored.
+Rule 1. A call that failed, or was not waited for, is in doubt: made again as it was, it is looked for before it is
+        stored. It is in doubt until something else was stored: then the same words are said once more.
 Rule 2. Nothing is kept here that has to be right: how large a segment is by now is measured anew where another has said
         something, and whether it ends is decided by what is stored.
 Rule 3. Whatever fails of a segment's end, a summary or the store, costs nothing but the attempt: the log says so, a
@@ -17,12 +17,15 @@ import math
 import os
 import threading
 import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final, get_args
 
 from . import calls, ids, records
-from .errors import AlreadyExistsError, InDoubt, SessionNotFoundError, StoreError
+from .errors import AlreadyExistsError, SessionNotFoundError, StoreError
 from .formats.conversion import Converted
 from .messages import Message, ensure_id, same
 from .prices import Ask, Own, Prices
@@ -41,20 +44,34 @@ from .usage import Totals
 
 logger = logging.getLogger(__name__)
 
+DOUBTS: Final = 100
+"""Calls in doubt that are known again: the latest."""
 
-@dataclass(slots=True, eq=False)
+
 class Call:
-    """What one call is to store."""
+    """What one call is to store; checked.
 
-    said: Saying
-    id: str | None = None
-    """Tracking id of its first message, where the caller gave one."""
-    model: str | None = None
-    source: records.Source = "llm"
-    heard: bool = True
-    """False: who made it does not wait for its end any more."""
-    messages: list[Message] | None = None
-    """With tracking ids, once it was begun."""
+    Attributes:
+        messages: With tracking ids.
+        heard: False: who made it does not wait for its end any more.
+    """
+
+    def __init__(
+        self, said: Saying, id: str | None = None, model: str | None = None, source: records.Source = "llm"
+    ) -> None:
+        """``id``: tracking id of its first message, where the caller gives one.
+
+        Raises:
+            ValueError: What is no message; names its place.
+        """
+        checks.one_of("source", source, get_args(records.Source))
+        if model is not None:
+            checks.words("model", model)
+        self.said, self.id, self.source, self.heard = said, id, source, True
+        self.model = model or said.model
+        self.messages, _ = checked(said.messages)
+        if id is not None:
+            self.messages[0]["tracking_id"] = ids.check("id", id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +116,7 @@ class Conversing:
         self.sessions = Sessions(store, prices=self._prices)
         self.access = access.session(store, session_id, user_id)
         self._storing = threading.Lock()
-        self._doubt: Call | None = None
+        self._doubts: deque[Call] = deque(maxlen=DOUBTS)
         self._grown: _Grown | None = None
         self._model: str | None = None
         self._slid = -math.inf
@@ -114,51 +131,46 @@ class Conversing:
             StoreError: As the engine says. InDoubt: it may be stored; made again it is not stored twice.
         """
         with self._storing:  # in order, and never beside a call that is in doubt
-            repeated = self._begin(call)
-            before, self._doubt = self._doubt, call
-            try:
-                stored = self._stored(call, repeated)
-            except InDoubt:
-                raise
-            except StoreError:
-                self._doubt = before
-                raise
-            self._doubt = None if call.heard else call
+            repeated = self._begun(call)
+            stored = self._stored(call, repeated)
+            self._doubts.clear()
+            if not call.heard:
+                self._doubts.append(call)
             return stored
 
-    def unheard(self, call: Call) -> None:
-        """Nobody waits for a call's end any more, so whoever made it does not know whether it is stored."""
-        call.heard, self._doubt = False, call
+    @contextmanager
+    def told(self, call: Call) -> Iterator[None]:
+        """Around all of a call: where it fails, or is not waited for any more, it is in doubt."""
+        try:
+            yield
+        except BaseException:
+            call.heard = False
+            self._doubts.append(call)
+            raise
 
-    def _begin(self, call: Call) -> bool:
-        """Give the messages their ids; whether they may be stored already."""
-        messages, _ = checked(call.said.messages)
+    def _begun(self, call: Call) -> bool:
+        """Whether it may be stored already; then its messages are those that may be."""
         if call.id is not None:
-            messages[0]["tracking_id"] = ids.check("id", call.id)
-            call.messages = messages
             return True
-        doubt = self._doubt
-        if doubt is not None and doubt.messages and doubt.id is None and same(doubt.said.key, call.said.key):
-            call.messages = doubt.messages
-            return True
-        call.messages = messages
+        for doubt in list(self._doubts):
+            if doubt.id is None and same(doubt.said.key, call.said.key):
+                call.messages = doubt.messages
+                return True
         return False
 
     def _stored(self, call: Call, repeated: bool) -> tuple[shapes.Said, ...]:
         messages = call.messages
-        assert messages is not None
         names = [ensure_id(message) for message in messages] if repeated else []
         if repeated and (there := self._there(messages)):
             return there
-        model = call.model or call.said.model
-        counted = partial(calls.counted, model=model, source=call.source, prices=self._prices)
+        counted = partial(calls.counted, model=call.model, source=call.source, prices=self._prices)
         try:
             stored = append(self.access, self.agent_id, messages, names, counted, ttl=self._ttl, make=self._session)
         except AlreadyExistsError:
             if there := self._there(messages):
                 return there
             raise
-        self._model = model or self._model
+        self._model = call.model or self._model
         self._grow(stored)
         return stored
 
@@ -206,8 +218,8 @@ class Conversing:
     def room_for(self, call: Call) -> Rollover | None:
         """What is to be summarized, where the segment ends before what a user is about to say. Where it is not known
         how large it is, it is looked at only for what takes more than was allowed for after the last answer."""
-        (said, *others) = call.said.messages
-        if self.after is None or others or (isinstance(said["content"], list) and not begins_turn(said)):
+        said = call.messages[0]
+        if self.after is None or not begins_turn(said):
             return None
         coming = counting(self._model)(said)
         grown = self._grown
