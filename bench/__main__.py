@@ -10,10 +10,10 @@ import platform
 import sys
 from typing import Any
 
-from bench import block, lease, pace, redis_server, scenarios, service, stalls, throughput
+from bench import block, lease, pace, prompts, redis_server, scenarios, service, stalls, throughput
 
 SUBJECTS = ("ours-sqlite-turn", "ours-sqlite", "raw-file", "raw-sqlite", "strands-own-file", "strands-own-snapshot")
-QUESTIONS = ("flat", "resume", "amplification", "stalls", "lease", "throughput", "pace", "block", "service")
+QUESTIONS = ("flat", "resume", "amplification", "stalls", "lease", "throughput", "pace", "block", "service", "prompts")
 STALL_SUBJECTS = ("without", "ours-sqlite", "ours-sqlite-turn", "ours-file", "strands-own-file", "strands-own-snapshot")
 ON_REDIS = ("ours-redis", "ours-redis-turn")
 
@@ -74,6 +74,10 @@ def main(argv: list[str] | None = None) -> None:
             "The owner has so many sessions. S3: PUT, GET, DELETE, and LIST of up to 1,000 names, each counted as one."
         )
         _table("What a call of the service costs", head, service.service(sizes), note)
+    if "prompts" in only:
+        head = ["strategy", "Redis: round trips", "kB", "S3: requests", "kB"]
+        note = "0.5 kB a message, a tool call in each turn. S3: of a process that has nothing at hand."
+        _table(f"A prompt from {prompts.MESSAGES:,} messages", head, prompts.prompts(), note)
     if not redis_server.possible() and only & {"pace", "block"}:
         print("\npace and block are left out: there is no redis-server in PATH")
         only -= {"pace", "block"}

@@ -182,16 +182,18 @@ def _counted(engine: str) -> Iterator[tuple[Store, Callable[..., int]] | None]:
 
 class Bucket(Blobs):
     """Objects in memory. Counts what would be requests to S3: of a get one for each object, of a list one for each
-    1,000 names that were read."""
+    1,000 names that were read; and the bytes that were got."""
 
     def __init__(self) -> None:
         self.objects: dict[str, tuple[bytes, float]] = {}
         self.keys: list[str] = []
         self.asked: Counter[str] = Counter()
+        self.got = 0
 
     def get(self, keys: Sequence[str]) -> Mapping[str, Blob]:
         self.asked["get"] += len(keys)
-        there = ((key, self.objects[key][0]) for key in keys if key in self.objects)
+        there = [(key, self.objects[key][0]) for key in keys if key in self.objects]
+        self.got += sum(len(data) for _, data in there)
         return {key: Blob(data, _tag(data)) for key, data in there}
 
     def put(self, key: str, data: bytes, *, if_absent: bool = False, if_match: str | None = None) -> str:

@@ -17,6 +17,7 @@ from .conversing import Call, Conversing
 from .formats.conversion import Converted
 from .messages import Message
 from .prices import Ask, Own, Prices
+from .prompts import MAX_TURNS, Name, Strategy
 from .saying import Content, Status, Used
 from .segments import SegmentAfter
 from .sessions import shapes
@@ -126,6 +127,16 @@ class AsyncConversation:
         self, format: str | None = None, *, system: Any = None, strict: bool = True
     ) -> list[Message] | Converted:
         return await self._off(self._steps.shown, format, system, strict)
+
+    async def prompt(
+        self,
+        strategy: Strategy | Name = "conversation",
+        *,
+        max_tokens: int | None = None,
+        model: str | None = None,
+        max_turns: int | None = MAX_TURNS,
+    ) -> list[Message]:
+        return await self._off(self._steps.prompt, strategy, max_tokens, model, max_turns)
 
     async def full_history(
         self, *, start: int | None = None, limit: int = 50, cursor: str | None = None

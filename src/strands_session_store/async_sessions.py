@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 from . import records
 from .messages import Message
 from .prices import Ask, Own, Prices
+from .prompts import Name, Strategy
 from .segments import SegmentAfter
 from .sessions import Sessions
 from .sessions.access import Part
@@ -607,6 +608,28 @@ class AsyncSessions(_Offloaded):
             self._sync.run(session_id, user_id, run_id=run_id, agent_id=agent_id, metadata=metadata)
         ) as entered:
             yield entered
+
+    async def prompt(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        agent_id: str = "default",
+        strategy: Strategy | Name = "conversation",
+        max_tokens: int | None = None,
+        model: str | None = None,
+        max_turns: int | None = 10,
+    ) -> list[Message]:
+        return await self._off(
+            self._sync.prompt,
+            session_id,
+            user_id,
+            agent_id=agent_id,
+            strategy=strategy,
+            max_tokens=max_tokens,
+            model=model,
+            max_turns=max_turns,
+        )
 
     async def agents(self, session_id: str, user_id: str | None = None) -> tuple[AgentOverview, ...]:
         return await self._off(self._sync.agents, session_id, user_id)

@@ -24,6 +24,7 @@ from .conversing import Call, Conversing
 from .formats.conversion import Converted, Loss
 from .messages import Message
 from .prices import Ask, Own, Prices
+from .prompts import MAX_TURNS, Name, Strategy
 from .saying import Content, Extras, Status, Used
 from .segments import SegmentAfter
 from .sessions import shapes
@@ -248,6 +249,22 @@ class Conversation:
             FormatError: The dialect can not hold something.
         """
         return self._steps.shown(format, system, strict)
+
+    def prompt(
+        self,
+        strategy: Strategy | Name = "conversation",
+        *,
+        max_tokens: int | None = None,
+        model: str | None = None,
+        max_turns: int | None = MAX_TURNS,
+    ) -> list[Message]:
+        """A part of all that was said, whatever segment it is in, as `Sessions.prompt` picks it: that costs what the
+        strategy reads. Empty before anything was said.
+
+        Raises:
+            PromptError: What the user said last alone takes more than ``max_tokens``.
+        """
+        return self._steps.prompt(strategy, max_tokens, model, max_turns)
 
     def full_history(
         self, *, start: int | None = None, limit: int = 50, cursor: str | None = None

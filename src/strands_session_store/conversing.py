@@ -29,7 +29,8 @@ from .errors import AlreadyExistsError, SessionNotFoundError, StoreError
 from .formats.conversion import Converted
 from .messages import Message, ensure_id, same
 from .prices import Ask, Own, Prices
-from .saying import Saying, dialect, shown, valid
+from .prompts import Name, Strategy, build_prompt
+from .saying import Saying, dialect, shown
 from .segments import ROOM, SegmentAfter, Size, begins_turn, ends_turn
 from .sessions import Sessions, access, checks, shapes
 from .sessions.across import pieces
@@ -318,10 +319,20 @@ class Conversing:
         if format is not None:
             dialect(format)
         try:
-            found = valid(self.sessions.messages.context(self.session_id, self.user_id, agent_id=self.agent_id))
+            found = self.sessions.messages.context(self.session_id, self.user_id, agent_id=self.agent_id)
         except SessionNotFoundError:
             found = []
+        found = build_prompt(found, lambda history: history.oldest())
         return found if format is None else shown(found, format, system, strict=strict)
+
+    def prompt(
+        self, strategy: Strategy | Name, max_tokens: int | None, model: str | None, max_turns: int | None
+    ) -> list[Message]:
+        ask = partial(self.sessions.prompt, self.session_id, self.user_id, agent_id=self.agent_id)
+        try:
+            return ask(strategy=strategy, max_tokens=max_tokens, model=model, max_turns=max_turns)
+        except SessionNotFoundError:
+            return build_prompt([], strategy, max_tokens=max_tokens, model=model, max_turns=max_turns)
 
     def full_history(self, start: int | None, limit: int, cursor: str | None) -> shapes.ConversationPage:
         segments, id = self.sessions.segments, self.agent_id

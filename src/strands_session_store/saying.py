@@ -7,9 +7,8 @@ Rule 2. In a dialect it is taken as it comes, and what Strands can not hold of i
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from . import ids
@@ -73,6 +72,8 @@ def message(role: str, given: Any, extras: Extras, format: str | None, *, strict
                 f"what is said must be a text or a list of content blocks, got {given!r:.80}; for what a vendor's "
                 "client gives or takes, name its format"
             )
+        if role == "user" and isinstance(given, str) and not given.strip():
+            raise ValueError(f"what a user says must not be empty, got {given!r:.80}")
         said: Message = {"role": role, "content": given}
     else:
         _, restore = dialect(format)
@@ -160,43 +161,11 @@ def dialect(format: str) -> tuple[Any, Any]:
     return known[format]
 
 
-def valid(messages: list[Message]) -> list[Message]:
-    """The messages as a model takes them: roles alternate, a user's comes first, and each tool's use has its result in
-    the message behind it. Uses and results without the other are left out, and messages of one role in succession are
-    one: what several have said meanwhile."""
-    runs = [list(run) for _, run in groupby(messages, key=lambda one: one["role"])]
-    uses = [_ids(run, "toolUse") for run in runs]
-    given = [_ids(run, "toolResult") for run in runs]
-    out: list[Message] = []
-    for i, run in enumerate(runs):
-        wanted = uses[i - 1] if i else set()
-        behind = given[i + 1] if i + 1 < len(runs) else set()
-        blocks = [block for one in run for block in one["content"]]
-        there = [b for b in blocks if "toolResult" in b and b["toolResult"]["toolUseId"] in wanted]
-        said = [b for b in blocks if "toolResult" not in b and not _open(b, behind)]
-        if not (content := [*there, *said]) or (not out and run[0]["role"] == "assistant"):
-            continue
-        if out and out[-1]["role"] == run[0]["role"]:
-            out[-1] = {"role": run[0]["role"], "content": [*out[-1]["content"], *content]}
-        else:
-            alone = run[0] if len(run) == 1 else {"role": run[0]["role"]}
-            out.append({**alone, "content": content})
-    return out
-
-
 def shown(messages: list[Message], format: str, system: Any, *, strict: bool) -> Converted:
     """Messages in a dialect."""
     to, _ = dialect(format)
     converted: Converted = to(messages, system=system, strict=strict)
     return converted
-
-
-def _ids(run: list[Message], kind: str) -> set[str]:
-    return {block[kind]["toolUseId"] for one in run for block in one["content"] if kind in block}
-
-
-def _open(block: Mapping[str, Any], answered: Collection[str]) -> bool:
-    return "toolUse" in block and block["toolUse"]["toolUseId"] not in answered
 
 
 def _only(role: str, found: Restored, format: str) -> Message:

@@ -476,7 +476,7 @@ def test_tools_give_texts_json_or_blocks() -> None:
 @pytest.mark.parametrize(
     ("act", "error", "says"),
     [
-        (lambda chat: chat.user_says(""), ValueError, ""),
+        (lambda chat: chat.user_says(" "), ValueError, "must not be empty"),
         (lambda chat: chat.user_says(5), ValueError, "text or a list of content blocks, got 5"),
         (lambda chat: chat.user_says({"role": "user"}), ValueError, "format"),
         (lambda chat: chat.user_says([]), ValueError, "content"),

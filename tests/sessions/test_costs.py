@@ -8,20 +8,22 @@ import pytest
 
 pytest.importorskip("redis")
 
-from bench import redis_server, service
+from bench import prompts, redis_server, service
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "costs.md"
 
 
-def stated() -> dict[str, list[str]]:
-    rows = (line.strip().strip("|").split("|") for line in DOCUMENT.read_text().splitlines() if line.startswith("| "))
-    return {name.strip(): [cell.strip() for cell in cells] for name, *cells in rows if name.strip() != "call"}
+def stated(head: str) -> dict[str, list[str]]:
+    """The rows of the table whose first column has this name."""
+    table = DOCUMENT.read_text().split(f"\n| {head} |")[1].split("\n\n")[0]
+    rows = (line.strip().strip("|").split("|") for line in table.splitlines()[2:])
+    return {name.strip(): [cell.strip() for cell in cells] for name, *cells in rows}
 
 
 @pytest.mark.skipif(not redis_server.possible(), reason="there is no redis-server in PATH")
 def test_costs_are_as_they_are_said_to_be() -> None:
     counted = {str(name): costs for name, *costs in service.service((150, 600))}
-    said = stated()
+    said = stated("call")
     assert said.keys() == counted.keys()
     wrong = {}
     for name, (redis, redis_more, s3, s3_more) in counted.items():
@@ -30,3 +32,14 @@ def test_costs_are_as_they_are_said_to_be() -> None:
             if ";" not in figure and (few, many) != (int(figure), int(figure)):
                 wrong[name] = (figure, few, many)
     assert not wrong
+
+
+@pytest.mark.skipif(not redis_server.possible(), reason="there is no redis-server in PATH")
+def test_prompts_cost_what_they_are_said_to() -> None:
+    counted = {str(name): costs for name, *costs in prompts.prompts()}
+    said = {name: [int(cell.replace(",", "")) for cell in cells] for name, cells in stated("strategy").items()}
+    assert said.keys() == counted.keys()
+    for name, (trips, redis, requests, s3) in counted.items():
+        assert (trips, requests) == (said[name][0], said[name][2]), name
+        # what is packed depends on the version of zlib
+        assert (redis, s3) == (pytest.approx(said[name][1], rel=0.1), pytest.approx(said[name][3], rel=0.1)), name

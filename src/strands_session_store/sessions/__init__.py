@@ -20,6 +20,7 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     contexts.py   what a model would be given now
     archive.py    export, import, copy                           archive_format.py   the lines of the file
     outgoing.py   a space read in pieces                         incoming.py  the same, written and read back
+    prompting.py  what a model is to see of a history
     pieces.py     what these are, and their digest               selection.py  which sessions are meant
     segments.py   conversations in segments                      across.py     all of one, read in pieces
     live_segment.py  the one that goes on                        segmenting.py, ending.py   how it ends
@@ -36,6 +37,7 @@ from .events import Events
 from .inside import Inside
 from .listing import Listing
 from .messages import Messages
+from .prompting import Prompting
 from .runs import Running, Runs
 from .segments import Segments
 from .shapes import (
@@ -99,7 +101,7 @@ __all__ = [
 ]
 
 
-class Sessions(Tree, Listing, Inside, Running):
+class Sessions(Tree, Listing, Inside, Prompting, Running):
     """The sessions and users in a store. Holds nothing itself: make one wherever it is needed.
 
     All methods raise StoreError as the engine does, InvalidIdError for an id that is none, ValueError for an argument

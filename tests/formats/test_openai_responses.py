@@ -1,0 +1,524 @@
+"""OpenAI's Responses: what goes there is what OpenAI publishes, and comes back as it was."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openai.types.responses import Response, ResponseInputItemParam
+from strands.models.openai_responses import OpenAIResponsesModel
+from tests.formats.broken import broken
+from tests.formats.conversations import (
+    ALL,
+    assistant,
+    call,
+    conversations,
+    leaves,
+    lost_without_a_word,
+    result,
+    said,
+    user,
+)
+from tests.formats.planted import anywhere, containers, texts
+from tests.formats.published import problems
+
+from strands_session_store.errors import FormatError
+from strands_session_store.formats.openai_responses import from_openai_responses, to_openai_responses
+
+HELD = ALL - {
+    *("reasoning", "redacted", "audio", "video", "guardContent", "citationsContent", "cachePoint", "partial"),
+    *("location", "custom", "name", "result.json", "result.error"),
+}
+CALL = {"type": "function_call", "call_id": "c1", "name": "look", "arguments": "{}"}
+PROMPTS = [None, "Be brief.", [{"text": "a"}, {"text": "b"}], [{"text": "a"}, {"cachePoint": {"type": "default"}}]]
+
+
+def response(*output: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the client dumps of the output of a response."""
+    return [
+        item.model_dump()
+        for item in Response.model_validate(
+            {
+                "id": "resp_1",
+                "created_at": 0,
+                "model": "m",
+                "object": "response",
+                "output": output,
+                "parallel_tool_calls": True,
+                "tool_choice": "auto",
+                "tools": [],
+            }
+        ).output
+    ]
+
+
+def message(*content: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": list(content)}
+
+
+def output_text(text: str, *annotations: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": list(annotations)}
+
+
+def reasoning(text: str, signature: str) -> dict[str, Any]:
+    return {"reasoningContent": {"reasoningText": {"text": text, "signature": signature}}}
+
+
+def cited(text: str, *citations: tuple[str, str]) -> dict[str, Any]:
+    found = [{"title": title, "location": {"web": {"url": url}}} for title, url in citations]
+    return {"citationsContent": {"content": [{"text": text}], "citations": found}}
+
+
+# ---------------------------------------------------------------------------------------------------------- properties
+
+
+@settings(max_examples=60, deadline=None)
+@given(conversations(HELD), st.sampled_from(PROMPTS))
+def test_what_it_can_hold_comes_back_as_it_was(messages: list[dict[str, Any]], system: Any) -> None:
+    converted = to_openai_responses(messages, system=system)
+    restored = from_openai_responses(converted.messages, system=converted.system)
+    assert restored.messages == said(messages)
+    assert restored.system == ([{"text": system}] if isinstance(system, str) else system or [])
+
+
+@settings(max_examples=100, deadline=None)
+@given(conversations())
+def test_what_is_not_said_to_be_lost_comes_back_and_is_what_openai_publishes(messages: list[dict[str, Any]]) -> None:
+    before = copy.deepcopy(messages)
+    converted = to_openai_responses(messages, strict=False)
+    assert messages == before
+    assert not containers(messages) & containers(converted.messages)
+    for item in converted.messages:
+        assert problems(item, ResponseInputItemParam) == []
+    restored = from_openai_responses(converted.messages)  # strict: what we write can be read
+    assert not containers(converted.messages) & containers(restored.messages)
+    assert converted.lost or restored.messages == said(messages)
+    again = to_openai_responses(restored.messages)  # and what is held, is held
+    assert from_openai_responses(again.messages) == restored
+    assert lost_without_a_word(messages, _found(converted.messages), converted.lost) == []
+    found, planted = texts(converted.messages), Counter(value for _, value in leaves(said(messages)))
+    assert [value for value in planted if found[value] > planted[value]] == []  # nothing is doubled
+    if converted.lost:
+        with pytest.raises(FormatError) as caught:
+            to_openai_responses(messages)
+        assert caught.value.lost == converted.lost
+
+
+def _found(items: list[dict[str, Any]]) -> Callable[[str | bytes], bool]:
+    """As anywhere; a signature, and what is redacted, is an id and encrypted content."""
+    found = anywhere(items)
+
+    def is_there(sought: str | bytes) -> bool:
+        signature = sought.decode(errors="replace") if isinstance(sought, bytes) else sought
+        parts = signature.partition(":")[::2] if signature.startswith("rs_") else ()
+        return found(sought) or (bool(parts) and all(found(part) for part in parts if part))
+
+    return is_there
+
+
+@settings(max_examples=60, deadline=None)
+@given(conversations(HELD - {"empty", "shuffled", "document", "result.document"}, max_turns=2))
+def test_strands_own_formatter_says_the_same(messages: list[dict[str, Any]]) -> None:
+    """But for texts of an answer or a result, which it joins by line breaks; what the user says behind results, which
+    it puts in front; the `detail` of an image, which the published type requires; and media types that a machine's
+    table does not have."""
+    theirs = OpenAIResponsesModel._format_request_messages(messages)
+    assert _alike(to_openai_responses(messages).messages) == _alike(theirs)
+
+
+def _alike(items: list[dict[str, Any]]) -> list[Any]:
+    out: list[Any] = []
+    for item in items:
+        content = item.get("content", item.get("output", ""))
+        parts = [{"text": content}] if isinstance(content, str) else content
+        said = [part.get("text", part.get("image_url", "").partition(",")[2]) for part in parts]
+        kind = item.get("role", item.get("call_id"))
+        if kind == "assistant" and out and out[-1][0] == "assistant":
+            out[-1][1] += "\n" + "\n".join(said)
+        else:
+            out.append([kind, "\n".join(said), item.get("name"), item.get("arguments")])
+    runs: list[Any] = []
+    for entry in out:  # of one side in a row: in any order
+        side = entry[0] == "assistant" or entry[2] is not None
+        if not runs or runs[-1][0] != side:
+            runs.append((side, []))
+        runs[-1][1].append(entry)
+    return [(side, sorted(run, key=str)) for side, run in runs]
+
+
+@settings(max_examples=50, deadline=None)
+@given(conversations(ALL - {"guardContent", "video", "audio", "empty"}))
+def test_strands_own_formatter_takes_what_comes_back(messages: list[dict[str, Any]]) -> None:
+    restored = from_openai_responses(to_openai_responses(messages, strict=False).messages)
+    theirs = OpenAIResponsesModel._format_request_messages(restored.messages)
+    held = [
+        {"content": [block for block in m["content"] if not block.keys() & {"reasoningContent", "citationsContent"}]}
+        for m in restored.messages
+    ]
+    assert lost_without_a_word(held, anywhere(theirs), ()) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(conversations(max_turns=1), st.data())
+def test_what_is_malformed_is_a_value_error_or_listed(messages: list[dict[str, Any]], data: Any) -> None:
+    converted = to_openai_responses(messages, strict=False).messages
+    with suppress(ValueError):
+        from_openai_responses(data.draw(broken(converted)), strict=False)
+    with suppress(ValueError):
+        to_openai_responses(data.draw(broken(messages)), strict=False)
+
+
+# ------------------------------------------------------------------------------------------------------------- by hand
+
+
+def test_a_conversation_with_a_tool() -> None:
+    messages = [
+        user({"text": "Where is Ada?"}),
+        assistant({"text": "I look."}, call("c1", name="Ada"), {"text": "And again."}, call("c2")),
+        user({"text": "Well?"}, result({"text": "Lisbon"}), result({"text": "a"}, {"text": "b"}, key="c2")),
+        assistant({"text": "In Lisbon."}, {"text": "Indeed."}),
+    ]
+    converted = to_openai_responses(messages, system="Be brief.")
+    assert converted.system == "Be brief."
+    assert converted.messages == [
+        {"role": "user", "content": [{"type": "input_text", "text": "Where is Ada?"}]},
+        {"role": "assistant", "content": "I look."},
+        {"type": "function_call", "call_id": "c1", "name": "look", "arguments": '{"name": "Ada"}'},
+        {"role": "assistant", "content": "And again."},
+        {"type": "function_call", "call_id": "c2", "name": "look", "arguments": "{}"},
+        {"role": "user", "content": [{"type": "input_text", "text": "Well?"}]},
+        {"type": "function_call_output", "call_id": "c1", "output": "Lisbon"},
+        {
+            "type": "function_call_output",
+            "call_id": "c2",
+            "output": [{"type": "input_text", "text": "a"}, {"type": "input_text", "text": "b"}],
+        },
+        {"role": "assistant", "content": "In Lisbon."},
+        {"role": "assistant", "content": "Indeed."},
+    ]
+    assert from_openai_responses(converted.messages).messages == messages
+
+
+def test_reasoning_goes_back_under_its_id() -> None:
+    dumped = response(
+        {
+            "type": "reasoning",
+            "id": "rs_1",
+            "summary": [{"type": "summary_text", "text": "first"}, {"type": "summary_text", "text": "then"}],
+            "encrypted_content": "gAAA:=",
+        },
+        {"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "gBBB"},
+        {"type": "reasoning", "id": "rs_3", "summary": [], "content": [{"type": "reasoning_text", "text": "open"}]},
+        {
+            "type": "function_call",
+            "id": "fc_1",
+            "call_id": "c1",
+            "name": "look",
+            "arguments": "{}",
+            "status": "completed",
+        },
+    )
+    restored = from_openai_responses(dumped)
+    assert restored.messages == [
+        assistant(
+            reasoning("first", "rs_1:gAAA:="),
+            reasoning("then", "rs_1:"),
+            {"reasoningContent": {"redactedContent": b"rs_2:gBBB"}},
+            reasoning("open", "rs_3:"),
+            call(),
+        )
+    ]
+    items = to_openai_responses(restored.messages).messages
+    assert all(problems(item, ResponseInputItemParam) == [] for item in items)
+    assert items[0] == {key: dumped[0][key] for key in ("type", "id", "summary", "encrypted_content")}
+    assert items[1] == {key: dumped[1][key] for key in ("type", "id", "summary", "encrypted_content")}
+    assert items[2] == {"type": "reasoning", "id": "rs_3", "summary": [{"type": "summary_text", "text": "open"}]}
+    assert from_openai_responses(items).messages == restored.messages
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        [reasoning("a", "rs_1:"), reasoning("b", "rs_1:E")],
+        [reasoning("a", "rs_1:"), reasoning("b", "rs_2:")],
+        [reasoning("a", "rs_1:E"), {"text": "x"}, reasoning("b", "rs_1:")],
+        [{"reasoningContent": {"redactedContent": b"rs_1:E"}}, reasoning("b", "rs_1:")],
+        [reasoning("a", "rs_1:E"), {"reasoningContent": {"redactedContent": b"rs_1:"}}],
+    ],
+)
+def test_reasoning_comes_back_as_it_was(blocks: list[dict[str, Any]]) -> None:
+    assert from_openai_responses(to_openai_responses(assistant(*blocks)).messages).messages == [assistant(*blocks)]
+
+
+def test_what_the_client_dumps_of_a_response() -> None:
+    url = {"type": "url_citation", "title": "Ada", "url": "https://a.example"}
+    dumped = response(
+        message(
+            output_text(
+                "Ada lives in Lisbon (a), they say (b).",
+                url | {"start_index": 34, "end_index": 37, "title": "", "url": "https://b.example"},
+                url | {"start_index": 20, "end_index": 23},
+                url | {"start_index": 20, "end_index": 23, "title": "Also", "url": "https://c.example"},
+            )
+        ),
+        message({"type": "output_text", "text": "Plain.", "annotations": [], "logprobs": []}),
+    )
+    restored = from_openai_responses(dumped)
+    b = {
+        "citationsContent": {
+            "content": [{"text": "(b)"}],
+            "citations": [{"location": {"web": {"url": "https://b.example"}}}],
+        }
+    }
+    assert restored.messages == [
+        assistant(
+            {"text": "Ada lives in Lisbon "},
+            cited("(a)", ("Ada", "https://a.example"), ("Also", "https://c.example")),
+            {"text": ", they say "},
+            b,
+            {"text": "."},
+            {"text": "Plain."},
+        )
+    ]
+    items = to_openai_responses(restored.messages).messages
+    assert all(problems(item, ResponseInputItemParam) == [] for item in items)
+    assert from_openai_responses(items).messages == restored.messages
+
+
+def test_refusals_are_kept_in_the_metadata() -> None:
+    dumped = response(message({"type": "refusal", "refusal": "No."}))
+    restored = from_openai_responses(dumped)
+    assert restored.messages == [assistant({"text": "No."}, refusal=True)]
+    items = to_openai_responses(restored.messages).messages
+    assert items[0]["content"] == [{"type": "refusal", "refusal": "No."}]
+    assert problems(items[0], ResponseInputItemParam) == []
+    assert from_openai_responses(items).messages == restored.messages
+    mixed = from_openai_responses([*dumped, *response(message(output_text("Or so.")))], strict=False)
+    assert mixed.messages == [assistant({"text": "No."}, {"text": "Or so."})]
+    assert [loss.place for loss in mixed.lost] == ["messages[0].content[0]"]
+
+
+def test_media_and_cache_points() -> None:
+    image = {"image": {"format": "webp", "source": {"bytes": b"RIFF"}}}
+    document = {"document": {"format": "docx", "name": "report", "source": {"bytes": b"PK"}}}
+    messages = [
+        user({"text": "See"}, {"cachePoint": {"type": "default"}}, image, document),
+        assistant(call()),
+        user(result(image, {"text": ""}, document), {"text": "So?"}),
+    ]
+    converted = to_openai_responses(messages)
+    assert all(problems(item, ResponseInputItemParam) == [] for item in converted.messages)
+    assert converted.messages[0]["content"][2]["filename"] == "report.docx"
+    assert from_openai_responses(converted.messages).messages == messages
+
+
+BOTH = {"title": "t", "location": {"web": {"url": "u"}, "documentPage": {"documentIndex": 0}}}
+WEB = {"title": "t", "location": {"web": {"url": "u"}}}
+LOST_THERE: list[tuple[dict[str, Any], list[str]]] = [
+    (assistant(reasoning("hm", "ErcBCkgI")), ["messages[0].content[0].reasoningContent.reasoningText"]),
+    (
+        assistant({"reasoningContent": {"reasoningText": {"text": "hm"}}}),
+        ["messages[0].content[0].reasoningContent.reasoningText"],
+    ),
+    (
+        assistant({"reasoningContent": {"redactedContent": b"rs_1:\xff"}}),
+        ["messages[0].content[0].reasoningContent"],
+    ),
+    (user(result({"json": {"a": 1}})), ["messages[0].content[0].toolResult.content[0].json"]),
+    (user(result({"json": {1: 2}})), ["messages[0].content[0].toolResult.content[0].json"]),
+    (user(result({"text": "x"}, status="error")), ["messages[0].content[0].toolResult.status"]),
+    (user({"text": "x"}, name="ada"), ["messages[0].metadata.custom.name"]),
+    (assistant(call(), refusal=True), ["messages[0].metadata.custom.refusal"]),
+    (assistant({"text": "x"}, {"cachePoint": {"type": "default"}}), ["messages[0].content[1].cachePoint"]),
+    (user({"audio": {"format": "mp3", "source": {"bytes": b""}}}), ["messages[0].content[0].audio"]),
+    (
+        assistant({"citationsContent": {"content": [{"text": "a"}, {"text": "b"}], "citations": []}}),
+        ["messages[0].content[0].citationsContent.content", "messages[0].content[0].citationsContent.citations"],
+    ),
+    (
+        assistant({"citationsContent": {"content": [{"text": "a"}], "citations": [BOTH]}}),
+        ["messages[0].content[0].citationsContent.citations[0].location.documentPage"],
+    ),
+    (
+        assistant({"citationsContent": {"content": [{"text": "a"}, {"image": {}}], "citations": [WEB]}}),
+        ["messages[0].content[0].citationsContent.content[1].image"],
+    ),
+    (
+        assistant(
+            {
+                "citationsContent": {
+                    "content": [{"text": "a"}],
+                    "citations": [
+                        {"title": "t", "location": {"documentPage": {"documentIndex": 0}}},
+                        {"title": "t", "location": {"web": {"url": "u", "domain": "d"}}, "sourceContent": []},
+                    ],
+                }
+            }
+        ),
+        [
+            "messages[0].content[0].citationsContent.citations[0]",
+            "messages[0].content[0].citationsContent.citations[1].sourceContent",
+            "messages[0].content[0].citationsContent.citations[1].location.web.domain",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("message", "places"), LOST_THERE)
+def test_what_it_can_not_hold_is_refused_or_listed(message: dict[str, Any], places: list[str]) -> None:
+    converted = to_openai_responses(message, strict=False)
+    assert [loss.place for loss in converted.lost] == places
+    assert from_openai_responses(converted.messages).messages[0]["role"] == message["role"]
+    with pytest.raises(FormatError, match="Responses can not hold"):
+        to_openai_responses(message)
+
+
+def test_a_system_prompt_holds_text_only() -> None:
+    converted = to_openai_responses([], system=[{"text": "a"}, {"image": {}}], strict=False)
+    assert converted.system == "a" and [loss.place for loss in converted.lost] == ["system[1].image"]
+
+
+LOST_HERE: list[tuple[list[dict[str, Any]], list[str], list[dict[str, Any]]]] = [
+    ([CALL | {"arguments": "[1]"}], ["messages[0].arguments"], [assistant(call())]),
+    ([CALL | {"namespace": "crm"}], ["messages[0].namespace"], [assistant(call())]),
+    ([CALL | {"caller": {"type": "program", "caller_id": "p"}}], ["messages[0].caller"], [assistant(call())]),
+    ([{"type": "web_search_call", "id": "ws_1", "status": "completed"}], ["messages[0]"], []),
+    ([{"type": "item_reference", "id": "msg_1"}], ["messages[0]"], []),
+    (
+        [{"role": "assistant", "content": "a", "phase": "commentary"}],
+        ["messages[0].phase"],
+        [assistant({"text": "a"})],
+    ),
+    (
+        [{"role": "user", "content": "a"}, {"role": "developer", "content": "b"}],
+        ["messages[1]"],
+        [user({"text": "a"})],
+    ),
+    (
+        [
+            {
+                "type": "reasoning",
+                "id": "x:1",
+                "summary": [{"type": "summary_text", "text": "a"}],
+                "encrypted_content": "E",
+            }
+        ],
+        ["messages[0].id", "messages[0].encrypted_content"],
+        [assistant({"reasoningContent": {"reasoningText": {"text": "a"}}})],
+    ),
+    (
+        [
+            {
+                "role": "user",
+                "content": [
+                    {"type": "input_image", "detail": "auto", "file_id": "f"},
+                    {"type": "input_image", "detail": "low", "image_url": "https://example.com/a.png"},
+                    {"type": "input_file", "file_url": "https://example.com/a.pdf"},
+                    {"type": "input_file", "file_data": "data:application/pdf,AAAA", "filename": "a.pdf"},
+                    {"type": "input_audio", "input_audio": {}},
+                    {"type": "input_text", "text": "x", "prompt_cache_breakpoint": {"mode": "implicit"}},
+                ],
+            }
+        ],
+        [
+            "messages[0].content[0].file_id",
+            "messages[0].content[1].detail",
+            "messages[0].content[1].image_url",
+            "messages[0].content[2].file_url",
+            "messages[0].content[3]",
+            "messages[0].content[4]",
+            "messages[0].content[5].prompt_cache_breakpoint.mode",
+        ],
+        [user({"text": "x"})],
+    ),
+    (
+        [
+            message(
+                output_text(
+                    "abc",
+                    {"type": "file_citation", "file_id": "f", "filename": "n", "index": 1},
+                    {"type": "url_citation", "url": "u", "title": "t", "start_index": 0, "end_index": 9},
+                    {"type": "url_citation", "url": "u", "title": "t", "start_index": 0, "end_index": 2},
+                    {"type": "url_citation", "url": "v", "title": "t", "start_index": 1, "end_index": 3},
+                )
+            )
+        ],
+        [f"messages[0].content[0].annotations[{i}]" for i in (0, 1, 3)],
+        [assistant(cited("ab", ("t", "u")), {"text": "c"})],
+    ),
+]
+
+
+@pytest.mark.parametrize(("items", "places", "kept"), LOST_HERE)
+def test_what_strands_can_not_hold_is_refused_or_listed(
+    items: list[dict[str, Any]], places: list[str], kept: list[dict[str, Any]]
+) -> None:
+    restored = from_openai_responses(items, strict=False)
+    assert [loss.place for loss in restored.lost] == places
+    assert restored.messages == kept
+    with pytest.raises(FormatError, match="Strands can not hold"):
+        from_openai_responses(items)
+
+
+def test_items_of_a_request_as_others_write_them() -> None:
+    restored = from_openai_responses(
+        [
+            {"type": "message", "role": "developer", "content": "a"},
+            {"role": "system", "content": [{"type": "input_text", "text": "b"}]},
+            {"type": "message", "role": "user", "content": "c", "status": "completed"},
+            {"role": "user", "content": [{"type": "input_text", "text": "d"}]},
+            {"role": "user", "content": [{"type": "input_image", "image_url": "data:image/jpg;base64,/9g="}]},
+            {"role": "assistant", "content": [{"type": "output_text", "text": "e"}]},
+            CALL | {"id": "fc_1", "caller": {"type": "direct"}},
+            {"type": "function_call_output", "call_id": "c1", "output": "", "name": "look", "id": None},
+        ],
+        system="before",
+    )
+    assert restored.system == [{"text": text} for text in ("before", "a", "b")]
+    assert restored.messages == [
+        user({"text": "c"}, {"text": "d"}, {"image": {"format": "jpeg", "source": {"bytes": b"\xff\xd8"}}}),
+        assistant({"text": "e"}, call()),
+        user(result()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("items", "told"),
+    [
+        ([{"content": "x"}], r"messages\[0\]\.type must be a text, not NoneType"),
+        ([{"role": "robot", "content": "x"}], r"messages\[0\]\.role must be .*, not 'robot'"),
+        ([{"role": "user"}], r"messages\[0\]\.content must be a list, not NoneType"),
+        ([{"role": "user", "content": [{"type": "input_text"}]}], r"messages\[0\]\.content\[0\]\.text must be a text"),
+        ([{"type": "function_call", "name": "n"}], r"messages\[0\]\.call_id must be a text, not NoneType"),
+        ([{"type": "function_call_output", "call_id": "c"}], r"messages\[0\]\.output must be a list, not NoneType"),
+        ([{"type": "reasoning", "summary": []}], r"messages\[0\]\.id must be a text, not NoneType"),
+        ([{"type": "reasoning", "id": "rs_1", "summary": "x"}], r"messages\[0\]\.summary must be a list, not str"),
+    ],
+)
+@pytest.mark.parametrize("strict", [True, False])
+def test_what_is_none_of_the_dialect_is_an_error_that_says_where(items: Any, told: str, strict: bool) -> None:
+    with pytest.raises(FormatError, match=told):
+        from_openai_responses(items, strict=strict)
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ({"role": "robot", "content": []}, r"messages\[0\]\.role must be 'user' or 'assistant', not 'robot'"),
+        (assistant({"text": None}), r"messages\[0\]\.content\[0\]\.text must be a text, not NoneType"),
+        (assistant({"reasoningContent": {}}), r"reasoningContent\.reasoningText must be a dict, not NoneType"),
+        (assistant({"reasoningContent": {"redactedContent": 5}}), r"redactedContent must be bytes, not int"),
+        (assistant({"citationsContent": {"content": "x"}}), r"citationsContent\.content must be a list, not str"),
+        (user({"toolResult": {"toolUseId": "c"}}), r"toolResult\.content must be a list, not NoneType"),
+    ],
+)
+@pytest.mark.parametrize("strict", [True, False])
+def test_what_is_no_content_of_strands_is_an_error_that_says_where(message: Any, told: str, strict: bool) -> None:
+    with pytest.raises(FormatError, match=told):
+        to_openai_responses(message, strict=strict)
