@@ -7,13 +7,13 @@ Rule 2. In a dialect it is taken as it comes, and what Strands can not hold of i
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from . import ids
+from .formats import FORMATS, Converted, Loss, Restored
 from .formats.answers import answer_in
-from .formats.conversion import Converted, Loss, Restored
 from .messages import Message, snapshot
 
 Status: TypeAlias = Literal["success", "error"]
@@ -147,25 +147,21 @@ def results(answers: Any, failed: Any) -> Saying:
     return Saying(said, key=snapshot(said))
 
 
-def dialect(format: str) -> tuple[Any, Any]:
+def dialect(format: str) -> tuple[Callable[..., Converted], Callable[..., Restored]]:
     """To a dialect, and from it.
 
     Raises:
         ValueError: There is none of this name.
     """
-    from . import formats
-
-    known: Mapping[str, tuple[Any, Any]] = getattr(formats, "FORMATS", {})
-    if format not in known:
-        raise ValueError(f"format must be one of {', '.join(known)}; got {format!r:.80}")
-    return known[format]
+    if format not in FORMATS:
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {format!r:.80}")
+    return FORMATS[format]
 
 
 def shown(messages: list[Message], format: str, system: Any, *, strict: bool) -> Converted:
     """Messages in a dialect."""
     to, _ = dialect(format)
-    converted: Converted = to(messages, system=system, strict=strict)
-    return converted
+    return to(messages, system=system, strict=strict)
 
 
 def _only(role: str, found: Restored, format: str) -> Message:

@@ -86,10 +86,16 @@ def _usage(said: Mapping[str, Any], format: str) -> dict[str, int]:
     match format:
         case "openai_chat":
             given, told = number("prompt_tokens"), number("completion_tokens")
-            read = number("prompt_tokens_details", "cached_tokens")
+            read, write = (
+                number("prompt_tokens_details", "cached_tokens"),
+                number("prompt_tokens_details", "cache_write_tokens"),
+            )
         case "openai_responses":
             given, told = number("input_tokens"), number("output_tokens")
-            read = number("input_tokens_details", "cached_tokens")
+            read, write = (
+                number("input_tokens_details", "cached_tokens"),
+                number("input_tokens_details", "cache_write_tokens"),
+            )
         case "anthropic":  # those of the cache stand beside the others, as with Bedrock
             given, told = number("input_tokens"), number("output_tokens")
             read, write = number("cache_read_input_tokens"), number("cache_creation_input_tokens")
