@@ -1,7 +1,7 @@
 """What may make summaries: a callable, a Strands agent or model, or nothing but the conversation's own sentences.
 
-Rule 1. Every summary is asked for afresh: a model sees nothing of other conversations, and of earlier parts no more
-        than the summary so far.
+Rule 1. Every summary is asked for afresh: a model sees nothing of other conversations, and of earlier parts only the
+        summary so far.
 Rule 2. An agent's messages, and what else would carry over (conversation manager, interrupts, model state), are as they
         were afterwards, also when it fails. What its tools and hooks do to its state is the application's.
 Rule 3. Only an answer that came to its end is a summary: not what a guardrail says in its place, nor one that stops at
@@ -54,9 +54,14 @@ def summarizer(what: What) -> Callable[[Summarize], Summary]:
         return lambda to: _of_agent(agent, to)
     if isinstance(what, Model):
         model = what
-        return lambda to: _told(fresh := _fresh(model), asked := instruction(to), fresh(asked), to)
+
+        def asked_afresh(to: Summarize) -> Summary:
+            fresh, asked = _fresh(model), instruction(to)
+            return _told(fresh, asked, fresh(asked), to)
+
+        return asked_afresh
     made = cast("Callable[[Summarize], Any]", extractive if what == "extractive" else what)
-    if inspect.iscoroutinefunction(made) or inspect.iscoroutinefunction(type(made).__call__):
+    if _awaited(made):
         raise ValueError(f"summarizer={made!r} has to be awaited, and there is no loop here: give one that has not")
 
     def called(to: Summarize) -> Summary:
@@ -89,13 +94,16 @@ def async_summarizer(what: What) -> Callable[[Summarize], Awaitable[Summary]]:
 
         return asked_afresh
     made = cast("Callable[[Summarize], Any]", extractive if what == "extractive" else what)
-    awaited = inspect.iscoroutinefunction(made) or inspect.iscoroutinefunction(type(made).__call__)
 
     async def called(to: Summarize) -> Summary:
-        found = made(to) if awaited else await asyncio.to_thread(made, to)
+        found = made(to) if _awaited(made) else await asyncio.to_thread(made, to)
         return checked(await found if inspect.isawaitable(found) else found, to)
 
     return called
+
+
+def _awaited(what: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(what) or inspect.iscoroutinefunction(type(what).__call__)
 
 
 def _check(what: object) -> None:

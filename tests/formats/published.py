@@ -42,4 +42,4 @@ def problems(value: Any, kind: Any, place: str = "") -> list[str]:
     if kind is object or kind is Any:
         return []
     kind = type(None) if kind is None else kind
-    return [] if isinstance(value, kind) else [f"{place}: {type(value).__name__} is no {kind}"]
+    return [] if isinstance(value, origin or kind) else [f"{place}: {type(value).__name__} is no {kind}"]

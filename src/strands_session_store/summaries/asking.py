@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from .. import codec, tokens
-from .base import Style, Summarize, blocks, one_line, results, said, shown
+from .base import Style, Summarize, blocks, one_line, results, said, shown, turns
 from .sentences import MARK, clipped
 
 TOOL: Final = 2_000
@@ -101,22 +101,23 @@ def transcript(messages: Sequence[Mapping[str, Any]], max_tokens: int | None = N
 
 def _entries(messages: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Label and text of all that was said."""
-    names: dict[Any, str] = {}
     entries: list[tuple[str, str]] = []
-    for message in messages:
-        who = "User" if message.get("role") == "user" else "Assistant"
-        for block in blocks(message):
-            text = "\n".join([*said(block), *shown(block)])
-            if text.strip():
-                entries.append((who, text))
-            use, result = block.get("toolUse"), block.get("toolResult")
-            if isinstance(use, Mapping):
-                name = names[str(use.get("toolUseId"))] = one_line(use.get("name"))
-                entries.append((f"{who} uses tool {name}", _middle_out(plain(use.get("input")), TOOL)))
-            if isinstance(result, Mapping):
-                name = names.get(str(result.get("toolUseId")), "")
-                failed = " failed" if result.get("status") == "error" else ""
-                entries.append((f"Tool {name}{failed}".rstrip(), _middle_out(outcome(block), TOOL)))
+    for turn in turns(messages):
+        names: dict[Any, str] = {}  # as a turn says them by itself, so that parts take what their turns take
+        for message in turn:
+            who = "User" if message.get("role") == "user" else "Assistant"
+            for block in blocks(message):
+                text = "\n".join([*said(block), *shown(block)])
+                if text.strip():
+                    entries.append((who, text))
+                use, result = block.get("toolUse"), block.get("toolResult")
+                if isinstance(use, Mapping):
+                    name = names[str(use.get("toolUseId"))] = one_line(use.get("name"))
+                    entries.append((f"{who} uses tool {name}", _middle_out(plain(use.get("input")), TOOL)))
+                if isinstance(result, Mapping):
+                    name = names.get(str(result.get("toolUseId")), "")
+                    failed = " failed" if result.get("status") == "error" else ""
+                    entries.append((f"Tool {name}{failed}".rstrip(), _middle_out(outcome(block), TOOL)))
     return entries
 
 
@@ -133,11 +134,8 @@ def outcome(block: Mapping[str, Any]) -> str:
 
 
 def plain(value: Any) -> str:
-    """A value as JSON; what can not be said in it, by its type."""
-    try:
-        return codec.encode(value).decode()
-    except Exception:  # a value of the application's: what it is makes no summary fail
-        return f"[{type(value).__name__}]"
+    """A value as JSON, whatever it is."""
+    return codec.encode(value).decode()
 
 
 def _written(entries: Sequence[tuple[str, str]]) -> str:
@@ -152,7 +150,7 @@ def _ends(entries: Sequence[tuple[str, str]], kept: int) -> str:
 
 def _middle_out(text: str, most: int) -> str:
     """Two thirds of so many characters from the begin, one from the end, and between them how many were left out."""
-    if len(text) <= most + len(MARK) * 2 + 40:  # the mark would take what it saves
+    if len(text) <= most + 40:  # the mark would take what it saves
         return text
     head, tail = most * 2 // 3, most // 3
     return f"{text[:head]} [{MARK} {len(text) - head - tail:,} characters left out {MARK}] {text[len(text) - tail :]}"

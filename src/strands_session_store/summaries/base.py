@@ -120,8 +120,8 @@ def shown(block: Mapping[str, Any]) -> Iterator[str]:
 
 
 def one_line(name: object) -> str:
-    """A name that a label may hold: blanks are one space each, and it is short."""
-    return " ".join(name.split())[:100] if isinstance(name, str) else ""
+    """A name that a label may hold: blanks are one space each, and it is no longer than a tool's may be."""
+    return " ".join(name.split())[:64] if isinstance(name, str) else ""
 
 
 def results(block: Mapping[str, Any]) -> list[Any]:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from .. import tokens
-from .asking import TOOL, outcome
+from .asking import outcome
 from .base import Summarize, blocks, one_line, said, shown, turns
 from .sentences import MARK, asks, clipped, sentences, shortened, terms
 
@@ -29,15 +29,15 @@ TOPICS: Final = 6
 MISSES: Final = 50
 """Sentences in a row that don't fit any more, after which no other is tried."""
 
-Kind = Literal["request", "answer", "tool", "said", "shown"]
+Kind = Literal["user", "question", "answer", "tool", "said", "shown"]
 
 
 class Item(NamedTuple):
     """A sentence that may be quoted."""
 
     kind: Kind
-    """A ``request`` is the first sentence of a user's message, or a question in it; an ``answer`` is of the last
-    message of a turn; ``shown`` is the name of an image or document."""
+    """A ``question`` is a user's; an ``answer`` is of the last message of a turn; ``shown`` is the name of an image or
+    document."""
     label: str
     text: str
     turn: int
@@ -51,10 +51,10 @@ class Item(NamedTuple):
 def extractive(to: Summarize) -> str:
     """A summary in sentences that were said, each behind a label that tells by whom.
 
-    ``basic``: those that score best, the first and the last ones before others. ``key_points``: a list of what was
-    asked for, what tools gave, and what was answered. ``topic_based``: grouped under terms that are frequent in few
-    turns. ``query_focused``: those that share terms with the query, others where there is room. In each the sentences
-    stand in their order.
+    ``basic``: those that score best, the first and the last ones before others. ``key_points``: a list; first of each
+    turn what the user asked and what scores best of the rest, what tools gave, and what scores best of the answer.
+    ``topic_based``: grouped under terms that are frequent in few turns. ``query_focused``: those that share terms with
+    the query before others. In each the sentences stand in their order, and others where there is room.
 
     Returns:
         At most ``to.max_tokens``; never empty: `MARK` where nothing was said in words.
@@ -72,8 +72,8 @@ def extractive(to: Summarize) -> str:
         return new or MARK
     left = to.max_tokens - (tokens.count(new)[0] + 1 if new else 0)
     if takes - 1 > left:
-        previous = _condensed(before, [_score(of, weights) for of in old], left)
-    return _joined(previous, new, to.max_tokens)
+        previous = _condensed(before, old, [_score(of, weights) for of in old], left)
+    return clipped(f"{previous}\n{new}" if new else previous, to.max_tokens)
 
 
 # ------------------------------------------------------------------------------------------------- what may be quoted
@@ -86,14 +86,13 @@ def _items(messages: Sequence[Mapping[str, Any]]) -> list[Item]:
         names: dict[Any, str] = {}
         last = max((i for i, message in enumerate(turn) if message.get("role") == "assistant"), default=-1)
         for i, message in enumerate(turn):
-            user, first = message.get("role") == "user", True
+            user = message.get("role") == "user"
             label = "User" if user else "Assistant"
             for block in blocks(message):
                 for text in said(block):
                     for sentence in sentences(text):
-                        wanted = user and (first or asks(sentence))
-                        kind: Kind = "request" if wanted else "answer" if i == last else "said"
-                        first = not _add(found, kind, label, sentence, at) and first
+                        kind: Kind = "question" if asks(sentence) else "user"
+                        _add(found, kind if user else "answer" if i == last else "said", label, sentence, at)
                 for name in shown(block):
                     found.setdefault((label, name), Item("shown", label, name, at, frozenset()))
                 use, result = block.get("toolUse"), block.get("toolResult")
@@ -102,7 +101,7 @@ def _items(messages: Sequence[Mapping[str, Any]]) -> list[Item]:
                 if isinstance(result, Mapping):
                     name = f"Tool {names.get(str(result.get('toolUseId')), '')}".rstrip()
                     failed = " failed" if result.get("status") == "error" else ""
-                    for sentence in sentences(outcome(block)[:TOOL]):
+                    for sentence in sentences(outcome(block)):
                         if _add(found, "tool", name + failed, sentence, at):
                             break  # what it begins with says what came of it
     return list(found.values())
@@ -138,8 +137,8 @@ def _new(to: Summarize, items: Sequence[Item], scores: Sequence[float], weights:
         return _text(items, first, room, "- ", groups)
     if to.style == "key_points":
         last = items[-1].turn if items else 0
-        best = _best_answers(items, scores)
-        points = {i for i, item in enumerate(items) if item.kind in ("request", "tool") or i in best}
+        best = _best(items, scores, "user") | _best(items, scores, "answer")
+        points = {i for i, item in enumerate(items) if item.kind in ("question", "tool") or i in best}
         first = _first(items, lambda i: (i not in points, items[i].turn not in (0, last), -scores[i]))
         return _text(items, first, room, "- ")
     if to.style == "query_focused":
@@ -158,17 +157,17 @@ def _first(items: Sequence[Item], key: Any) -> list[int]:
 
 
 def _ends(items: Sequence[Item]) -> set[int]:
-    """The first request, the last one, and the begin and end of the last answer."""
-    requests = [i for i, item in enumerate(items) if item.kind == "request"]
+    """What a user said first and last, and the begin and end of the last answer."""
+    users = [i for i, item in enumerate(items) if item.kind in ("user", "question")]
     answers = [i for i, item in enumerate(items) if item.kind == "answer" and item.turn == items[-1].turn]
-    return {*requests[:1], *requests[-1:], *answers[:1], *answers[-1:]}
+    return {*users[:1], *users[-1:], *answers[:1], *answers[-1:]}
 
 
-def _best_answers(items: Sequence[Item], scores: Sequence[float]) -> set[int]:
-    """The best sentence of each turn's last message."""
+def _best(items: Sequence[Item], scores: Sequence[float], kind: Kind) -> set[int]:
+    """The best sentence of the kind in each turn."""
     best: dict[int, int] = {}
     for i, item in enumerate(items):
-        if item.kind == "answer" and (item.turn not in best or scores[i] > scores[best[item.turn]]):
+        if item.kind == kind and (item.turn not in best or scores[i] > scores[best[item.turn]]):
             best[item.turn] = i
     return set(best.values())
 
@@ -218,9 +217,7 @@ def _text(
             break
     if not chosen:
         return clipped(mark + items[first[0]].line, room) if first else ""
-    while tokens.count(text := _arranged(items, chosen, mark, groups))[0] > room and len(chosen) > 1:
-        chosen.pop()  # lines can take more together than each by itself
-    return clipped(text, room)
+    return clipped(_arranged(items, chosen, mark, groups), room)  # lines can take more together than one by one
 
 
 def _arranged(items: Sequence[Item], chosen: Iterable[int], mark: str, groups: Sequence[str | None] | None) -> str:
@@ -235,29 +232,25 @@ def _heading(group: str | None) -> str:
     return f"# {MARK if group is None else group}"
 
 
-def _condensed(lines: Sequence[str], scores: Sequence[float], room: int) -> str:
+def _condensed(lines: Sequence[str], said: Sequence[frozenset[str]], scores: Sequence[float], room: int) -> str:
     """The best lines of the summary before, in their order; a heading stays where a line below it does."""
-    under: list[int | None] = []
+    heading: dict[int, int] = {}
+    at: int | None = None
     for i, line in enumerate(lines):
-        under.append(i if line.startswith("# ") else under[-1] if under else None)
+        if line.startswith("# "):
+            at = i
+        elif at is not None:
+            heading[i] = at
+    headings = set(heading.values())
+    worded = [i for i in range(len(lines)) if said[i] and i not in headings]
     chosen: set[int] = set()
     left, missed = room, 0
-    for i in sorted((i for i in range(len(lines)) if under[i] != i), key=lambda i: -scores[i]):
-        new = {i} if under[i] is None else {i, under[i]} - chosen
-        takes = sum(tokens.count(lines[j])[0] + 1 for j in new if j is not None)
+    for i in sorted(worded, key=lambda i: -scores[i]):
+        new = {i, heading.get(i, i)} - chosen
+        takes = sum(tokens.count(lines[j])[0] + 1 for j in new)
         if takes <= left:
             left, missed = left - takes, 0
-            chosen |= {j for j in new if j is not None}
+            chosen |= new
         elif (missed := missed + 1) == MISSES:
             break
-    return clipped("\n".join(lines[i] for i in sorted(chosen)) if chosen else "\n".join(lines), room)
-
-
-def _joined(previous: str, new: str, room: int) -> str:
-    """Both, where two texts can take more together than each by itself: then a little less of the new one."""
-    for less in range(room):
-        text = f"{previous}\n{new}" if new else previous
-        if tokens.count(text)[0] <= room:
-            return text
-        new = clipped(new, max(tokens.count(new)[0] - 1 - less, 0))
-    return clipped(previous, room)
+    return clipped("\n".join(lines[i] for i in sorted(chosen) or worded or range(len(lines))), room)

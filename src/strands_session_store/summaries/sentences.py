@@ -41,7 +41,7 @@ def sentences(text: str) -> Iterator[str]:
     for line in text.splitlines():
         begin = 0
         for end in [*(found.end() for found in _ENDS.finditer(line)), len(line)]:
-            words = len(_WORDS.findall(line, begin, end)) if end - begin <= LONG else LONG
+            words = len(_WORDS.findall(line, begin, end))
             if words != 1 or end == len(line) or _UNSPACED.search(line, begin, end):
                 if words:
                     yield line[begin:end].strip()

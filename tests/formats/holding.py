@@ -1,0 +1,67 @@
+"""What every conversion promises, of any conversation."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.formats.conversations import Message, lost_without_a_word, said
+from tests.formats.planted import containers, texts
+
+from strands_session_store.errors import FormatError
+from strands_session_store.formats.conversion import Converted, Restored
+
+
+def check(to: Callable[..., Converted], back: Callable[..., Restored], messages: list[Message]) -> list[Message]:
+    """That nothing is lost without a word, what is held comes back equal, and what was handed over is as it was.
+
+    Returns:
+        What of the conversation the dialect can hold.
+    """
+    before = copy.deepcopy(messages)
+    converted = to(messages, strict=False)
+    found = texts(converted.messages)
+    found_in = "\n".join(text for text in found if isinstance(text, str))
+
+    def is_there(value: str | bytes) -> bool:
+        return value in found or (value if isinstance(value, str) else value.decode(errors="replace")) in found_in
+
+    assert lost_without_a_word(messages, is_there, converted.lost) == []
+
+    held = back(converted.messages, strict=False)
+    assert messages == before
+    assert not containers(messages) & containers(converted.messages)
+    assert not containers(converted.messages) & containers(held.messages)
+    assert converted.lost or not held.lost  # where a message is left out, its neighbours are joined
+    assert roles_alternate(held.messages)
+
+    if converted.lost:
+        assert refused(to, messages) == converted.lost
+    else:
+        assert held.messages == said(messages)
+        assert to(messages) == converted
+    again = to(held.messages)  # strictly
+    assert back(again.messages).messages == held.messages
+    return held.messages
+
+
+def refused(convert: Callable[..., Any], messages: Any, **options: Any) -> tuple[Any, ...]:
+    """What was lost, where that is refused."""
+    with pytest.raises(FormatError) as error:
+        convert(messages, **options)
+    assert error.value.lost
+    assert all(str(loss) in str(error.value) for loss in error.value.lost[:5])
+    return error.value.lost
+
+
+def roles_alternate(messages: list[Message]) -> bool:
+    return all(a["role"] != b["role"] for a, b in itertools.pairwise(messages))
+
+
+def as_json(value: Any) -> Any:
+    """As it arrives over the network."""
+    return json.loads(json.dumps(value))
