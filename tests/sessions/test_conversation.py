@@ -4,6 +4,8 @@ says it and whatever fails."""
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from typing import Any, get_args
 
 import pytest
 from strands import Agent
-from strands.agent.conversation_manager import NullConversationManager
+from strands.agent.conversation_manager import NullConversationManager, SlidingWindowConversationManager
 
 from strands_session_store import (
     AlreadyExistsError,
@@ -193,6 +195,51 @@ def test_two_at_once_keep_all_that_either_says(store: Store) -> None:
     assert len(one.chain()) > 1
 
 
+CHILD = """
+import sys
+from strands_session_store import Conversation, SegmentAfter
+url, name = sys.argv[1:]
+with Conversation("c", url, user_id="u", segment_after=SegmentAfter(1_000)) as chat:
+    for n in range(1_000):
+        chat.user_says(f"{name} asks {n} | " + "so " * 60)
+        print(f"{name} asks {n}", flush=True)
+        chat.ai_responds(f"{name} hears {n} | " + "and " * 60)
+        print(f"{name} hears {n}", flush=True)
+"""
+
+
+def test_processes_that_are_killed_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/chats.db"
+    told: dict[str, list[str]] = {}
+    for stop in (7, 18, 31):
+        names = [f"{name}{stop}" for name in ("ada", "bob")]
+        children = [
+            subprocess.Popen([sys.executable, "-c", CHILD, url, name], stdout=subprocess.PIPE, text=True)
+            for name in names
+        ]
+        for name, child in zip(names, children):
+            assert child.stdout is not None
+            told[name] = [child.stdout.readline().strip() for _ in range(stop)]
+            assert all(told[name])
+            child.kill()
+        for name, child in zip(names, children):
+            told[name] += child.communicate()[0].splitlines()
+    with open_store(url) as store:
+        chat = opened(store, segment_after=1_000)
+        said = texts(everything(chat))
+        for name, acknowledged in told.items():
+            own = [text for text in said if text.startswith(f"{name} ")]
+            assert own[: len(acknowledged)] == acknowledged
+            assert len(own) <= len(acknowledged) + 1
+        check_valid(chat.messages())
+        chain = chat.chain()
+        assert len(chain) > 3
+        assert [one.end for one in chain[:-1]] == [one.start for one in chain[1:]]
+        chat.user_says("and now?")
+        chat.ai_responds("we go on")
+        assert texts(everything(chat)) == [*said, "and now?", "we go on"]
+
+
 # ------------------------------------------------------------------------------------------------ with Strands' agents
 
 
@@ -224,8 +271,6 @@ def test_a_strands_agent_goes_on_with_it_and_back(store: Store) -> None:
 
 
 def test_what_a_conversation_manager_left_is_what_is_shown() -> None:
-    from strands.agent.conversation_manager import SlidingWindowConversationManager
-
     store = MemoryStore()
     manager = StoreSessionManager("c", store, user_id="u")
     window = SlidingWindowConversationManager(window_size=4)
@@ -239,6 +284,21 @@ def test_what_a_conversation_manager_left_is_what_is_shown() -> None:
     chat.user_says("and?")
     assert texts(chat.messages())[-1] == "and?"
     assert len(everything(chat)) == 13
+
+
+def test_a_context_that_reaches_far_back_is_read_in_two() -> None:
+    faulty = FaultyStore(MemoryStore())
+    manager = StoreSessionManager("c", faulty, user_id="u")
+    window = SlidingWindowConversationManager(window_size=4, pin_first=1)
+    model = ScriptedModel(lambda messages: "heard")
+    agent = Agent(model=model, session_manager=manager, callback_handler=None, conversation_manager=window)
+    for n in range(60):
+        agent(f"q {n}")
+    chat = opened(faulty)
+    before = faulty.count("read")
+    shown = chat.messages()
+    assert faulty.count("read") == before + 2
+    assert texts(agent.messages)[0] == texts(shown)[0] == "q 0"
 
 
 def test_it_waits_for_no_interrupt_and_no_lease() -> None:
@@ -396,6 +456,18 @@ def test_a_segment_in_which_something_is_said_meanwhile_goes_on() -> None:
     other.ai_responds("c")
     assert chat.end_segment() is not None
     assert texts(everything(chat)) == ["q", "a", "wait", "b", "wait", "c"]
+
+
+def test_what_others_have_said_counts() -> None:
+    store = MemoryStore()
+    chat, other = opened(store), opened(store, segment_after=None)
+    chat.user_says("q")
+    assert chat.ai_responds("a").ended is None  # how large it is by now is known
+    for n in range(10):
+        other.user_says(f"other q {n} | " + "so " * 100)
+        other.ai_responds(f"other a {n} | " + "and " * 100)
+    chat.user_says("q")
+    assert chat.ai_responds("a").ended is not None
 
 
 def test_it_ends_before_what_would_be_too_much() -> None:

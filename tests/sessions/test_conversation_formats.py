@@ -18,7 +18,7 @@ def _openai_chat() -> list[Any]:
         "prompt_tokens": 10,
         "completion_tokens": 4,
         "total_tokens": 14,
-        "prompt_tokens_details": {"cached_tokens": 6},
+        "prompt_tokens_details": {"cached_tokens": 2},
     }
     about = {"id": "x", "created": 1, "model": "gpt-x", "object": "chat.completion", "usage": usage}
     call = {"id": "t1", "type": "function", "function": {"name": "look", "arguments": '{"at": "map"}'}}
@@ -33,7 +33,7 @@ def _openai_chat() -> list[Any]:
 def _openai_responses() -> list[Any]:
     response = pytest.importorskip("openai").types.responses.Response
     details = {
-        "input_tokens_details": {"cached_tokens": 6, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 0},
         "output_tokens_details": {"reasoning_tokens": 0},
     }
     usage: dict[str, Any] = {"input_tokens": 10, "output_tokens": 4, "total_tokens": 14, **details}
@@ -47,7 +47,7 @@ def _openai_responses() -> list[Any]:
 
 def _anthropic() -> list[Any]:
     message = pytest.importorskip("anthropic").types.Message
-    usage = {"input_tokens": 4, "output_tokens": 4, "cache_read_input_tokens": 6}
+    usage = {"input_tokens": 8, "output_tokens": 4, "cache_read_input_tokens": 2}
     about = {"id": "x", "model": "gpt-x", "role": "assistant", "type": "message", "usage": usage, "stop_sequence": None}
     call = {"type": "tool_use", "id": "t1", "name": "look", "input": {"at": "map"}}
     said = {"type": "text", "text": "It is far."}
@@ -57,7 +57,7 @@ def _anthropic() -> list[Any]:
 
 def _gemini() -> list[Any]:
     response = pytest.importorskip("google.genai").types.GenerateContentResponse
-    usage: dict[str, Any] = {"prompt_token_count": 10, "candidates_token_count": 4, "cached_content_token_count": 6}
+    usage: dict[str, Any] = {"prompt_token_count": 10, "candidates_token_count": 4, "cached_content_token_count": 2}
     call = {"function_call": {"id": "t1", "name": "look", "args": {"at": "map"}}}
     return [
         response.model_validate(
@@ -72,7 +72,7 @@ def _gemini() -> list[Any]:
 
 
 def _bedrock() -> list[Any]:
-    usage = {"inputTokens": 4, "outputTokens": 4, "totalTokens": 14, "cacheReadInputTokens": 6}
+    usage = {"inputTokens": 8, "outputTokens": 4, "totalTokens": 14, "cacheReadInputTokens": 2}
     call = {"toolUse": {"toolUseId": "t1", "name": "look", "input": {"at": "map"}}}
     return [
         {"output": {"message": {"role": "assistant", "content": [block]}}, "usage": usage, "stopReason": "end_turn"}
@@ -111,7 +111,7 @@ def test_the_loop_of_an_application(format: str) -> None:
     again = restore(chat.messages(format).messages)
     assert [one["role"] for one in again.messages] == [one["role"] for one in said]
     usage = chat.stats().usage
-    assert (usage.calls, usage.input_tokens, usage.output_tokens, usage.cache_read_input_tokens) == (2, 20, 8, 12)
+    assert (usage.calls, usage.input_tokens, usage.output_tokens, usage.cache_read_input_tokens) == (2, 20, 8, 4)
     assert usage.estimated == 0
     models = {one.entry.usage.model for one in chat.full_history().messages if one.entry.usage is not None}
     assert models == {"m" if format == "bedrock" else "gpt-x"}
