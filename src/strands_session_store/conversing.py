@@ -35,7 +35,7 @@ from .segments import ROOM, SegmentAfter, Size, begins_turn, ends_turn
 from .sessions import Sessions, access, checks, shapes
 from .sessions.across import pieces
 from .sessions.appending import REPEATS, append
-from .sessions.expiring import SLID, slide
+from .sessions.expiring import keep
 from .sessions.rollover import Rollover, counting, finished, measured, tell_failed
 from .sessions.submitted import checked
 from .stores import DEFAULT, open_store
@@ -120,7 +120,7 @@ class Conversing:
         self._doubts: deque[Call] = deque(maxlen=DOUBTS)
         self._grown: _Grown | None = None
         self._model: str | None = None
-        self._slid = -math.inf
+        self._kept = -math.inf
 
     # ----------------------------------------------------------------------------------------------------- what is said
 
@@ -269,10 +269,10 @@ class Conversing:
 
     def keep(self) -> None:
         """Have segments that ended live as long as the conversation."""
-        if not isinstance(self._ttl, float) or time.monotonic() - self._slid < self._ttl * SLID:
+        if not isinstance(self._ttl, float) or time.monotonic() < self._kept:
             return
         try:
-            self._slid = time.monotonic() - slide(self.access, self._ttl)
+            self._kept = time.monotonic() + keep(self.access, self._ttl)
         except StoreError as error:
             self._not_now(error)
 

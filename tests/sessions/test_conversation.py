@@ -493,9 +493,15 @@ def test_what_ended_lives_as_long_as_the_conversation() -> None:
     later = opened(store, ttl=5_000.0)
     later.user_says("q")
     later.ai_responds("a")
-    left = [Sessions(store).get(one.session.session_id, "u").expires for one in chat.chain()]
-    assert len(left) > 2
-    assert all(expires is not None and 4_900 < expires - time.time() < 5_001 for expires in left)
+    *ended, goes_on = [Sessions(store).get(one.session.session_id, "u").expires or 0 for one in chat.chain()]
+    assert len(ended) > 1 and 4_900 < goes_on - time.time() < 5_001
+    assert all(goes_on <= expires < goes_on + 1_251 for expires in ended)
+    Sessions(store).set_expiry("c", 100, "u")  # what was kept for longer is not
+    last = opened(store, ttl=1_000.0)
+    last.user_says("q")
+    last.ai_responds("a")
+    *ended, goes_on = [Sessions(store).get(one.session.session_id, "u").expires or 0 for one in chat.chain()]
+    assert all(goes_on <= expires for expires in ended)
 
 
 def test_costs_are_those_of_its_model() -> None:

@@ -28,7 +28,7 @@ from ..prices import Prices
 from ..segments import MAX_TOKENS, SegmentAfter, Size, ends_turn
 from ..sessions import access
 from ..sessions.ending import Ending, end
-from ..sessions.expiring import SLID, slide
+from ..sessions.expiring import keep
 from ..sessions.live_segment import LiveSegment, read_live
 from ..sessions.segmenting import ending, failed, in_vain, to_summarize
 from ..stores.base import Ttl
@@ -67,7 +67,7 @@ class Segmenting:
         self._grown: weakref.WeakKeyDictionary[TrackedAgent, _Grown] = weakref.WeakKeyDictionary()
         self._failed: weakref.WeakKeyDictionary[TrackedAgent, int] = weakref.WeakKeyDictionary()
         """The length of a history that no summary could be made of: it is not tried again before more is said."""
-        self._slid = -math.inf
+        self._kept = -math.inf
         """When what has ended was seen to be kept, by the monotonic clock."""
 
     async def due(self, tracked: TrackedAgent) -> bool | None:
@@ -182,8 +182,8 @@ class Segmenting:
     async def _keep(self) -> None:
         """Rule 3."""
         ttl, now = self._ttl, time.monotonic()
-        if isinstance(ttl, float | int) and now - self._slid >= ttl * SLID:
-            self._slid = now - await self._session.ask(slide, self._access(), ttl)
+        if isinstance(ttl, float | int) and now >= self._kept:
+            self._kept = now + await self._session.ask(keep, self._access(), ttl)
 
     def _access(self) -> access.Access[records.Session]:
         session = self._session

@@ -194,7 +194,7 @@ class Details(Part):
 
         found.alter(lambda record, look: (record, []), ttl=decide)
         # interrupted, it is repeated: so these come second, and no sooner than it
-        expire(self.store, found.space, decided[-1])
+        expire(found, decided[-1])
 
     def _parent(self, parent_id: str, user_id: str | None) -> records.Session:
         found = self._session(parent_id, user_id)

@@ -226,8 +226,16 @@ def _known(live: LiveSegment, number: int, ending: Ending) -> records.Segments:
         at=ending.event.at,
         summary=ending.summary,
         opening=[ensure_id(message) for message in ending.opening],
-        slid=live.known.slid,
+        until=_until(live, ending),
     )
+
+
+def _until(live: LiveSegment, ending: Ending) -> float | None:
+    """See `records.Segments`: those before have less than the one that ends now."""
+    if live.known.ended:
+        return live.known.until
+    lives = _seconds(live, ending.ttl)
+    return None if lives is None else ending.event.at + lives
 
 
 def _changes(live: LiveSegment, ending: Ending) -> Iterator[Change]:

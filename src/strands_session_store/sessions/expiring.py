@@ -7,53 +7,70 @@ Rule 2. All agents' are kept by whichever agent of the session goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from .. import codec, layout, records
-from ..stores.base import Docs, PutDoc, Space, Store, Ttl, new_commit_id
+from ..stores.base import Doc, Docs, Look, PutDoc, Space, Store, new_commit_id
 from .access import Access, load
-from .ended import segments_in, segments_of
+from .ended import segments_in
 from .ending import OUTLIVES
 from .inside import ids_of
 from .writing import version
 
-SLID: Final = OUTLIVES - 1
-"""Of a ttl: how often segments that have ended are kept for another one."""
+
+SEEN: Final = 60.0
+"""Seconds within which who keeps them sees that their expiry was set by hand."""
 
 
-def expire(store: Store, conversation: Space, ttl: float | None) -> None:
+def expire(access: Access[records.Session], ttl: float | None) -> None:
     """Have the segments of a conversation expire after so many seconds; None: never. Two calls for each."""
-    _keep(store, segments_of(store, conversation), ttl)
+    for path, known, spaces in _known(access, access.look(Docs(layout.AGENTS))):
+        _keep(access.store, spaces, ttl)
+        if known.until is not None:  # whoever has a ttl looks again
+            access.change(lambda look: _told(look, path, None), Doc(path))  # noqa: B023
 
 
-def slide(access: Access[records.Session], ttl: float) -> float:
-    """Have the segments that have ended expire no sooner than the conversation. One read where that was done within a
-    quarter of the ttl; else two calls for each segment.
+def keep(access: Access[records.Session], ttl: float) -> float:
+    """Have the segments that have ended expire no sooner than the conversation, which does after ``ttl`` seconds. One
+    read where they do; else two calls for each segment, for a quarter of the ttl.
 
     Returns:
-        How many seconds ago that was done; 0 where there are none.
+        For how many seconds that need not be looked at: it holds then, or an expiry that was set by hand is seen.
 
     Raises:
         StoreError: As the engine says. Some may have been kept.
     """
     look = access.look(Docs(layout.AGENTS))
-    now, longest = records.now(), 0.0
+    now, holds = records.now(), min(ttl * (OUTLIVES - 1), SEEN)
+    for path, known, spaces in _known(access, look):
+        if known.until is not None and known.until >= now + ttl:
+            holds = min(holds, known.until - now - ttl)
+            continue
+        _keep(access.store, spaces, ttl * OUTLIVES)
+        access.commit(look, *_told(look, path, now + ttl * OUTLIVES))
+    return holds
+
+
+# ------------------------------------------------------------------------------------------------------------- private
+
+
+def _known(access: Access[records.Session], look: Look) -> Iterator[tuple[str, records.Segments, list[Space]]]:
+    """What is known of each agent's segments, where any have ended."""
     for id in ids_of(look, layout.AGENTS):
         path = layout.segments(id)
-        known = load(look, path, records.Segments) if path in look.docs else records.Segments()
-        if not known.ended:
-            continue
-        if known.slid is not None and now - known.slid < ttl * SLID:
-            longest = max(longest, now - known.slid)
-            continue
-        _keep(access.store, segments_in(access.space, access.record(look), look, id), ttl * OUTLIVES)
-        slid = known.model_copy(update={"slid": now})
-        access.commit(look, PutDoc(path, codec.dump_document(slid), expect=version(look, path)))
-    return longest
+        if path in look.docs and (known := load(look, path, records.Segments)).ended:
+            yield path, known, segments_in(access.space, access.record(look), look, id)
 
 
-def _keep(store: Store, segments: Iterable[Space], ttl: Ttl) -> None:
+def _told(look: Look, path: str, until: float | None) -> list[PutDoc]:
+    if path not in look.docs:
+        return []
+    known = load(look, path, records.Segments).model_copy(update={"until": until})
+    return [PutDoc(path, codec.dump_document(known), expect=version(look, path))]
+
+
+def _keep(store: Store, segments: Iterable[Space], ttl: float | None) -> None:
     for space in segments:
         there = store.read(space)
         if there.incarnation is not None:
