@@ -18,7 +18,6 @@ from .ending import OUTLIVES
 from .inside import ids_of
 from .writing import version
 
-
 SEEN: Final = 60.0
 """Seconds within which who keeps them sees that their expiry was set by hand."""
 
