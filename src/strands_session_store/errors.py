@@ -13,7 +13,7 @@
         ├── AlreadyExistsError      a session, user, run or message of that id is there already; nothing was written
         ├── IllegalMoveError        a parent that is not there, or would make a circle (a ValueError)
         ├── HasChildrenError        a session with others below it was not to be deleted; nothing was
-        ├── IllegalTransitionError  a run that has ended can not end again; nothing was written (a ValueError)
+        ├── IllegalTransitionError  a run or segment that has ended does not go on; nothing was written (a ValueError)
         ├── InvalidCursorError      a cursor that does not belong to this listing (a ValueError)
         ├── ToolEventsError         tools were run, and what they did could not be recorded; has their answers
         ├── InterruptPendingError   the agent waits for an interrupt's answer; nothing was written
@@ -101,7 +101,7 @@ class HasChildrenError(StoreError):
 
 
 class IllegalTransitionError(StoreError, ValueError):
-    """The run is not in a state that this may follow. Nothing was written."""
+    """The run is not in a state that this may follow, or the segment has ended. Nothing was written."""
 
 
 class InvalidCursorError(StoreError, ValueError):

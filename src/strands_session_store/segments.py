@@ -67,17 +67,22 @@ class SegmentAfter:
         query: object = self.query
         if query is not None and not (isinstance(query, str) and query.strip()):
             raise ValueError(f"query must be a text, or None, got {query!r}")
+        if query is not None and self.style != "query_focused":
+            raise ValueError(f"query is for style='query_focused', and style is {self.style!r}; leave one of them out")
         _check("keep_turns", self.keep_turns, 0)
         if self.max_turns is not None and self.keep_turns >= self.max_turns:
-            raise ValueError(f"keep_turns is {self.keep_turns}; it must be less than max_turns, {self.max_turns}")
+            raise ValueError(
+                f"keep_turns is {self.keep_turns}; it must be less than max_turns, {self.max_turns}: "
+                "give keep_turns=0, or more turns"
+            )
 
     @classmethod
-    def of(cls, given: SegmentAfter | int) -> SegmentAfter:
-        """What an option ``segment_after`` means: a number is that of tokens."""
+    def of(cls, given: SegmentAfter | int, name: str = "segment_after") -> SegmentAfter:
+        """What an option of this name means: a number is that of tokens."""
         if isinstance(given, cls):
             return given
         if isinstance(given, bool) or not isinstance(given, int):
-            raise ValueError(f"segment_after must be a number of tokens, or SegmentAfter(...), got {given!r:.80}")
+            raise ValueError(f"{name} must be a number of tokens, or SegmentAfter(...), got {given!r:.80}")
         return cls(given)
 
     @property

@@ -10,8 +10,8 @@ import pytest
 from strands import Agent, ToolContext, tool
 from strands.hooks import HookOrder, MessageAddedEvent
 
-from strands_session_store import Sessions, codec, layout, records, usage
-from strands_session_store.errors import IllegalMoveError
+from strands_session_store import Conversation, Sessions, codec, layout, records, usage
+from strands_session_store.errors import IllegalMoveError, IllegalTransitionError
 from strands_session_store.segments import SegmentAfter
 from strands_session_store.stores.base import Counters, Log, Query, Store
 from strands_session_store.stores.memory import MemoryStore
@@ -239,6 +239,52 @@ def test_a_segment_is_not_moved_and_goes_with_its_conversation() -> None:
         sessions.move(child, "elsewhere")
     sessions.delete("c")
     assert [row.space.id for row in store.list(Query("session", everyone=True)).rows] == ["elsewhere"]
+
+
+def test_a_segment_that_has_ended_does_not_go_on() -> None:
+    store = MemoryStore()
+    conversation(store, 6, SegmentAfter(max_tokens=None, max_turns=2, keep_turns=0))
+    service = Sessions(store)
+    segment = service.segments.chain("c")[0].session.session_id
+    before, whole = service.messages.page(segment), told(store)
+    at = str(whole[0].entry.tracking_id)
+    alone = Conversation(segment, store)
+    for call in (
+        lambda: service.messages.append(segment, {"role": "user", "content": "and?"}),
+        lambda: alone.user_says("and?"),
+        lambda: alone.end_segment(),
+        lambda: service.segments.end(segment),
+        lambda: service.rewind(segment, at),
+        lambda: agent_of(store, script, segment),
+    ):
+        with pytest.raises(IllegalTransitionError, match=f"'{segment}' is segment 1 of .* Go on with 'c'"):
+            call()
+    with pytest.raises(IllegalTransitionError, match=f"is in '{segment}', .* make a fork"):
+        service.rewind("c", at)
+    assert service.messages.page(segment) == before and told(store) == whole
+    looked_at = agent_of(store, script, segment, after=None, read_only=True)
+    assert looked_at.messages[0] == whole[0].entry.message
+    service.fork("c", at=at, new_id="f")
+    assert agent_of(store, script, "f").messages == [whole[0].entry.message]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"query": "trams"}, "query is for style='query_focused', and style is 'basic'"),
+        ({"max_turns": 1}, "must be less than max_turns, 1: give keep_turns=0"),
+        ({"max_tokens": None}, "no segment would ever end"),
+        ({"max_tokens": 999}, "max_tokens must be a whole number from 1,000 on, got 999"),
+    ],
+)
+def test_what_no_segment_could_end_by_is_refused(options: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        SegmentAfter(**options)
+
+
+def test_a_wrong_rule_is_named_as_the_argument_it_came_by() -> None:
+    with pytest.raises(ValueError, match=r"^after must be a number of tokens"):
+        Sessions(MemoryStore()).segments.end("c", after="soon")  # type: ignore[arg-type]
 
 
 def test_a_segment_that_was_deleted_is_left_out_of_the_history() -> None:

@@ -133,6 +133,7 @@ class BareSession:
         Raises:
             SessionNotFoundError: No such session, and it is not to be created.
             IllegalMoveError: No such session, and it is to be created below one that is not there.
+            IllegalTransitionError: It is a segment that has ended, and not only to be read.
             Regressed: The engine has lost what it had acknowledged, and nobody in this process can write it again.
         """
         process.store_what_is_left_of(self.space, self.timeout)
@@ -143,6 +144,8 @@ class BareSession:
             if self._read_only:
                 remedy = "with read_only=True none is made; check session_id, user_id and the store"
             raise SessionNotFoundError(f"there is no session {self.session_id!r}{owner}; {remedy}")
+        if loaded.session is not None and not self._read_only:
+            access.must_go_on(loaded.session)
         if loaded.session is None and self._parent_first and (parent_id := self._document.parent_id) is not None:
             try:
                 self._look(access.session(self.store, parent_id, self.user_id).look)

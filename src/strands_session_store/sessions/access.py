@@ -17,6 +17,7 @@ from typing import Final, Generic, TypeVar
 from .. import codec, ids, layout, records, rows
 from ..errors import (
     ConflictError,
+    IllegalTransitionError,
     InDoubt,
     NotFoundError,
     SessionNotFoundError,
@@ -251,6 +252,19 @@ def told(store: Store, kind: type[R], row: Row) -> R | None:
     path = layout.own(row.space)
     look = store.read(row.space, Doc(path))
     return load(look, path, kind) if path in look.docs else None
+
+
+def must_go_on(found: records.Session) -> None:
+    """Refuse what would go on with a segment that has ended: what is said there would be in no conversation.
+
+    Raises:
+        IllegalTransitionError: It is one.
+    """
+    if (part := found.segment) is not None:
+        raise IllegalTransitionError(
+            f"session {found.session_id!r} is segment {part.number} of a conversation, which has ended; nothing was "
+            f"written. Go on with {found.parent_id!r}, or with a fork of the segment"
+        )
 
 
 class Part:

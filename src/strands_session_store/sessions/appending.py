@@ -14,7 +14,7 @@ from ..errors import AlreadyExistsError, InterruptPendingError
 from ..messages import Message
 from ..stores.base import ABSENT, KEEP, Add, Append, Change, Doc, Expect, Log, LogView, Look, PutDoc, Ttl
 from ..usage import Totals
-from .access import Access, load
+from .access import Access, load, must_go_on
 from .entries import entry
 from .shapes import Said
 from .writing import guards, traced, version, wants
@@ -55,6 +55,8 @@ def append(
 
     def decide(look: Look) -> list[Change]:
         nonlocal first, entries
+        if access.path in look.docs:
+            must_go_on(access.record(look))
         view = look.logs[log]
         first = view.length
         _check_new(agent_id, view, given)

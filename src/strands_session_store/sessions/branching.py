@@ -5,12 +5,14 @@ from __future__ import annotations
 import secrets
 
 from .. import ids, layout, records
+from ..errors import IllegalTransitionError, MessageNotFoundError
 from . import checks
 from .access import Access
 from .checks import UNSET, Unset
 from .details import Details
 from .ended import wherever
 from .forks import fork
+from .points import find
 from .rewinding import rewind
 
 
@@ -94,13 +96,27 @@ class Branching(Details):
 
         Raises:
             MessageNotFoundError: There is no such message.
+            IllegalTransitionError: It is in a segment of the conversation that has ended, or the session is one.
             NotTracedError: It was not kept what there was right after it.
             SessionBusyError: A living process has the session's lease.
             ValueError: Several agents have the message.
             ConflictError: The agent was being written the whole time.
         """
         space = layout.session_space(ids.check("session_id", session_id), checks.owner(user_id))
-        return rewind(self.store, space, at, _agent(agent_id))
+        try:
+            return rewind(self.store, space, at, _agent(agent_id))
+        except MessageNotFoundError:
+            found = self._session(session_id, user_id)
+
+            def held(part: Access[records.Session], first: int) -> str:
+                find(self.store, part.space, agent_id, at)
+                return part.space.id
+
+            segment = wherever(found, agent_id, held)
+            raise IllegalTransitionError(
+                f"message {at!r} is in {segment!r}, a segment of the conversation that has ended; nothing was "
+                "written. No rewind goes back there; make a fork at the message"
+            ) from None
 
 
 def _agent(agent_id: str | None) -> str | None:

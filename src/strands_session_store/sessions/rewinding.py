@@ -35,7 +35,7 @@ from ..stores.base import (
     Want,
 )
 from . import points
-from .access import Access, load, session
+from .access import Access, load, must_go_on, session
 from .points import Point
 from .writing import guards, version, wants
 
@@ -62,6 +62,7 @@ def rewind(store: Store, space: Space, at: str, agent_id: str | None = None) -> 
         SessionNotFoundError: There is no such session.
         MessageNotFoundError: It has no such message.
         NotTracedError: It is not known what there was right after that message.
+        IllegalTransitionError: The session is a segment that has ended.
         SessionBusyError: A living process has the session's lease.
         ValueError: Several agents have the message.
         ConflictError: The agent was being written the whole time.
@@ -72,6 +73,7 @@ def rewind(store: Store, space: Space, at: str, agent_id: str | None = None) -> 
 
     def attempt() -> records.Event:
         look = found.look(*_wants(id, index))
+        must_go_on(found.record(look))
         agent = load(look, layout.agent(id), records.Agent)
         length = look.logs[layout.history(id)].length
         entries = _entries(found, id, look.logs[layout.trace(id)].length, index + 1)

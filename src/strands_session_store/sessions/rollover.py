@@ -18,7 +18,7 @@ from ..prices import Prices
 from ..segments import MAX_TOKENS, SegmentAfter, Size
 from ..stores.base import KEEP, Append, Ttl
 from ..summaries import Summarize, Summary, extractive, fold
-from .access import Access
+from .access import Access, must_go_on
 from .ending import end
 from .live_segment import LiveSegment, read_live
 from .segmenting import ending, failed, in_vain, to_summarize
@@ -69,10 +69,14 @@ def measured(
         model: Whose tokens are counted.
         if_due: False: it ends, if something was said in it and its last turn is over.
         coming: See `SegmentAfter.due`.
+
+    Raises:
+        IllegalTransitionError: It is a segment, which has ended.
     """
     live = read_live(access, agent_id)
     if live is None:
         return None
+    must_go_on(live.session)
     size = live.size(counting(model))
     if not live.whole or (if_due and not after.due(size, coming)):
         return Measured(size, live.length, None)

@@ -69,7 +69,7 @@ class Segments(Part):
             SummaryError: The summarizer gave none. It goes on, an event of type "summary" says so. So it is with
                 whatever a callable, agent or model raises.
         """
-        rule = SegmentAfter() if after is None else SegmentAfter.of(after)
+        rule = SegmentAfter() if after is None else SegmentAfter.of(after, "after")
         summarizer_of(rule.summarize)  # what is none is refused before anything is read
         checks.flag("if_due", if_due)
         if model is not None:
