@@ -312,6 +312,8 @@ def test_a_repetition_with_ids_of_ones_own_is_refused_whole(memory: Sessions) ->
         ({"role": "system", "content": "hi"}, "'system'"),
         ([{"role": "user", "content": "hi"}, {"role": "user", "content": []}], r"messages\[1\]\['content'\]"),
         ({"role": "user", "content": ["hi"]}, r"\['content'\]\[0\] must be a content block"),
+        ({"role": "user", "content": [{"type": "image_url", "image_url": {}}]}, "vendor's terms, of type 'image_url'"),
+        ({"role": "user", "content": [{"type": "text", "text": "hi"}]}, "Name its format"),
         ({"role": "user", "content": [{"text": 1}]}, r"\['text'\]"),
         ({"role": "user", "content": [{"toolUse": {"name": "t", "input": {}}}]}, "toolUseId is None"),
         ({"role": "user", "content": [{"toolResult": {"toolUseId": "t", "content": "x"}}]}, "content is 'x'"),

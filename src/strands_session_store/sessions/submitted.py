@@ -88,6 +88,11 @@ def _content(place: str, content: Any) -> list[dict[str, Any]]:
 def _check_block(place: str, block: Any) -> None:
     if not isinstance(block, dict) or not block or not all(isinstance(key, str) for key in block):
         raise ValueError(f"{place} must be a content block, as {{'text': '...'}}, got {block!r:.80}")
+    if isinstance(kind := block.get("type"), str):  # no block of Strands' has it, all of OpenAI's and Anthropic's do
+        raise ValueError(
+            f"{place} is a block in a vendor's terms, of type {kind!r:.80}; Strands' are as {{'text': '...'}}. Name "
+            "its format, where the call takes one, or convert it (`strands_session_store.formats`)"
+        )
     if "text" in block and not isinstance(block["text"], str):
         raise ValueError(f"{place}['text'] must be a text, got {block['text']!r:.80}")
     for kind, fields in _TOOLS.items():
