@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from strands_session_store import Conversation
 from strands_session_store.cli import demo, pages
 
 CLI = [sys.executable, "-m", "strands_session_store.cli"]
@@ -253,6 +254,20 @@ def test_delete_asks_and_erases(here: Path) -> None:
     assert "hello" in run("show", "c").stdout
     assert "Erased" in run("delete", "c", typed="y\n").stdout
     assert "there is no session 'c'" in run("delete", "c", "--yes", status=1).stderr
+
+
+def test_segments_are_told_apart_and_counted_with_their_conversation(here: Path) -> None:
+    with Conversation("long", "sqlite:///strands-sessions.db") as talk:
+        for turn in range(3):
+            talk.user_says(f"question {turn}")
+            talk.ai_responds("answer")
+        ended = talk.end_segment()
+    assert ended is not None
+    listed = {s["session_id"]: s["kind"] for s in json.loads(run("ls", "--json").stdout)["sessions"]}
+    assert listed == {"long": "session", ended.session_id: "segment"}
+    assert "segment" in run("ls").stdout.split("kind")[1]
+    assert "with 6 messages?" in run("delete", "long", typed="y\n").stdout
+    assert "No sessions" in run("ls").stdout
 
 
 def test_gc_deletes_what_a_killed_process_left(here: Path) -> None:

@@ -122,7 +122,9 @@ def delete(
     """Erase a session, whole."""
     with _sessions(store) as sessions:
         found = sessions.get(session_id, user)
-        count = found.counters["messages"]
+        below = () if yes else sessions.children(session_id, user)
+        segments = (one.counters["messages"] for one in below if one.session.segment is not None)  # erased with it
+        count = found.counters["messages"] + sum(segments)
         if not yes and not typer.confirm(f"Erase session {session_id!r} with {pages.many(count, 'message')}?"):
             raise SystemExit(1)
         gone = sessions.delete(session_id, user)

@@ -120,12 +120,12 @@ def layout_tree(stored: Iterable[Stored], title: str) -> Tree:
 
 def show_page(page: SessionPage) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("session", "user", "messages", "runs", "created", "last used"):
+    for name in ("session", "user", "kind", "messages", "runs", "created", "last used"):
         table.add_column(name, justify="right" if name in ("messages", "runs") else "left", overflow="fold")
     for found in page.sessions:
         s = found.session
         counts = (f"{found.counters[name]:,}" for name in ("messages", "runs"))
-        names = (Text(plain(s.session_id)), Text(plain(s.user_id or "-")))
+        names = (Text(plain(s.session_id)), Text(plain(s.user_id or "-")), Text(plain(s.kind)))
         table.add_row(*names, *counts, when(s.created), when(found.updated))
     console.print(table)
     if page.cursor is not None:
@@ -302,6 +302,7 @@ def _overview_as_data(found: Overview) -> dict[str, Any]:
         "session_id": session.session_id,
         "user_id": session.user_id,
         "parent_id": session.parent_id,
+        "kind": session.kind,
         "title": session.title,
         **iso,
         "counters": {name: found.counters.get(name, 0) for name in layout.COUNTERS},
