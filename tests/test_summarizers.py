@@ -196,7 +196,7 @@ def test_an_agent_with_a_session_manager_is_refused():
 @pytest.mark.parametrize("make", [summarizer, async_summarizer])
 @pytest.mark.parametrize("what", [None, "extractiv", 3])
 def test_what_is_none_is_refused(make, what):
-    with pytest.raises(ValueError, match=f"summarizer={what!r} is none: give 'extractive'"):
+    with pytest.raises(ValueError, match=f"summarize={what!r} is no summarizer: give 'extractive'"):
         make(what)
 
 

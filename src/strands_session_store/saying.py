@@ -171,7 +171,10 @@ def _only(role: str, found: Restored, format: str) -> Message:
         )
     if len(found.messages) != 1 or found.messages[0]["role"] != role:
         roles = [one["role"] for one in found.messages]
-        raise ValueError(f"what is said must be one message of role {role!r}; in terms of Strands these are {roles}")
+        raise ValueError(
+            f"what is said must be one message of role {role!r}; in terms of Strands these are {roles}. What a user "
+            "says or a tool gave is for `user_says`, a model's answer for `ai_responds`"
+        )
     return found.messages[0]
 
 

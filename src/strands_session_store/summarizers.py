@@ -62,7 +62,7 @@ def summarizer(what: What) -> Callable[[Summarize], Summary]:
         return asked_afresh
     made = cast("Callable[[Summarize], Any]", extractive if what == "extractive" else what)
     if _awaited(made):
-        raise ValueError(f"summarizer={made!r} has to be awaited, and there is no loop here: give one that has not")
+        raise ValueError(f"summarize={made!r} has to be awaited, and there is no loop here: give one that has not")
 
     def called(to: Summarize) -> Summary:
         found = made(to)
@@ -115,8 +115,8 @@ def _check(what: object) -> None:
             )
     elif isinstance(what, AgentBase) or not (what == "extractive" or isinstance(what, Model) or callable(what)):
         raise ValueError(
-            f"summarizer={what!r} is none: give 'extractive', a callable that takes a Summarize, a strands Agent or a "
-            "strands Model"
+            f"summarize={what!r} is no summarizer: give 'extractive', a callable that takes a Summarize, a strands "
+            "Agent or a strands Model"
         )
 
 

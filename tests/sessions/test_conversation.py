@@ -603,7 +603,7 @@ async def _awaited(to: Summarize) -> str:
         ({"segment_after": True}, "segment_after"),
         ({"segment_after": 10}, "max_tokens"),
         ({"segment_after": SegmentAfter(summarize=_awaited)}, "awaited"),
-        ({"segment_after": SegmentAfter(summarize=5)}, "summarizer=5"),
+        ({"segment_after": SegmentAfter(summarize=5)}, "summarize=5"),
         ({"ttl": 0}, "ttl"),
         ({"title": 5}, "title"),
         ({"agent_id": ""}, "agent_id"),
