@@ -77,6 +77,10 @@ def message(role: str, given: Any, extras: Extras, format: str | None, *, strict
         said: Message = {"role": role, "content": given}
     else:
         _, restore = dialect(format)
+        if isinstance(given, str):
+            raise ValueError(
+                f"a text has no format, got {given!r:.80}; leave format={format!r} out, or give all that the client gave"
+            )
         answer = answer_in(given, format)
         found = restore(answer.messages, strict=strict)
         model, usage, lost = answer.model, usage or answer.usage, found.lost
@@ -159,9 +163,19 @@ def dialect(format: str) -> tuple[Callable[..., Converted], Callable[..., Restor
 
 
 def shown(messages: list[Message], format: str, system: Any, *, strict: bool) -> Converted:
-    """Messages in a dialect."""
+    """Messages in a dialect. What the application has noted on them is not for a model: it is no reason to refuse, and
+    listed where the dialect has no place for it."""
     to, _ = dialect(format)
+    if strict and (bare := [_without_notes(message) for message in messages]) != messages:
+        to(bare, system=system, strict=True)  # refuses what else is missing
+        strict = False
     return to(messages, system=system, strict=strict)
+
+
+def _without_notes(message: Message) -> Message:
+    metadata = message.get("metadata") or {}
+    said = {key: value for key, value in metadata.get("custom", {}).items() if key in ("name", "refusal")}
+    return message if said == metadata.get("custom", {}) else message | {"metadata": metadata | {"custom": said}}
 
 
 def _only(role: str, found: Restored, format: str) -> Message:

@@ -567,6 +567,8 @@ def test_tools_give_texts_json_or_blocks() -> None:
         (lambda chat: chat.user_says("a", metadata=["x"]), ValueError, "metadata"),
         (lambda chat: chat.user_says("a", id=""), InvalidIdError, "id"),
         (lambda chat: chat.user_says("a", format="klingon"), ValueError, "format must be one of.*klingon"),
+        (lambda chat: chat.user_says([{"type": "text", "text": "a"}]), ValueError, "vendor's terms.*Name its format"),
+        (lambda chat: chat.ai_responds("a", format="anthropic"), ValueError, "a text has no format, got 'a'"),
         (lambda chat: chat.ai_responds("a", usage={"inputTokens": 1}), ValueError, "usage must have"),
         (lambda chat: chat.ai_responds("a", usage={"inputTokens": -1, "outputTokens": 0}), ValueError, "usage"),
         (lambda chat: chat.ai_responds("a", source="me"), ValueError, "source"),

@@ -117,6 +117,27 @@ def test_the_loop_of_an_application(format: str) -> None:
     assert models == {"m" if format == "bedrock" else "gpt-x"}
 
 
+@pytest.mark.parametrize("format", VENDORS)
+def test_what_the_application_notes_is_no_reason_to_refuse(format: str) -> None:
+    chat = Conversation("c", MemoryStore())
+    chat.user_says("How far is it?", metadata={"stars": 5})
+    shown = chat.messages(format)
+    assert len(shown.messages) == 1 and "stars" not in str(shown.messages)
+    assert [loss.place for loss in shown.lost] == ["messages[0].metadata.custom.stars"]
+    chat.user_says([{"image": {"format": "png", "source": {"location": {"type": "s3", "uri": "s3://b/k"}}}}])
+    if format != "bedrock":
+        with pytest.raises(FormatError, match="image"):
+            chat.messages(format)
+
+
+def test_a_name_that_a_dialect_has_no_place_for_is_refused() -> None:
+    chat = Conversation("c", MemoryStore())
+    chat.user_says("How far is it?", name="Ada")
+    assert chat.messages("openai_chat").messages[0]["name"] == "Ada"
+    with pytest.raises(FormatError, match="name"):
+        chat.messages("anthropic")
+
+
 def kept_use() -> dict[str, Any]:
     return {"toolUseId": "t1", "name": "look", "input": {"at": "map"}}
 
@@ -150,7 +171,7 @@ def test_what_a_user_says_in_a_dialect() -> None:
         ([{"role": "assistant", "content": "x"}, {"role": "user", "content": "x"}], ValueError, "assistant.*user"),
         ({"choices": []}, ValueError, "0 choices"),
         ({"choices": [{"message": {"role": "assistant", "content": "x"}}] * 2}, ValueError, "2 choices"),
-        ("x", ValueError, "str"),
+        ("x", ValueError, "a text has no format"),
         ({"role": "assistant", "audio": {"id": "a"}}, FormatError, "audio"),
     ],
 )
