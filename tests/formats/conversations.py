@@ -237,8 +237,8 @@ def leaves(value: Any, place: str = "messages") -> Iterator[tuple[str, str | byt
 
 
 def lost_without_a_word(messages: list[Message], found: Callable[[str | bytes], bool], lost: Any) -> list[str]:
-    """Places of what is neither found in what was made of a conversation, nor said to be lost."""
-    places = tuple(loss.place for loss in lost)
+    """Places of what is neither found in what was made of a conversation, nor said to be missing."""
+    places = tuple(loss.place for loss in lost if not loss.kept)
     return [
         place
         for place, value in leaves(said(messages))

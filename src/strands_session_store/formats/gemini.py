@@ -12,9 +12,11 @@ signature on a part that is no thought is a block of reasoning behind it in Stra
 A call without an id is given one, by its number: convert such conversations as a whole; a result without one belongs
 to the oldest call of its name that lacks one. An object as a result is JSON. What one role says in a row is one
 message in Strands.
-Not held there: metadata, cache points, guardContent and citations (their text is said), redacted reasoning, signatures
-that are no base64, what is in S3, a document's context and citations.
-Not held here: code run by Google and other tools of its own, metadata of parts, files of types that Strands has not.
+Kept in another form: guarded content is its text; cache points, that a message is a refusal, that a document may be
+cited.
+Missing there: metadata, what is cited (the text is said), redacted reasoning, signatures that are no base64, what is in
+S3, a document's context.
+Missing here: code run by Google and other tools of its own, metadata of parts, files of types that Strands has not.
 """
 
 from __future__ import annotations
@@ -26,9 +28,9 @@ from typing import Any
 from ..errors import FormatError
 from ..messages import snapshot
 from . import media
-from .conversion import Converted, Dialect, Losses, Restored, several
-from .fields import Fields, is_json, listed, typed
-from .inner import Blocks, System, Together, kind_of, prompt, spoken, text_of
+from .conversion import Converted, Dialect, Losses, Messages, Restored, System, several
+from .fields import Fields, is_json, listed, tool_input, typed
+from .inner import NOTHING, Blocks, Joined, kind_of, prompt, spoken, text_of
 
 _ROLES = {
     "user": "user",
@@ -38,22 +40,22 @@ _ROLES = {
 }  # as in Google's examples
 
 
-def to_gemini(messages: object, *, system: System = None, strict: bool = True) -> Converted:
+def to_gemini(messages: Messages, *, system: System = None, strict: bool = True) -> Converted:
     """Strands' messages for Gemini.
 
     Args:
         messages: One, or a list. Results of tools need their calls among them.
         system: The system prompt: a text, or Strands' content blocks.
-        strict: What can not be held is refused; False: it is left out, and listed. A message of which nothing is left
+        strict: What would be missing is refused; False: it is left out, and listed. A message of which nothing is left
             is left out itself.
 
     Raises:
-        FormatError: Something can not be held; or is no message of Strands.
+        FormatError: Something would be missing; or (always) is no message of Strands.
         ValueError: ``messages`` is neither.
     """
     losses = Losses("Gemini", strict=strict)
     there = _There(losses)
-    instruction = there.parts(prompt(system), only=("text",))
+    instruction = there.parts(prompt(system), only=("text", "guardContent", "cachePoint"))
     out: list[Dialect] = []
     for role, said, _ in spoken(messages, losses):
         parts = there.parts(said)
@@ -62,7 +64,7 @@ def to_gemini(messages: object, *, system: System = None, strict: bool = True) -
     return Converted(out, {"parts": instruction} if instruction else None, losses.done())
 
 
-def from_gemini(messages: object, *, system: Any = None, strict: bool = True) -> Restored:
+def from_gemini(messages: Messages, *, system: Any = None, strict: bool = True) -> Restored:
     """Gemini's contents for Strands.
 
     Args:
@@ -71,13 +73,13 @@ def from_gemini(messages: object, *, system: Any = None, strict: bool = True) ->
         strict: as in `to_gemini`.
 
     Raises:
-        FormatError: Something can not be held; or is no content of Gemini.
+        FormatError: Something would be missing; or (always) is no content of Gemini.
         ValueError: ``messages`` is neither.
     """
     losses = Losses("Strands", strict=strict)
     here = _Here(losses)
     prompts = here.system(system)
-    together = Together(losses)
+    joined = Joined(losses)
     for i, message in enumerate(several(messages)):
         with _fields(message, place := f"messages[{i}]", losses) as fields:
             role = fields.take("role", str, "user")
@@ -85,8 +87,8 @@ def from_gemini(messages: object, *, system: Any = None, strict: bool = True) ->
                 raise FormatError(f"{place}.role must be 'user' or 'model', not {role!r}")
             said = fields.items("parts")
             if (content := here.blocks(said)) or not said:
-                together.add(_ROLES[role], content)
-    return Restored(together.messages, prompts, losses.done())
+                joined.add(_ROLES[role], content, place)
+    return Restored(joined.done(), prompts, losses.done())
 
 
 # ----------------------------------------------------------------------------------------------------- to the dialect
@@ -113,16 +115,16 @@ class _There:
                 continue
             fields = Fields(block, place, self._losses)
             if only and kind not in only:
-                fields.lose(kind, "there is nothing for it")
+                fields.lose(kind, NOTHING)
             elif part := self._part(kind, fields):
                 out.append(part)
         return out
 
     def _part(self, kind: str, block: Fields) -> Dialect | None:
-        if (text := text_of(kind, block)) is not None:
-            return {"text": text}
         if kind not in media.TYPES and kind not in self._to:
-            block.lose(kind, "there is nothing for it")
+            if (said := text_of(kind, block.any(kind), f"{block.place}.{kind}", self._losses)) is not None:
+                return {"text": said}
+            block.lose(kind, NOTHING, kept=kind == "cachePoint")
             return None
         with block.inner(kind) as fields:
             return _media(kind, fields) if kind in media.TYPES else self._to[kind](fields)
@@ -136,20 +138,19 @@ class _There:
             return part
 
     def _call(self, fields: Fields) -> Dialect:
-        given = fields.any("input")
-        if not (isinstance(given, dict) and is_json(given)):
-            fields.lose("input", f"it must be a JSON object, not {type(given).__name__}; an empty one stands for it")
-            given = {}
+        input = tool_input(fields.any("input"), f"{fields.place}.input", self._losses)
         id, name = fields.take("toolUseId", str), fields.take("name", str)
         self._names[id] = name
-        part: Dialect = {"functionCall": {"id": id, "name": name, "args": snapshot(given)}}
+        part: Dialect = {"functionCall": {"id": id, "name": name, "args": snapshot(input)}}
         _sign(part, fields, "reasoningSignature")
         return part
 
     def _result(self, fields: Fields) -> Dialect:
         id, status = fields.take("toolUseId", str), fields.take("status", str, "success")
         if (name := self._names.get(id)) is None:
-            fields.lose("toolUseId", "its call is not among these messages: its tool is unknown, the id stands for it")
+            fields.lose(
+                "toolUseId", "its call is not among these messages; the id stands for the tool's name", kept=True
+            )
             name = id
         said: list[Any] = []
         parts: list[Dialect] = []
@@ -168,7 +169,7 @@ class _There:
                 said.append({"$ref": data["displayName"]})
                 parts.append(part)
             elif kind not in ("image", "document"):
-                inner.lose(kind, "JSON can not say it" if kind == "json" else "there is nothing for it")
+                inner.lose(kind, "JSON can not say it" if kind == "json" else NOTHING)
         response: Dialect = {"id": id, "name": name, "response": {"error" if status == "error" else "output": said}}
         if parts:
             response["parts"] = parts
@@ -184,7 +185,11 @@ def _media(kind: str, fields: Fields) -> Dialect | None:
         fields.losses.add(fields.place, why)
         fields.ignore(*fields)
         return None
-    name = fields.take("name", str, None)
+    name = media.name_of(fields) if kind == "document" else None
+    if "citations" in fields:
+        with fields.inner("citations") as citations:
+            citations.ignore("enabled")
+        fields.lose("citations", "whether it may be cited", kept=True)
     said: Dialect = {"mimeType": media.TYPES[kind][format]} | ({"displayName": name} if name is not None else {})
     if data is None:
         return {"fileData": {"fileUri": address} | said}
@@ -343,9 +348,9 @@ def _blob(fields: Fields, refs: Collection[str] = ()) -> tuple[str | None, dict[
         (kind, format), name = found, blob.take("displayName", str, None)
         made: dict[str, Any] = {"format": format}
         if kind == "document":
-            made["name"] = name or "document"  # Strands needs one
+            made["name"] = name or media.UNNAMED  # Strands needs one
         elif name is not None and name not in refs:
-            blob.lose("displayName", f"{kind} has no name")
+            blob.lose("displayName", f"{kind} has no name", kept=True)
         if where == "fileData":
             made["source"] = {"location": {"type": "url", "uri": blob.take("fileUri", str)}}
         else:
