@@ -45,7 +45,7 @@ def signed(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return messages
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.one_of(conversations(ALL), conversations(LIKELY).map(signed)))
 def test_any_conversation(messages: list[dict[str, Any]]) -> None:
     held = check(to_gemini, from_gemini, messages)
@@ -175,8 +175,8 @@ def test_an_answer_is_a_message() -> None:
     well_formed(to_gemini(restored.messages).messages)
 
 
-@settings(max_examples=60, deadline=None)
-@given(conversations(ALL), st.data())
+@settings(max_examples=40, deadline=None)
+@given(conversations(ALL, max_turns=1), st.data())
 def test_what_is_malformed_is_a_value_error_or_listed(messages: list[dict[str, Any]], data: Any) -> None:
     with suppress(ValueError):
         well_formed(to_gemini(data.draw(broken(messages)), strict=False).messages)
@@ -184,11 +184,6 @@ def test_what_is_malformed_is_a_value_error_or_listed(messages: list[dict[str, A
     with suppress(ValueError):
         restored = from_gemini(converted, strict=False)
         well_formed(to_gemini(restored.messages, strict=False).messages)
-
-
-def test_an_empty_system_prompt_is_none() -> None:
-    assert to_gemini([], system="") == to_gemini([]) == to_gemini([], system=[])
-    assert from_gemini([], system="").system == []
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tests.formats.broken import broken
 from tests.formats.conversations import (
     ALL,
     assistant,
+    at_hand,
     call,
     conversations,
     leaves,
@@ -83,7 +84,7 @@ def at(uri: str) -> dict[str, Any]:
 # ---------------------------------------------------------------------------------------------------------- properties
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(conversations(HELD), st.sampled_from(PROMPTS))
 def test_what_it_can_hold_comes_back_as_it_was(messages: list[dict[str, Any]], system: Any) -> None:
     converted = to_openai_responses(messages, system=system)
@@ -92,7 +93,7 @@ def test_what_it_can_hold_comes_back_as_it_was(messages: list[dict[str, Any]], s
     assert restored.system == ([{"text": system}] if isinstance(system, str) else system or [])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(conversations())
 def test_what_is_not_said_to_be_lost_comes_back_and_is_what_openai_publishes(messages: list[dict[str, Any]]) -> None:
     before = copy.deepcopy(messages)
@@ -124,7 +125,7 @@ def _found(items: list[dict[str, Any]]) -> Callable[[str | bytes], bool]:
     return is_there
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(conversations(HELD - {"empty", "shuffled", "document", "result.document"}, max_turns=2))
 def test_strands_own_formatter_says_the_same(messages: list[dict[str, Any]]) -> None:
     """But for texts of an answer or a result, which it joins by line breaks; what the user says behind results, which
@@ -157,16 +158,16 @@ def _alike(items: list[dict[str, Any]]) -> list[Any]:
 @settings(max_examples=50, deadline=None)
 @given(conversations(ALL - {"guardContent", "video", "audio", "empty"}))
 def test_strands_own_formatter_takes_what_comes_back(messages: list[dict[str, Any]]) -> None:
-    restored = from_openai_responses(to_openai_responses(messages, strict=False).messages)
-    theirs = OpenAIResponsesModel._format_request_messages(restored.messages)
+    restored = at_hand(from_openai_responses(to_openai_responses(messages, strict=False).messages).messages)
+    theirs = OpenAIResponsesModel._format_request_messages(restored)
     held = [
         {"content": [block for block in m["content"] if not block.keys() & {"reasoningContent", "citationsContent"}]}
-        for m in restored.messages
+        for m in restored
     ]
     assert lost_without_a_word(held, anywhere(theirs), ()) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(conversations(max_turns=1), st.data())
 def test_what_is_malformed_is_a_value_error_or_listed(messages: list[dict[str, Any]], data: Any) -> None:
     converted = to_openai_responses(messages, strict=False).messages

@@ -4,9 +4,9 @@ Law: nothing is dropped silently. All that does not come back as it was is liste
 
 missing     Words, bytes, ids or calls that are not there. By default they are refused (FormatError, which lists them);
             with ``strict=False`` they are left out.
-kept        It is there, and said otherwise: JSON as text, a text document as a text, at another place, under a name
-            that was made up; or all that is missing is a mark on it: that a tool failed, that a text is a refusal or to
-            be guarded, where a cache ends, how closely to look. It never refuses.
+kept        It is there, and said otherwise: JSON as text, a text document as a text, at another place; or all that is
+            missing is a mark on it: what a file is called, that a tool failed, that a text is a refusal or to be
+            guarded, where a cache ends and for how long, how closely to look. It never refuses.
 
 Rule 1. A message's tracking id and its ``metadata.usage`` and ``metadata.metrics`` say something about it, not in it:
         no dialect has them, and they are left out without a word. ``metadata.custom`` is said.

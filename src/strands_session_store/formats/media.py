@@ -126,6 +126,14 @@ def name_of(document: Fields) -> str | None:
     return name
 
 
+def not_cited(document: Fields) -> None:
+    """That it may be cited is a mark on a document, which few dialects have."""
+    if "citations" in document:
+        with document.inner("citations") as citations:
+            citations.ignore("enabled")
+        document.lose("citations", "whether it may be cited", kept=True)
+
+
 def url(location: Location | None) -> str | None:
     """The address on the web; None: it is none."""
     if location and location.get("type") == "url" and set(location) == {"type", "uri"}:

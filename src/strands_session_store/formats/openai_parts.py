@@ -57,10 +57,7 @@ def file_fields(value: object, place: str, losses: Losses, *, urls: bool = False
         if address is None and _lost(data, format, media.TYPES["document"], document):
             return None
         name = media.name_of(document)
-        if "citations" in document:
-            with document.inner("citations") as citations:
-                citations.ignore("enabled")
-            document.lose("citations", "whether it may be cited", kept=True)
+        media.not_cited(document)
         if address is not None:  # with a name beside it OpenAI refuses it
             if name not in (None, media.UNNAMED):
                 document.lose("name", "a file at an address has none", kept=True)
