@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
 from collections import Counter
@@ -27,8 +26,8 @@ from tests.formats.conversations import (
     said,
     user,
 )
-from tests.formats.holding import listed
-from tests.formats.planted import anywhere, containers, texts
+from tests.formats.holding import check, listed
+from tests.formats.planted import anywhere, texts
 from tests.formats.published import problems
 
 from strands_session_store.errors import FormatError
@@ -49,32 +48,18 @@ def chat_call(arguments: str, key: str = "c1") -> dict[str, Any]:
 # ---------------------------------------------------------------------------------------------------------- properties
 
 
-@settings(max_examples=40, deadline=None)
-@given(conversations(HELD))
-def test_what_it_can_hold_comes_back_as_it_was(messages: list[dict[str, Any]]) -> None:
-    converted = to_openai_chat(messages)
-    assert from_openai_chat(converted.messages).messages == said(messages)
-
-
 @settings(max_examples=60, deadline=None)
-@given(conversations())
-def test_what_is_not_said_to_be_lost_comes_back_and_is_what_openai_publishes(messages: list[dict[str, Any]]) -> None:
-    before = copy.deepcopy(messages)
+@given(st.one_of(conversations(), conversations(HELD)))
+def test_any_conversation(messages: list[dict[str, Any]]) -> None:
+    check(to_openai_chat, from_openai_chat, messages)
     converted = to_openai_chat(messages, strict=False)
-    assert messages == before
-    assert not containers(messages) & containers(converted.messages)
-    for message in converted.messages:
-        assert problems(message, ChatCompletionMessageParam) == []
-    restored = from_openai_chat(converted.messages)  # strict: what we write can be read
-    assert not containers(converted.messages) & containers(restored.messages)
-    assert converted.lost or restored.messages == said(messages)
-    again = to_openai_chat(restored.messages)  # and what is held, is held
-    assert from_openai_chat(again.messages) == restored
-    found = texts(converted.messages)
-    assert lost_without_a_word(messages, anywhere(converted.messages), converted.lost) == []
-    planted = Counter(value for _, value in leaves(said(messages)))
+    assert [
+        problems(message, ChatCompletionMessageParam)
+        for message in converted.messages
+        if problems(message, ChatCompletionMessageParam)
+    ] == []
+    found, planted = texts(converted.messages), Counter(value for _, value in leaves(said(messages)))
     assert [value for value in planted if found[value] > planted[value]] == []  # nothing is doubled
-    listed(to_openai_chat, messages)
 
 
 @settings(max_examples=50, deadline=None)

@@ -147,7 +147,9 @@ def _image(fields: Fields) -> Dialect | None:
         address = media.at_address(address, "image", format, fields.place, fields.losses)
         return {"type": "image", "source": {"type": "url", "url": address}}
     if data is None or format not in media.TYPES["image"]:
-        fields.losses.add(fields.place, f"an image of format {format!r}" if data else "an image that is not on the web")
+        fields.losses.add(
+            fields.place, "an image that is not on the web" if data is None else f"an image of format {format!r}"
+        )
         return None
     kind = media.TYPES["image"][format]
     return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": media.to_base64(data)}}

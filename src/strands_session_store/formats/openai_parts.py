@@ -162,6 +162,8 @@ def document_block(fields: Mapping[str, Any], place: str, losses: Losses) -> lis
         if fields.get("file_id") is None:
             losses.add(place, "it has neither data nor an address")
         return []
+    if fields.get("file_url") is not None:
+        losses.add(f"{place}.file_url", "its data is there as well, and Strands has one of them")
     encoded = text(fields["file_data"], f"{place}.file_data")
     found = media.from_data_url(encoded) if media.is_data_url(encoded) else ("", media.from_base64(encoded))
     if found is None or found[1] is None:
