@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .async_conversation import AsyncConversation
     from .async_sessions import AsyncSessions
+    from .conversation import Conversation
     from .errors import (
         AlreadyExistsError,
         BudgetExceededError,
@@ -39,15 +41,18 @@ if TYPE_CHECKING:
         StoreSessionManager,
     )
     from .prices import Prices
+    from .segments import SegmentAfter
     from .sessions import Sessions
     from .stores import open_store
     from .stores.base import Store
 
 __all__ = [
     "AlreadyExistsError",
+    "AsyncConversation",
     "AsyncSessions",
     "BudgetExceededError",
     "ConflictError",
+    "Conversation",
     "DirectorySessionManager",
     "InDoubt",
     "InvalidIdError",
@@ -56,6 +61,7 @@ __all__ = [
     "RedisSessionManager",
     "S3SessionManager",
     "SQLiteSessionManager",
+    "SegmentAfter",
     "SessionBusyError",
     "SessionNotFoundError",
     "Sessions",
@@ -70,9 +76,11 @@ __all__ = [
 
 _HOMES: Final = {
     "AlreadyExistsError": ".errors",
+    "AsyncConversation": ".async_conversation",
     "AsyncSessions": ".async_sessions",
     "BudgetExceededError": ".errors",
     "ConflictError": ".errors",
+    "Conversation": ".conversation",
     "DirectorySessionManager": ".plugin",
     "InDoubt": ".errors",
     "InvalidIdError": ".errors",
@@ -81,6 +89,7 @@ _HOMES: Final = {
     "RedisSessionManager": ".plugin",
     "S3SessionManager": ".plugin",
     "SQLiteSessionManager": ".plugin",
+    "SegmentAfter": ".segments",
     "SessionBusyError": ".errors",
     "SessionNotFoundError": ".errors",
     "Sessions": ".sessions",

@@ -16,6 +16,7 @@ from . import records
 from .messages import Message
 from .prices import Ask, Own, Prices
 from .prompts import Name, Strategy
+from .segments import SegmentAfter
 from .sessions import Sessions
 from .sessions.access import Part
 from .sessions.archive import Archive, OnExisting, Tell
@@ -424,6 +425,9 @@ class AsyncMessages(_Offloaded):
             self._sync.append, session_id, messages, user_id, agent_id=agent_id, model=model, source=source
         )
 
+    async def context(self, session_id: str, user_id: str | None = None, *, agent_id: str = "default") -> list[Message]:
+        return await self._off(self._sync.context, session_id, user_id, agent_id=agent_id)
+
     async def edit_metadata(
         self,
         session_id: str,
@@ -460,6 +464,20 @@ class AsyncSegments(_Offloaded):
 
     def __init__(self, sync: Segments) -> None:
         self._sync, self._store = sync, sync.store
+
+    async def end(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        agent_id: str = "default",
+        after: SegmentAfter | int | None = None,
+        if_due: bool = False,
+        model: str | None = None,
+    ) -> records.Session | None:
+        return await self._off(
+            self._sync.end, session_id, user_id, agent_id=agent_id, after=after, if_due=if_due, model=model
+        )
 
     async def chain(
         self, session_id: str, user_id: str | None = None, *, agent_id: str = "default"

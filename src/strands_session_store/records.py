@@ -124,8 +124,8 @@ class Segments(Record):
     """Of all of them."""
     opening: list[str] = Field(default_factory=list)
     """Tracking ids of the messages that stand for them in the context."""
-    slid: float | None = None
-    """When they were last kept for another ttl; None: never, or there is none."""
+    until: float | None = None
+    """When the first of them expires, at the soonest; None: it is not known, or none does."""
 
 
 class Summary(Record):

@@ -12,7 +12,7 @@ Rule 3. A trace holds no messages. The context is spans into the logs; of a conv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any, Final
@@ -113,7 +113,7 @@ def rebuild(entries: Iterable[records.Trace], length: int, until: float | None =
     """
     found: Moment | None = None
     for one in takewhile(lambda one: is_before(one, length, until), entries):
-        found = _after(Moment(), one) if one.whole else None if found is None or one.lost else _after(found, one)
+        found = _next(found, one)
     if found is None:
         raise Untraced
     return replace(found, spans=_cut(found.spans, length))
@@ -149,6 +149,46 @@ def shifted(one: records.Trace, history: int, variants: int) -> records.Trace:
     )
 
 
+def onwards(entries: Iterable[records.Trace], history: int, spans: Spans, variants: int) -> Iterator[records.Trace]:
+    """The trace from a message on, beside a context that is another from there on; none where it is not known what
+    there was then.
+
+    Args:
+        entries: In order; from a whole one on that is not behind that message.
+        history: Index of the message.
+        spans: Of the context, open-ended.
+        variants: Length of the variants log.
+    """
+    found: Moment | None = None
+    begun = False
+    for one in entries:
+        if found is not None and not begun and one.history > history:
+            begun = True
+            yield entry(None, _beside(found, spans, variants), history)
+        before, found = found, _next(found, one)
+        if one.history > history and found is None:
+            yield records.Trace(history=one.history, at=one.at, lost=True)
+        elif one.history > history and found is not None:
+            was = None if before is None else _beside(before, spans, variants)
+            yield entry(was, _beside(found, spans, variants), one.history, one.at)
+    if found is not None and not begun:
+        yield entry(None, _beside(found, spans, variants), history)
+
+
+def numbered(entries: Iterable[records.Trace], first: int) -> Iterator[records.Trace]:
+    """The entries of a trace, the first of them whole, as they are where that has the index ``first``: whole ones stand
+    where they are looked for."""
+    before: Moment | None = None
+    for index, one in enumerate(entries, first):
+        found = _next(before, one)
+        if found is None:
+            yield one.model_copy(update={"lost": True, "state": None, "gone": None, "parts": None})
+        else:
+            base = None if index % WHOLE == 0 else before
+            yield entry(base, found, one.history, one.at)
+        before = found
+
+
 def summary_of(manager: Any) -> str | None:
     """Tracking id of the summary that a conversation manager has, which may be in no context any more."""
     return _named(manager, _SUMMARY)
@@ -182,6 +222,17 @@ _SUMMARY: Final = ("summary_message",)
 _ASKED: Final = ("pending_tool_execution", "assistant_message")
 """Where conversation managers and interrupts keep messages."""
 _PLACE: Final = "variant"
+
+
+def _beside(found: Moment, spans: Spans, variants: int) -> Moment:
+    return replace(found, spans=spans, conversation_manager=None, variants=variants)
+
+
+def _next(before: Moment | None, one: records.Trace) -> Moment | None:
+    """What there was after an entry; None: it is not known."""
+    if one.whole:
+        return _after(Moment(), one)
+    return None if before is None or one.lost else _after(before, one)
 
 
 def _after(before: Moment, one: records.Trace) -> Moment:

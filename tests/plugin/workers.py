@@ -172,3 +172,28 @@ def fork_and_hang(said: Connection, url: str, session: str, at: int, vanishes: f
     held.reached.wait()
     said.send("hangs")
     said.recv()
+
+
+def end_a_segment_and_hang(said: Connection, url: str, session: str, nth: int, when: str, pieces: bool) -> None:
+    """Four turns, and with each from the second on a segment ends; hang before or after the nth commit of the last end.
+    Says how many commits an end takes, and then that it hangs."""
+    from strands_session_store.segments import SegmentAfter
+    from strands_session_store.sessions import building
+
+    if pieces:
+        setattr(building, "BATCH_CHANGES", 3)  # noqa: B010
+    store = FaultyStore(open_store(url))
+    after = SegmentAfter(max_tokens=None, max_turns=2, summarize="extractive")
+    agent, _ = build(store, session, lambda messages: "hi", segment_after=after)
+    agent("turn 1")
+    agent("turn 2")
+    before = len(store.calls)
+    agent("turn 3")
+    took = [call for call in store.calls[before:] if call.verb == "commit"]
+    own = 4  # what was edited, prompt, answer, end of the run
+    said.send(len(took) - own)
+    held = store.plan("commit", at=own + nth, hang=when)  # type: ignore[arg-type]
+    threading.Thread(target=agent, args=("turn 4",), daemon=True).start()
+    held.reached.wait()
+    said.send("hangs")
+    said.recv()

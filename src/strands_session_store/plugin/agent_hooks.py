@@ -31,21 +31,18 @@ from strands.hooks import (
     MessageUpdatedEvent,
 )
 
-from .. import ids, layout
 from ..errors import ConflictError, StoreError
-from ..messages import Message, snapshot
 from . import recorder
-from .hearing import AgentCall, called, in_background, surface
+from .hearing import called, surface
 from .holding import holding, letting_go
 from .holds import Hold, token_in
 from .jobs import Job
 from .live import LiveSession
-from .loading import LoadedAgent, originals
+from .live_agents import LiveAgents
 from .moving import put_behind
-from .rebase import Turn, merged
+from .rebase import Turn
 from .repair import answered
-from .stash import lost_stash, refill
-from .tracked import TrackedAgent, set_state
+from .tracked import TrackedAgent
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent
@@ -56,7 +53,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class AgentHooks:
+class AgentHooks(LiveAgents):
     """The agents of one session."""
 
     def __init__(
@@ -74,9 +71,9 @@ class AgentHooks:
             below: Where agents that they call have sessions of their own.
             segmenting: Ends their segments.
         """
-        self.session, self._rebase, self._below, self._segmenting = session, rebase, below, segmenting
+        super().__init__(session, below)
+        self._rebase, self._segmenting = rebase, segmenting
         session.whole_turns = rebase
-        self._agents: dict[str, TrackedAgent] = {}
 
     def register(self, registry: HookRegistry) -> None:
         # coroutine functions, since the registry awaits nothing else
@@ -92,61 +89,6 @@ class AgentHooks:
         registry.add_callback(AfterInvocationEvent, self._after_invocation, order=HookOrder.SDK_LAST)
         registry.add_callback(BidiAgentStopEvent, self._stop, order=HookOrder.SDK_LAST)
         registry.add_callback(BidiBeforeConnectionRestartEvent, self._pause)
-
-    def initialize(self, agent: LocalAgent) -> None:
-        """Restore the agent if the session has it; else it is new, and will be stored with its first message."""
-        session = self.session
-        ids.check("agent_id", agent.agent_id)
-        with session.lock:
-            if agent.agent_id in self._agents:
-                raise StoreError(
-                    f"agent_id {agent.agent_id!r} must be unique in session {session.session_id!r}: an agent with it "
-                    "was built with this session manager before; give each agent its own agent_id, or a new manager"
-                )
-            loaded = session.take_agent(agent.agent_id)
-            tracked = TrackedAgent(session.session_id, agent, loaded)
-            tracked.restore(agent, loaded)
-            if (stash := lost_stash(agent)) is not None and (lost := originals(session.store, session.space, loaded)):
-                refill(stash, lost)
-            session.adopt(loaded.base)
-            self._agents[agent.agent_id] = tracked
-        if self._below is not None:
-            in_background(agent, lambda: self.calls(agent))
-
-    async def reload(self, agent: LocalAgent) -> TrackedAgent:
-        """Make the agent what is stored, in place. What could not be stored of it is given up."""
-        self._tracked(agent)
-        return self.reloaded(agent, *await self.session.ask(self.reread, agent))
-
-    def reload_here(self, agent: LocalAgent) -> None:
-        """As `reload`, blocking."""
-        self._tracked(agent)
-        self.reloaded(agent, *self.reread(agent))
-
-    def reread(self, agent: LocalAgent) -> tuple[LoadedAgent, list[Message]]:
-        """What is stored of the agent, and the originals that its stash may lack. Blocks."""
-        session = self.session
-        loaded = session.read([agent.agent_id]).agents[agent.agent_id]
-        return loaded, [] if lost_stash(agent) is None else originals(session.store, session.space, loaded)
-
-    def reloaded(self, agent: LocalAgent, loaded: LoadedAgent, lost: list[Message]) -> TrackedAgent:
-        """Make the agent what `reread` has found."""
-        session, before = self.session, self._tracked(agent)
-        with session.lock:
-            tracked = TrackedAgent(session.session_id, agent, loaded, before.built)
-            tracked.hold = before.hold
-            tracked.restore(agent, loaded, again=True)
-            if lost:
-                refill(lost_stash(agent), lost)
-            session.adopt(loaded.base)
-            self._agents[agent.agent_id] = tracked
-        logger.info(
-            "agent_id=<%s>, session_id=<%s>, messages=<%d> | reloaded: another process had written it",
-            agent.agent_id,
-            session.session_id,
-            len(agent.messages),
-        )
-        return tracked
 
     def changed(self, agent: LocalAgent, announced: Any = None) -> None:
         """Enqueue what has changed of the agent."""
@@ -212,34 +154,6 @@ class AgentHooks:
             if edited:
                 await self.session.during(tracked.fence)
 
-    async def _current(self, agent: Any, tracked: TrackedAgent, hold: Hold) -> TrackedAgent:
-        """Have the lease, and the agent be what is stored."""
-        session, fence = self.session, tracked.fence
-        if await session.begin(fence, hold):
-            return tracked
-        if (conflict := session.stale(fence)) is not None:
-            raise conflict
-        if not session.conflicted(fence) and (session.waits(fence) or tracked.edited()):
-            # messages that were edited belong to another past: it is told before they are given up
-            with session.lock:
-                session.put(tracked.sync())
-            await session.refuse(fence)
-        answering = _interrupted(agent)
-        before, after = tracked.stored_state, snapshot(agent.state._data)
-        tracked = await self.reload(agent)
-        # what the application has set for this invocation holds
-        set_state(agent, merged(before, after, agent.state._data))
-        if answering or _interrupted(agent):  # Agent has looked at its interrupts already, and at its last message
-            now = "it waits for an interrupt's answer" if _interrupted(agent) else "the interrupt was answered there"
-            raise ConflictError(
-                layout.agent(tracked.agent_id),
-                "what this process knows",
-                "another's",
-                f"session {session.session_id!r}: another process went on with agent {tracked.agent_id!r}, and {now}; "
-                "nothing was written. The agent was reloaded; invoke it again as its messages and interrupts ask for.",
-            )
-        return tracked
-
     async def _message_added(self, event: MessageAddedEvent[LocalAgent] | MessageUpdatedEvent[LocalAgent]) -> None:
         agent, message = event.agent, event.message
         tracked = self._tracked(agent)
@@ -283,10 +197,6 @@ class AgentHooks:
                 self.session.put(tracked.sync(message))
         self.session.leave(tracked.fence, hold)
         await self.session.during(tracked.fence, outside=tracked.run is None)
-
-    def calls(self, agent: Any) -> dict[str, AgentCall]:
-        """The agents that an agent has called and not heard of yet: tool use id -> call."""
-        return self._tracked(agent).calls
 
     def _before_tool_call(self, event: BeforeToolCallEvent[LocalAgent]) -> None:
         assert self._below is not None
@@ -367,17 +277,3 @@ class AgentHooks:
             )
             return False
         return True
-
-    def _tracked(self, agent: Any) -> TrackedAgent:
-        tracked = self._agents.get(agent.agent_id)
-        if tracked is None or tracked.agent is not agent:
-            raise StoreError(
-                f"agent {agent.agent_id!r} was not built with the session manager of session "
-                f"{self.session.session_id!r}; pass it as Agent(session_manager=...)"
-            )
-        return tracked
-
-
-def _interrupted(agent: Any) -> bool:
-    state = getattr(agent, "_interrupt_state", None)
-    return state is not None and state.activated

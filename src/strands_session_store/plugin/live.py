@@ -16,7 +16,7 @@ from ..errors import ConflictError, StoreError
 from ..stores.base import Change, Ttl
 from .holds import Hold
 from .leases import Lease
-from .loading import Loaded
+from .loading import Base, Loaded
 from .session import FINAL, BareSession
 from .taking import Terms
 from .writer import Writer
@@ -44,6 +44,8 @@ class LiveSession(BareSession):
         self._on_stale: OnStale = on_stale
         self._sure: dict[str, object] = {}
         """For each agent and orchestrator, the lease under which it was last seen to be what is stored."""
+        self._doubted: set[str] = set()
+        """Agents that may be another by what this manager did, whose answer it has not heard."""
         self._lease: Lease | None = None
         if lease is not None:
             self._lease = Lease(self.store, self.space, lease, ttl, partial(_pending, self._writers))
@@ -85,23 +87,34 @@ class LiveSession(BareSession):
             return True
         if writer.conflicted:
             return False
-        if self._lease is None:
-            if self._on_stale == "conflict":
-                return True
-        elif (tenure := self._tenure) is not None and self._sure.get(fence) == tenure:
-            return True  # whoever else writes takes the lease first
+        if fence not in self._doubted:
+            if self._lease is None:
+                if self._on_stale == "conflict":
+                    return True
+            elif (tenure := self._tenure) is not None and self._sure.get(fence) == tenure:
+                return True  # whoever else writes takes the lease first
         if not writer.idle:
             return True  # what is pending finds out by itself
         try:
             current = await self.ask(writer.is_current)
         except StoreError as error:
-            if self.durability == "message" or self._lease is not None or isinstance(error, FINAL):
+            doubted = fence in self._doubted  # what it would say now would meet a conflict
+            if self.durability == "message" or self._lease is not None or isinstance(error, FINAL) or doubted:
                 raise
             logger.warning("session_id=<%s> | it can not be seen whether another wrote it: %s", self.session_id, error)
             return True
         if current:
             self._seen_under_lease(fence, self._tenure)
         return current
+
+    def doubt(self, fence: str) -> None:
+        """What this manager did outside of the agent's writer may be stored: its next invocation looks, and goes on
+        from what is."""
+        self._doubted.add(fence)
+
+    def adopt(self, base: Base) -> None:
+        super().adopt(base)
+        self._doubted.discard(base.fence)
 
     @property
     def _tenure(self) -> object:
@@ -168,7 +181,7 @@ class LiveSession(BareSession):
     def stale(self, fence: str) -> ConflictError | None:
         """What to raise where an agent is not what is stored; None where it is to be reloaded, as the error of a
         conflict has said already that it would be."""
-        if self._on_stale != "raise" or self.conflicted(fence):
+        if self._on_stale != "raise" or self.conflicted(fence) or fence in self._doubted:
             return None
         name = f"session {self.session_id!r}"
         return ConflictError(

@@ -74,6 +74,8 @@ class LoadedAgent:
     """Length of the trace."""
     messages: list[Message] = field(default_factory=list)
     """The live list, restored and repaired; the agent's to keep."""
+    segmented: bool = False
+    """Whether segments of it may have ended."""
     repaired: bool = False
     """Whether it had tool uses without results, or results without uses."""
 
@@ -121,6 +123,7 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
             Doc(layout.agent(id)),
             Doc(layout.context(id)),
             Doc(layout.writer(id)),
+            Doc(layout.segments(id)),
             Log(layout.history(id), since=layout.tail(id, "messages")),
             Log(layout.variants(id), since=layout.tail(id, "variants")),
             Log(layout.trace(id)),
@@ -140,6 +143,7 @@ def load(store: Store, space: Space, agent_ids: Iterable[str] = (), multi_agent_
     with store.offload.computing:
         for id in agent_ids:
             loaded.agents[id] = _agent(look, id, [run for run in runs if run.agent_id == id])
+            loaded.agents[id].segmented = layout.segments(id) in look.docs
     if session is not None and any(agent.agent is None for agent in loaded.agents.values()):
         loaded.others = agents_in(store, space)
     _further(store, space, loaded.agents.values())

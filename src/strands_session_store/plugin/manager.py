@@ -17,7 +17,7 @@ from strands.session import SessionManager
 from .. import ids
 from ..prices import Ask, Dollars, Own, Prices, to_pico
 from ..segments import SegmentAfter
-from ..sessions.ending import segments_of
+from ..sessions.ended import segments_of
 from ..sessions.erasing import erase_session
 from ..stores import DEFAULT, open_store
 from ..stores.base import KEEP, Dropped, Store
@@ -184,8 +184,9 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
                 made = partial(make, auto_create=True, parent_first=False, on_stale="reload", lease=None)
                 below = SubSessions(self._session, made)
             segmenting = None
-            if segment_after is not None:
-                segmenting = Segmenting(self._session, SegmentAfter.of(segment_after), prices, make.keywords["ttl"])
+            if segment_after is not None or ttl is not None:
+                after = None if segment_after is None else SegmentAfter.of(segment_after)
+                segmenting = Segmenting(self._session, after, prices, make.keywords["ttl"])
             rebase = on_conflict == "rebase"
             self._agents = AgentHooks(self._session, rebase=rebase, below=below, segmenting=segmenting)
             self._multi_agents = MultiAgentHooks(self._session, below)

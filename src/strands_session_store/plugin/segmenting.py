@@ -22,14 +22,15 @@ from typing import TYPE_CHECKING, Any
 from strands import Agent
 
 from .. import calls, records, tokens
-from ..errors import StoreError
+from ..errors import ConflictError, StoreError
 from ..messages import Message
 from ..prices import Prices
 from ..segments import MAX_TOKENS, SegmentAfter, Size, ends_turn
 from ..sessions import access
-from ..sessions.ending import end
-from ..sessions.live_segment import read_live
-from ..sessions.segmenting import SLID, ending, failed, slide, to_summarize
+from ..sessions.ending import Ending, end
+from ..sessions.expiring import keep
+from ..sessions.live_segment import LiveSegment, read_live
+from ..sessions.segmenting import ending, failed, in_vain, to_summarize
 from ..stores.base import Ttl
 from ..summaries import Summarizer, fold_async
 from ..summarizers import async_summarizer
@@ -58,19 +59,23 @@ class _Grown:
 class Segmenting:
     """Of one session manager."""
 
-    def __init__(self, session: LiveSession, after: SegmentAfter, prices: Prices, ttl: Ttl) -> None:
-        self._session, self.after, self._prices, self._ttl = session, after, prices, ttl
-        self._summarize = None if after.summarize is None else async_summarizer(after.summarize)
+    def __init__(self, session: LiveSession, after: SegmentAfter | None, prices: Prices, ttl: Ttl) -> None:
+        """``after``: None where none ends here, and those that have are to be kept."""
+        self._session, self._ends, self.after = session, after is not None, after or SegmentAfter()
+        self._prices, self._ttl = prices, ttl
+        self._summarize = None if self.after.summarize is None else async_summarizer(self.after.summarize)
         self._grown: weakref.WeakKeyDictionary[TrackedAgent, _Grown] = weakref.WeakKeyDictionary()
-        self._slid: dict[str, float] = {}
-        """Agent id -> when what has ended of it was seen to be kept, by the monotonic clock."""
+        self._failed: weakref.WeakKeyDictionary[TrackedAgent, int] = weakref.WeakKeyDictionary()
+        """The length of a history that no summary could be made of: it is not tried again before more is said."""
+        self._kept = -math.inf
+        """When what has ended was seen to be kept, by the monotonic clock."""
 
     async def due(self, tracked: TrackedAgent) -> bool | None:
         """Whether the segment of an agent whose turn is over ends now; None: that takes a look at what is stored, when
         all of it is."""
         if not self._able(tracked):
             return False
-        size = await self._session.ask(self._grow, tracked)
+        size = await self._size(tracked)
         return None if size is None else self.after.due(size)
 
     async def make_room(
@@ -78,7 +83,7 @@ class Segmenting:
     ) -> None:
         """A turn of the agent is about to begin: end the segment before it, where what the user says would be too much
         for it. The agent is as it is stored, but for what is pending."""
-        size = None if not self._able(tracked) else await self._session.ask(self._grow, tracked)
+        size = None if not self._able(tracked) else await self._size(tracked)
         if size is None or not (said := list(prompt)):
             return
         coming = sum(map(self._count(tracked), said))
@@ -90,16 +95,29 @@ class Segmenting:
         """A turn of the agent is stored, and the session is run by this manager alone. ``due``: as `due` said."""
         if due is not False:
             await self._tried(self._end(hooks, agent, tracked), tracked)
-        await self._tried(self._keep(tracked), tracked)
+        if self._ends or tracked.segmented:
+            await self._tried(self._keep(), tracked)
 
     # ------------------------------------------------------------------------------------------------------- private
 
     def _able(self, tracked: TrackedAgent) -> bool:
         """Whether the agent stands at the end of a turn."""
         agent = tracked.agent
-        if not isinstance(agent, Agent) or getattr(agent.model, "stateful", False) or agent._interrupt_state.activated:
+        if (
+            not self._ends
+            or not isinstance(agent, Agent)
+            or getattr(agent.model, "stateful", False)
+            or agent._interrupt_state.activated
+        ):
             return False
         return bool(agent.messages) and ends_turn(agent.messages[-1])
+
+    async def _size(self, tracked: TrackedAgent) -> Size | None:
+        """See `_grow`; None also where no thread was free to count in time."""
+        try:
+            return await self._session.ask(self._grow, tracked)
+        except StoreError:
+            return None
 
     async def _tried(self, attempt: Awaitable[None], tracked: TrackedAgent) -> None:
         try:
@@ -114,12 +132,14 @@ class Segmenting:
         self, hooks: AgentHooks, agent: LocalAgent, tracked: TrackedAgent, coming: int | None = None
     ) -> None:
         session, id = self._session, tracked.agent_id
+        if session.waits(tracked.fence):  # it could not be stored, and will be: an end would come before it
+            return
         live = await session.ask(read_live, self._access(), id)
         if live is None or not live.whole or live.length != tracked.context.history or session.waits(tracked.fence):
             return  # something is pending: what is not stored would be lost to the agent
         size = await session.ask(live.size, self._count(tracked))
         self._grown[tracked] = _Grown(size, live.length)
-        if not self.after.due(size, coming):
+        if not self.after.due(size, coming) or self._failed.get(tracked) == live.length:
             return
         cut, asked = to_summarize(live, self.after, size)
         try:
@@ -129,22 +149,41 @@ class Segmenting:
                 "agent_id=<%s>, session_id=<%s> | no summary could be made, the segment goes on: %s",
                 *(id, session.session_id, records.described(error)),
             )
+            self._failed[tracked] = live.length
             with session.lock:
                 session.put(recorder.happened(Job(tracked.fence), failed(id, error)))
             await session.at_end(tracked.fence)
             return
         ends = ending(live, cut, self.after, made, self._prices, own=session.lease_guard(), ttl=self._ttl)
-        await session.ask(end, live, ends)
-        self._slid[id] = time.monotonic()
-        await hooks.reload(agent)
+        if session.waits(tracked.fence) or tracked.edited():
+            return await self._in_vain(tracked, live, ends)
+        try:
+            await session.ask(end, live, ends)
+        except ConflictError:
+            await self._in_vain(tracked, live, ends)
+            raise
+        except BaseException:  # it may be decided
+            session.doubt(tracked.fence)
+            raise
+        try:
+            await hooks.renew(agent, tracked)
+        except BaseException:
+            session.doubt(tracked.fence)
+            raise
 
-    async def _keep(self, tracked: TrackedAgent) -> None:
+    async def _in_vain(self, tracked: TrackedAgent, live: LiveSegment, ends: Ending) -> None:
+        """The agent was changed while its summary was made, here or elsewhere: the segment goes on."""
+        logger.info(
+            "agent_id=<%s>, session_id=<%s> | it was changed while a segment of it ended, which goes on",
+            *(tracked.agent_id, self._session.session_id),
+        )
+        await self._session.ask(in_vain, live, ends)
+
+    async def _keep(self) -> None:
         """Rule 3."""
-        id, ttl, now = tracked.agent_id, self._ttl, time.monotonic()
-        if not isinstance(ttl, float | int) or now - self._slid.get(id, -math.inf) < ttl * SLID:
-            return
-        await self._session.ask(slide, self._access(), id, ttl)
-        self._slid[id] = now
+        ttl, now = self._ttl, time.monotonic()
+        if isinstance(ttl, float | int) and now >= self._kept:
+            self._kept = now + await self._session.ask(keep, self._access(), ttl)
 
     def _access(self) -> access.Access[records.Session]:
         session = self._session

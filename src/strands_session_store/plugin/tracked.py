@@ -73,6 +73,8 @@ class TrackedAgent:
         """The run that is open, or None."""
         self.tally = Tally()
         """What the calls of that run took."""
+        self.segmented = loaded.segmented
+        """Whether segments of it may have ended."""
         self.left_open = loaded.open_runs
         """Runs of an earlier process whose end nobody saw."""
         self.attempts: Counter[str] = Counter()

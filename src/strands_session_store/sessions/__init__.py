@@ -17,10 +17,11 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     branching.py, points.py   from an earlier message on         forks.py, rewinding.py   elsewhere, or here
     archive.py    export, import, copy                           archive_format.py   the lines of the file
     outgoing.py   a space read in pieces                         incoming.py  the same, written and read back
-    prompting.py  what a model is to see of a history
     pieces.py     what these are, and their digest               selection.py  which sessions are meant
-    segments.py   conversations in segments                      across.py     all of one, read in pieces
-    live_segment.py  the one that goes on                        segmenting.py, ending.py   how it ends
+    segments.py   conversations in segments, as one              across.py     all of one, read in pieces
+    live_segment.py, segmenting.py, ending.py   how one ends     rollover.py   and where there is no live agent
+    ended.py      those that have ended                          expiring.py   ... and expire with their conversation
+    contexts.py   what a model would be given now                prompting.py  what it is to see of a history
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ class Sessions(Tree, Listing, Inside, Prompting, Running):
         self.runs = Runs(store)
         self.events = Events(store)
         self.messages = Messages(store, prices)
-        self.segments = Segments(store)
+        self.segments = Segments(store, prices)
         self.usage = Usages(store)
         self.archive = Archive(store)
 

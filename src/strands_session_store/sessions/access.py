@@ -11,11 +11,19 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
 from .. import codec, ids, layout, records, rows
-from ..errors import ConflictError, InDoubt, NotFoundError, SessionNotFoundError, StoreError, UserNotFoundError
+from ..errors import (
+    ConflictError,
+    InDoubt,
+    NotFoundError,
+    SessionNotFoundError,
+    StoreError,
+    Unavailable,
+    UserNotFoundError,
+)
 from ..stores.base import (
     ABSENT,
     KEEP,
@@ -23,6 +31,8 @@ from ..stores.base import (
     Committed,
     Doc,
     Expected,
+    Log,
+    LogView,
     Look,
     PutDoc,
     Row,
@@ -121,17 +131,45 @@ class Access(Generic[R]):
 
         return self.insist(attempt)
 
-    def change(self, decide: Callable[[Look], Sequence[Change]], *wants: Want) -> Committed | None:
+    def change(
+        self,
+        decide: Callable[[Look], Sequence[Change]],
+        *wants: Want,
+        ttl: Ttl = KEEP,
+        make: Callable[[], R] | None = None,
+    ) -> Committed | None:
         """Change what is beside the record, which stays as it is. What ``decide`` relies on it has to expect itself.
+
+        Args:
+            decide: As in `alter`.
+            *wants: What it wants to see.
+            ttl: As `Store.commit` has it.
+            make: Gives the record where there is none: then the commit makes the space too.
 
         Returns:
             None when ``decide`` returned no changes.
+
+        Raises:
+            Unavailable: There is none, as another is writing the space by pieces.
         """
 
         def attempt() -> Committed | None:
-            look = self.look(*wants)
+            if make is None:
+                look = self.look(*wants)
+            else:
+                look = _filled(read_whole(self.store, self.space, Doc(self.path), Doc(layout.MAKING), *wants), wants)
             changes = decide(look)
-            return self.commit(look, *changes) if changes else None
+            if not changes or make is None or self.path in look.docs:
+                return self.commit(look, *changes, ttl=ttl) if changes else None
+            if layout.MAKING in look.docs:
+                raise Unavailable(
+                    f"{self.space.kind} {self.space.id!r} is being copied here; try again when it is whole"
+                )
+            record = make()
+            own = PutDoc(self.path, codec.dump_document(record), expect=ABSENT)
+            # what is there already: the lease of who has said nothing
+            on: Expected = look.incarnation or ABSENT
+            return send(self.store, self.space, own, *changes, on=on, ttl=ttl, summary=rows.summary(record))
 
         return self.insist(attempt)
 
@@ -157,6 +195,12 @@ class Access(Generic[R]):
 
 
 T = TypeVar("T")
+
+
+def _filled(look: Look, wants: Sequence[Want]) -> Look:
+    """With the logs of a space that is not there: empty, as those of one that has none."""
+    empty = {want.log: LogView(0, 0, {}) for want in wants if isinstance(want, Log)}
+    return replace(look, logs=empty | dict(look.logs))
 
 
 def session(store: Store, session_id: str, user_id: str | None) -> Access[records.Session]:

@@ -13,7 +13,7 @@ from .. import layout, records
 from ..stores.base import Doc, Log, LogView, Space, Want
 from ..stores.reading import read_whole
 from .access import Access, load
-from .ending import complete
+from .ended import complete
 from .entries import entry
 from .shapes import MAX_PAGE
 

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from .. import codec, layout, records, usage
 from ..errors import AlreadyExistsError, InterruptPendingError
 from ..messages import Message
-from ..stores.base import ABSENT, Add, Append, Change, Doc, Expect, Log, LogView, Look, PutDoc
+from ..stores.base import ABSENT, KEEP, Add, Append, Change, Doc, Expect, Log, LogView, Look, PutDoc, Ttl
 from ..usage import Totals
 from .access import Access, load
 from .entries import entry
@@ -33,6 +33,9 @@ def append(
     added: Sequence[Message],
     given: Collection[str],
     counted: Counts,
+    *,
+    ttl: Ttl = KEEP,
+    make: Callable[[], records.Session] | None = None,
 ) -> tuple[Said, ...]:
     """See `Messages.append`.
 
@@ -42,6 +45,8 @@ def append(
         added: As they are to be stored.
         given: The tracking ids that were the caller's own.
         counted: `calls.counted`, told of the model.
+        ttl: As `Store.commit` has it.
+        make: Gives the session where there is none: then the same commit makes it.
     """
     log = layout.history(agent_id)
     at = records.now()
@@ -64,7 +69,8 @@ def append(
 
     documents = Doc(layout.agent(agent_id)), Doc(layout.context(agent_id))
     lengths = Log(layout.variants(agent_id)), Log(layout.trace(agent_id))
-    access.change(decide, *wants(agent_id), *documents, *lengths, Log(log, last=REPEATS if given else HEARD * answers))
+    heard = Log(log, last=REPEATS if given else HEARD * answers)
+    access.change(decide, *wants(agent_id), *documents, *lengths, heard, ttl=ttl, make=make)
     return tuple(Said(first + i, said) for i, said in enumerate(entries))
 
 

@@ -9,7 +9,7 @@ from . import checks
 from .access import Access
 from .checks import UNSET, Unset
 from .details import Details
-from .ending import wherever
+from .ended import wherever
 from .forks import fork
 from .rewinding import rewind
 

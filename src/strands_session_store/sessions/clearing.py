@@ -5,7 +5,7 @@ from __future__ import annotations
 from .. import codec, layout, records
 from ..stores.base import Add, Append, Change, Counters, Doc, DropDoc, Log, Look, PutDoc, Trim, Want
 from .access import Access, load
-from .ending import segments_in
+from .ended import segments_in
 from .writing import guards, traced, version, wants
 
 

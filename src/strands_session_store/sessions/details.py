@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import codec, ids, layout, records
@@ -14,6 +14,7 @@ from ..stores.reading import read_whole
 from . import checks
 from .access import Access, Part, load
 from .checks import UNSET, Unset
+from .expiring import expire
 from .inside import holder, ids_of
 from .shapes import Overview
 from .values import Metadata, Values, write
@@ -148,9 +149,10 @@ class Details(Part):
     # ------------------------------------------------------------------------------------------------------ its end
 
     def set_expiry(self, session_id: str, seconds: float, user_id: str | None = None) -> None:
-        """Have the session expire, whole, so many seconds from now. A session manager with a ``ttl`` moves that."""
+        """Have the session expire, whole, with its segments, so many seconds from now. A session manager with a ``ttl``
+        moves that."""
         ttl = checks.seconds("seconds", seconds)
-        self._session(session_id, user_id).alter(lambda record, look: (record, []), ttl=lambda look: ttl)
+        self._expire(session_id, user_id, lambda look: ttl)
 
     def extend_expiry(self, session_id: str, seconds: float, user_id: str | None = None) -> None:
         """Have the session expire so many seconds later than it would.
@@ -166,11 +168,11 @@ class Details(Part):
             # what is left is told by two clocks; it is not to become nothing
             return max(look.expires - time.time(), 0.0) + more
 
-        self._session(session_id, user_id).alter(lambda record, look: (record, []), ttl=later)
+        self._expire(session_id, user_id, later)
 
     def clear_expiry(self, session_id: str, user_id: str | None = None) -> None:
         """Have the session never expire."""
-        self._session(session_id, user_id).alter(lambda record, look: (record, []), ttl=lambda look: None)
+        self._expire(session_id, user_id, lambda look: None)
 
     # ----------------------------------------------------------------------------------------------- what is kept in it
 
@@ -181,6 +183,18 @@ class Details(Part):
     def state(self, session_id: str, user_id: str | None = None) -> Values[records.Session]:
         """What the application keeps in the session; agents have a state of their own. No I/O by itself."""
         return Values(self._session(session_id, user_id), layout.STATE)
+
+    def _expire(self, session_id: str, user_id: str | None, after: Callable[[Look], float | None]) -> None:
+        found = self._session(session_id, user_id)
+        decided: list[float | None] = []
+
+        def decide(look: Look) -> float | None:
+            decided.append(after(look))
+            return decided[-1]
+
+        found.alter(lambda record, look: (record, []), ttl=decide)
+        # interrupted, it is repeated: so these come second, and no sooner than it
+        expire(found, decided[-1])
 
     def _parent(self, parent_id: str, user_id: str | None) -> records.Session:
         found = self._session(parent_id, user_id)

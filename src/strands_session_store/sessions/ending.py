@@ -15,39 +15,36 @@ Rule 4. What was copied has the indices from 0 on, so logs, spans and traces are
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from .. import codec, layout, records, rows, trace, usage
-from ..errors import AlreadyExistsError, ConflictError, MessageNotFoundError, SessionNotFoundError
+from ..errors import AlreadyExistsError, ConflictError, StoreError
 from ..messages import Message, ensure_id
 from ..stores.base import (
-    ABSENT,
     KEEP,
     Add,
     Append,
     Change,
     Doc,
-    Docs,
-    DropDoc,
     Expect,
-    Look,
+    Mark,
     PutDoc,
     Space,
-    Store,
     Trim,
     Ttl,
 )
 from ..usage import Totals
-from .access import Access, load, send, session
-from .building import MARK, Building, Content, make_way
-from .inside import ids_of
+from .access import load
+from .building import Building, Content, make_way
+from .ended import complete
 from .live_segment import LiveSegment
 from .writing import guards, version
 
 HERE: Final = ("messages", "variants")
-T = TypeVar("T")
+OUTLIVES: Final = 1.25
+"""Times the ttl of a conversation that a segment of it is given; see `expiring`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,86 +102,10 @@ def end(live: LiveSegment, ending: Ending) -> records.Session:
     except ConflictError:  # what is in doubt may be decided
         building.abandon()
         raise
-    building.finish(codec.dump_document(made), rows.summary(made), lives)
+    # it is decided: what fails now is done by whoever looks next, and may have been done by one who does already
+    with contextlib.suppress(StoreError):
+        building.finish(codec.dump_document(made), rows.summary(made), lives)
     return made
-
-
-def complete(store: Store, space: Space) -> None:
-    """Have a segment that was decided be a session, where its process was killed before. One read, if it is one."""
-    look = store.read(space, Doc(layout.SESSION), Doc(layout.MAKING))
-    if layout.SESSION in look.docs or layout.MAKING not in look.docs:
-        return
-    assert look.incarnation is not None
-    made = load(look, layout.MAKING, records.Session)
-    own = PutDoc(layout.SESSION, codec.dump_document(made), expect=ABSENT)
-    drop = DropDoc(layout.MAKING, expect=look.docs[layout.MAKING].version)
-    try:
-        send(store, space, own, drop, on=look.incarnation, summary=rows.summary(made))
-    except ConflictError:  # another has done it
-        return
-
-
-def segments_of(store: Store, conversation: Space) -> list[Space]:
-    """Where segments of the conversation are, or were: all agents', also what is half made. One read."""
-    look = store.read(conversation, Doc(layout.SESSION), Docs(layout.AGENTS))
-    if layout.SESSION not in look.docs:
-        return []
-    own = load(look, layout.SESSION, records.Session)
-    return [one for id in ids_of(look, layout.AGENTS) for one in segments_in(conversation, own, look, id)]
-
-
-def complete_decided(store: Store, space: Space, look: Look) -> bool:
-    """The same for what may be half made, by what marks it (`layout.MAKING`), where it has ended by its conversation.
-    Whether it has; one read."""
-    mark = look.docs[layout.MAKING].data
-    if space.kind != "session" or mark == MARK:
-        return False
-    made = load(look, layout.MAKING, records.Session)
-    assert made.segment is not None and made.parent_id is not None
-    path = layout.segments(made.segment.agent_id)
-    above = store.read(layout.session_space(made.parent_id, space.owner), Doc(path))
-    if path not in above.docs or load(above, path, records.Segments).ended < made.segment.number:
-        return False
-    complete(store, space)
-    return True
-
-
-def wherever(
-    access: Access[records.Session], agent_id: str | None, act: Callable[[Access[records.Session], int], T]
-) -> T:
-    """Do what is about a message of a conversation where that message is: in what goes on, else in the latest segment
-    that has it. Where it is not in the first, one read more, and for each segment two and what it takes to look.
-
-    Args:
-        access: Of the conversation's session.
-        agent_id: Whose message; None: of any agent.
-        act: Given the session, and which index in the conversation its first message has.
-
-    Raises:
-        MessageNotFoundError: It is nowhere.
-    """
-    try:
-        return act(access, 0)
-    except MessageNotFoundError as missing:
-        look = access.look(Docs(layout.AGENTS))
-        agents = ids_of(look, layout.AGENTS) if agent_id is None else [agent_id]
-        for id in agents:
-            for space in reversed(segments_in(access.space, access.record(look), look, id)):
-                complete(access.store, space)
-                with contextlib.suppress(MessageNotFoundError, SessionNotFoundError):
-                    part = session(access.store, space.id, space.owner)
-                    held = part.record(part.look()).segment
-                    return act(part, 0 if held is None else held.start)
-        raise missing from None
-
-
-def segments_in(conversation: Space, own: records.Session, look: Look, agent_id: str) -> list[Space]:
-    """The same, of one agent, by its document."""
-    if (path := layout.segments(agent_id)) not in look.docs:
-        return []
-    known = load(look, path, records.Segments)
-    numbers = range(1, max(known.ended, known.making) + 1)
-    return [layout.segment_space(conversation, own.created, agent_id, number) for number in numbers]
 
 
 def space_of(live: LiveSegment, number: int) -> Space:
@@ -227,17 +148,16 @@ def _session(live: LiveSegment, number: int, cut: int) -> records.Session:
 
 def _seconds(live: LiveSegment, ttl: Ttl) -> float | None:
     """Until it expires: with the conversation."""
-    if ttl is not KEEP:
-        return ttl
+    if not isinstance(ttl, Mark):
+        return None if ttl is None else ttl * OUTLIVES
     return None if live.look.expires is None else max(live.look.expires - records.now(), 1.0)
 
 
 def _content(live: LiveSegment, ending: Ending) -> Content:
     id, by, cut = live.agent_id, live.start, ending.cut
-    history, variants, past = (live.look.logs[path(id)] for path in (layout.history, layout.variants, layout.trace))
+    history, variants = (live.look.logs[path(id)] for path in (layout.history, layout.variants))
     shown = [_moved(live.variants[i], by, cut) for i in range(variants.start, variants.length)]
-    entries = [codec.load(records.Trace, data, f"{layout.trace(id)}[{i}]") for i, data in sorted(past.entries.items())]
-    traces = [codec.dump(trace.shifted(one, by, variants.start)) for one in entries if one.history < cut]
+    traces = [trace.shifted(one, by, variants.start) for one in _traced(live) if one.history < cut]
     context = live.context.model_copy(update={"spans": _spans(live.context.spans or [], by, cut, variants.start)})
     summary = records.Summary(text=ending.summary, at=ending.event.at)
     content = Content(
@@ -249,8 +169,7 @@ def _content(live: LiveSegment, ending: Ending) -> Content:
         {
             layout.history(id): (0, [history.entries[i] for i in range(by, cut)]),
             layout.variants(id): (0, [codec.dump(one) for one in shown]),
-            # where whole entries stand is told by their index
-            layout.trace(id): (past.start % trace.WHOLE, traces),
+            layout.trace(id): (0, [codec.dump(one) for one in trace.numbered(traces, 0)]),
         },
         {"messages": len(live.said(cut)), layout.removed(id): _removed(live, cut)},
     )
@@ -287,6 +206,12 @@ def _spans(spans: Sequence[dict[str, list[int | None]]], by: int, cut: int, vari
     return out
 
 
+def _traced(live: LiveSegment) -> Iterator[records.Trace]:
+    log = layout.trace(live.agent_id)
+    for i, data in sorted(live.look.logs[log].entries.items()):
+        yield codec.load(records.Trace, data, f"{log}[{i}]")
+
+
 def _removed(live: LiveSegment, before: int) -> int:
     return sum(1 for i, entry in live.entries.items() if i < before and entry.removed is not None)
 
@@ -301,7 +226,16 @@ def _known(live: LiveSegment, number: int, ending: Ending) -> records.Segments:
         at=ending.event.at,
         summary=ending.summary,
         opening=[ensure_id(message) for message in ending.opening],
+        until=_until(live, ending),
     )
+
+
+def _until(live: LiveSegment, ending: Ending) -> float | None:
+    """See `records.Segments`: those before have less than the one that ends now."""
+    if live.known.ended:
+        return live.known.until
+    lives = _seconds(live, ending.ttl)
+    return None if lives is None else ending.event.at + lives
 
 
 def _changes(live: LiveSegment, ending: Ending) -> Iterator[Change]:
@@ -320,9 +254,8 @@ def _changes(live: LiveSegment, ending: Ending) -> Iterator[Change]:
     yield PutDoc(context, codec.dump_document(after), expect=version(live.look, context))
     yield Append(history, [], at=length)
     yield Append(shown, [codec.dump(one) for one in (*opening, *kept)], at=variants)
-    moment = trace.moment(live.agent, after, variants + len(opening) + len(kept))
-    entry = trace.entry(None, moment, length, ending.event.at)
-    yield Append(past, [codec.dump(entry)], at=live.look.logs[past].length)
+    traces = _goes_on(live, after, cut, variants + len(opening) + len(kept), ending.event.at)
+    yield Append(past, traces, at=live.look.logs[past].length)
     for log, before in ((history, cut), (shown, variants), (past, live.look.logs[past].length)):
         yield Trim(log, before)
     yield Append(layout.EVENTS, [codec.dump(ending.event)])
@@ -331,8 +264,28 @@ def _changes(live: LiveSegment, ending: Ending) -> Iterator[Change]:
     for name, reach in zip(HERE, (cut, variants)):
         tail = layout.tail(id, name)  # type: ignore[arg-type]
         yield Add(tail, reach - live.look.counters.get(tail, 0))
+    yield from spending(ending)
+
+
+def spending(ending: Ending) -> Iterator[Change]:
+    """What the summary took, in the conversation's counters."""
     if ending.spent is not None:
         key, totals = ending.spent
         yield usage.known(key)
         yield from totals.adds()
         yield from totals.adds(usage.path_of(key))
+
+
+def _goes_on(live: LiveSegment, after: records.Context, cut: int, variants: int, at: float | None) -> list[bytes]:
+    """The trace from now on: of the messages that are kept, and of what there is."""
+
+    def told(*entries: records.Trace) -> list[bytes]:
+        return [codec.dump(one) for one in trace.numbered(entries, live.look.logs[layout.trace(live.agent_id)].length)]
+
+    now = trace.entry(None, trace.moment(live.agent, after, variants), live.length, at)
+    kept = trace.onwards(_traced(live), cut, after.spans or [], variants) if cut < live.length else ()
+    # one that is too large is left out: then what is kept can't be forked at, and that is all
+    for entries in (told(*kept, now), told(now), told(now.model_copy(update={"whole": False, "lost": True}))):
+        if sum(map(len, entries)) <= trace.MAX_BYTES:
+            break
+    return entries

@@ -61,9 +61,28 @@ class LiveSegment:
         return bool(said) and ends_turn(said[-1]) and self.agent.interrupts is None and not self.agent.model_state
 
     def cut(self, kept: int) -> int:
-        """The index of the first message of its last turns, of which there are more."""
-        turns = [i for i, e in sorted(self.entries.items()) if e.removed is None and begins_turn(e.message)]
-        return turns[-kept] if kept else self.length
+        """The index of the first message of its last turns, at most so many, of which there are more: those that the
+        context ends with, whole. What was taken back, or has left the context, is shown by no later one."""
+        there = [i for i, one in sorted(self.entries.items()) if one.removed is None]
+        turns = [i for i in there if begins_turn(self.entries[i].message)]
+        shown = self._shown()
+        for start in turns[-kept:] if kept else ():
+            wanted = [i for i in there if i >= start]
+            if shown[-len(wanted) :] == wanted:
+                return start
+        return self.length
+
+    def _shown(self) -> list[int | None]:
+        """What the context has: an index in the history, or None, for each message."""
+        out: list[int | None] = []
+        for span in self.context.spans or ():
+            ((name, (start, end)),) = span.items()
+            for i in range(start, self.length if end is None else end):
+                if name != "history":
+                    out.append(None)
+                elif i in self.entries and self.entries[i].removed is None:
+                    out.append(i)
+        return out
 
 
 def read_live(access: Access[records.Session], agent_id: str) -> LiveSegment | None:

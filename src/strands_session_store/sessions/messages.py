@@ -23,7 +23,8 @@ from . import checks
 from .access import Access, Part
 from .appending import append
 from .clearing import clear, existing, extent
-from .ending import wherever
+from .contexts import read_context
+from .ended import wherever
 from .entries import Place, page, place
 from .finding import find, missing, span
 from .inside import ids_of
@@ -212,6 +213,16 @@ class Messages(Part):
             raise ValueError(f'source must be "user", "llm" or "system", got {source!r}')
         called = partial(counted, model=model, source=source, prices=self._prices)
         return append(self._session(session_id, user_id), ids.check("agent_id", agent_id), added, given, called)
+
+    def context(self, session_id: str, user_id: str | None = None, *, agent_id: str = DEFAULT) -> list[Message]:
+        """What an agent's model would be given now, as it is stored: of a conversation in segments the summary and what
+        was said since, of one with a conversation manager what that has left. One read, or two. Roles need not
+        alternate where several have written it, and a tool's use may wait for its result.
+
+        Returns:
+            Copies, in Strands' terms, with their tracking ids. Empty for an agent that is not in the session.
+        """
+        return read_context(self._session(session_id, user_id), ids.check("agent_id", agent_id))
 
     # ------------------------------------------------------------------------------------------------- what was stored
 

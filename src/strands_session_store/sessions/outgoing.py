@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from .. import layout
 from ..errors import StoreError, Unavailable
 from ..stores.base import READ_BYTES, Counters, Doc, Docs, Log, Look, Space, Store, Want
-from .ending import complete_decided
+from .ended import complete_decided
 from .inside import counters_of, logs_of
 from .pieces import Counts, Digest, Documents, Entries, Piece
 

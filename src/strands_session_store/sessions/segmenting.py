@@ -6,21 +6,17 @@ Law: a summary is made of all that moves, and of the summary before. Who makes i
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from .. import codec, layout, records, usage
+from ..errors import ConflictError
 from ..messages import ensure_id
 from ..prices import Prices
 from ..segments import SegmentAfter, Size
-from ..stores.base import KEEP, Change, Doc, PutDoc, Ttl, new_commit_id
+from ..stores.base import KEEP, Append, Change, Ttl
 from ..summaries import Summarize, Summary, opening
-from .access import Access, load
-from .ending import Ending
+from .ending import Ending, spending
 from .live_segment import LiveSegment
-from .writing import version
-
-SLID: Final = 1 / 4
-"""Of a ttl: how often segments that have ended are kept for another one."""
 
 
 def to_summarize(live: LiveSegment, after: SegmentAfter, size: Size) -> tuple[int, Summarize]:
@@ -58,27 +54,10 @@ def failed(agent_id: str, error: BaseException) -> records.Event:
     return records.Event(type="summary", agent_id=agent_id, status="error", error=type(error).__name__)
 
 
-def slide(access: Access[records.Session], agent_id: str, ttl: float) -> None:
-    """Have the segments that have ended expire no sooner than the conversation. One read where that was done within a
-    quarter of the ttl; else a commit for each segment.
-
-    Raises:
-        StoreError: As the engine says. Some may have been kept.
-    """
-    path = layout.segments(agent_id)
-    look = access.look(Doc(path))
-    known = load(look, path, records.Segments) if path in look.docs else records.Segments()
-    now = records.now()
-    if not known.ended or (known.slid is not None and now - known.slid < ttl * SLID):
-        return
-    created = access.record(look).created
-    for number in range(1, known.ended + 1):
-        space = layout.segment_space(access.space, created, agent_id, number)
-        there = access.store.read(space)
-        if there.incarnation is not None:
-            access.store.commit(space, commit_id=new_commit_id(), on=there.incarnation, ttl=ttl)
-    slid = PutDoc(path, codec.dump_document(known.model_copy(update={"slid": now})), expect=version(look, path))
-    access.commit(look, slid)
+def in_vain(live: LiveSegment, ends: Ending) -> None:
+    """Have it be told that a summary was made and the segment goes on; what that took was spent all the same."""
+    event = ends.event.model_copy(update={"status": "error", "error": ConflictError.__name__})
+    live.access.commit(live.look, Append(layout.EVENTS, [codec.dump(event)]), *spending(ends))
 
 
 def _spent(made: Summary, prices: Prices, at: float) -> tuple[records.UsageKey, usage.Totals]:

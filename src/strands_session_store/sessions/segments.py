@@ -15,13 +15,16 @@ from typing import Final
 
 from .. import ids, layout, records
 from ..errors import InvalidCursorError
-from ..stores.base import Counters, Doc, Log, Order, Query
+from ..prices import Ask, Own, Prices
+from ..segments import SegmentAfter
+from ..stores.base import Counters, Doc, Log, Order, Query, Store
 from ..usage import Totals
 from . import checks, cursors
 from .access import Part, load, told
 from .across import Where, pieces
-from .ending import complete
+from .ended import complete
 from .messages import DEFAULT
+from .rollover import finished, measured, summarized, summarizer_of
 from .shapes import MAX_PAGE, ConversationPage, ConversationStats, Placed, SegmentOverview
 
 _REST: Final = re.compile(r"(\d{1,18})(?:/(\d{1,9}):(\d{1,18}):(\d{1,18}))?", re.ASCII)
@@ -29,6 +32,53 @@ _REST: Final = re.compile(r"(\d{1,18})(?:/(\d{1,9}):(\d{1,18}):(\d{1,18}))?", re
 
 class Segments(Part):
     """The segments of conversations."""
+
+    def __init__(self, store: Store, prices: Prices | Own | Ask | None = None) -> None:
+        super().__init__(store)
+        self._prices = prices if isinstance(prices, Prices) else Prices(prices)
+
+    def end(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        agent_id: str = DEFAULT,
+        after: SegmentAfter | int | None = None,
+        if_due: bool = False,
+        model: str | None = None,
+    ) -> records.Session | None:
+        """End the segment that goes on: what was said in it moves to a session of its own, and a summary is what the
+        next one begins with. A read, the summary, and five commits; see `ending`.
+
+        Args:
+            session_id: The conversation's.
+            user_id: Its owner.
+            agent_id: Whose.
+            after: How it is summarized, with how many turns the next one goes on, and, with ``if_due``, when it ends;
+                None: ``SegmentAfter()``. A summarizer that has to be awaited is refused here.
+            if_due: True: it ends only if it is so large. Else it ends now.
+            model: For the estimate of its tokens.
+
+        Returns:
+            The session that has its messages now; None: it goes on, as nothing was said in it, its last turn is not
+            over (an answer or the result of a tool is waited for), or it is not due.
+
+        Raises:
+            ConflictError: Something was said meanwhile, or another ends it. It goes on.
+            SessionBusyError: A process runs the session with a lease. It goes on.
+            SummaryError: The summarizer gave none. It goes on, an event of type "summary" says so. So it is with
+                whatever a callable, agent or model raises.
+        """
+        rule = SegmentAfter() if after is None else SegmentAfter.of(after)
+        summarizer_of(rule.summarize)  # what is none is refused before anything is read
+        checks.flag("if_due", if_due)
+        if model is not None:
+            checks.words("model", model)
+        found = self._session(session_id, user_id)
+        look = measured(found, ids.check("agent_id", agent_id), rule, model, if_due=if_due)
+        if look is None or look.rollover is None:
+            return None
+        return finished(look.rollover, summarized(look.rollover, agent_id), self._prices)
 
     def chain(
         self, session_id: str, user_id: str | None = None, *, agent_id: str = DEFAULT

@@ -10,7 +10,7 @@ from .. import layout
 from ..stores.base import Order, Query, Space, Store
 from . import cursors
 from .checks import owner
-from .ending import segments_of
+from .ended import segments_of
 from .shapes import MAX_PAGE
 
 

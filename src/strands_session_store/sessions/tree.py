@@ -17,7 +17,7 @@ from ..stores.base import Counters, Order, Query, Row, Space
 from . import cursors
 from .access import told
 from .branching import Branching
-from .ending import segments_of
+from .ended import segments_of
 from .erasing import erase_session
 from .shapes import MAX_PAGE, Node, Receipt
 
