@@ -46,7 +46,7 @@ class Kept:
     ended: records.Session | None = None
     """The session that has the messages of the segment that ended with it; None: the segment goes on."""
     lost: tuple[Loss, ...] = ()
-    """What of a vendor's message could not be held as it was (`formats.Loss`); unless ``strict=False``, nothing is missing."""
+    """What of a vendor's message could not be held as it was; unless ``strict=False``, nothing of it is missing."""
 
     @property
     def uses(self) -> tuple[dict[str, Any], ...]:
