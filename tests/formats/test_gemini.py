@@ -81,6 +81,7 @@ CONVERSATION: list[dict[str, Any]] = [
             {"image": {"format": "png", "source": {"bytes": b"\xff\xfe\xfb"}}},
             {"image": {"format": "jpeg", "source": {"location": {"type": "url", "uri": "gs://bucket/a"}}}},
             {"document": {"format": "md", "name": "Report", "source": {"bytes": b"# d"}}},
+            {"document": {"format": "md", "name": "", "source": {"bytes": b"# e"}}},
             {"video": {"format": "mpg", "source": {"location": {"type": "url", "uri": "https://a.org/v"}}}},
             {"audio": {"format": "mka", "source": {"bytes": b"a"}}},
         ],
@@ -230,6 +231,10 @@ def test_a_result_is_text_where_it_is_and_json_else(response: Any, content: Any)
         ),
         ({"image": {"format": "png", "source": {"location": {"type": "s3", "uri": "s3://b/k"}}}}, "image"),
         ({"document": {"format": "pdf", "name": "d", "source": {"bytes": b""}, "context": "c"}}, "document.context"),
+        (
+            {"document": {"format": "pdf", "source": {"bytes": b""}, "name": "d", "citations": {"enabled": True}}},
+            "~document.citations",
+        ),
         ({"toolUse": {"toolUseId": "t", "name": "n", "input": 7}}, "toolUse.input"),
         ({"toolResult": {"toolUseId": "t", "status": "success", "content": []}}, "~toolResult.toolUseId"),
     ],

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.formats.conversations import assistant, call, result, user
 from tests.formats.holding import listed
-from tests.formats.openai_written import chat_call
+from tests.formats.openai_written import at, chat_call
 
 from strands_session_store.errors import FormatError
 from strands_session_store.formats.openai_chat import from_openai_chat, to_openai_chat
@@ -23,7 +23,7 @@ LOST_THERE: list[tuple[Any, list[str]]] = [
     ([user({"text": "x"}, refusal=True)], ["~messages[0].metadata.custom.refusal"]),
     ([user({"guardContent": {"text": {"text": "g"}}})], ["~messages[0].content[0].guardContent"]),
     (
-        [user({"image": {"format": "gif", "source": {"location": {"type": "url", "uri": "https://a.org/b.png"}}}})],
+        [user({"image": {"format": "gif", "source": at("https://a.org/b.png")}})],
         ["~messages[0].content[0].image.format"],
     ),
     ([user({"text": "x"}, page=3)], ["messages[0].metadata.custom.page"]),
@@ -31,6 +31,14 @@ LOST_THERE: list[tuple[Any, list[str]]] = [
     ([assistant({"text": "a"}, {"text": "b"}, refusal=True)], ["~messages[0].metadata.custom.refusal"]),
     ([assistant({"text": "a"}, refusal="yes")], ["messages[0].metadata.custom.refusal"]),
     ([user({"image": {"format": "png", "source": {"location": {"type": "s3"}}}})], ["messages[0].content[0].image"]),
+    (
+        [user({"image": {"format": "png", "source": at("data:image/png;base64,AAAA")}})],
+        ["messages[0].content[0].image"],
+    ),
+    (
+        [user({"document": {"format": "md", "name": "n", "source": {"bytes": b""}, "citations": {"enabled": True}}})],
+        ["~messages[0].content[0].document.citations"],
+    ),
     ([user({"image": {"format": "bmp", "source": {"bytes": b""}}})], ["messages[0].content[0].image"]),
     ([user({"document": {"format": "md", "source": {"bytes": b""}}})], ["~messages[0].content[0].document.name"]),
     ([user({"text": "a", "image": {}})], ["messages[0].content[0]"]),
@@ -144,7 +152,7 @@ LOST_HERE: list[tuple[list[dict[str, Any]], list[str], list[dict[str, Any]]]] = 
         ],
         [
             user(
-                {"image": {"format": "png", "source": {"location": {"type": "url", "uri": "https://example.com/a"}}}},
+                {"image": {"format": "png", "source": at("https://example.com/a")}},
                 {"image": {"format": "png", "source": {"bytes": b"\0\0\0"}}},
             )
         ],

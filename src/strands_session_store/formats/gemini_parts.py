@@ -53,7 +53,7 @@ def from_blob(fields: Fields, refs: Collection[str] = ()) -> tuple[str | None, d
         (kind, format), name = found, blob.take("displayName", str, None)
         made: dict[str, Any] = {"format": format}
         if kind == "document":
-            made["name"] = name or media.UNNAMED  # Strands needs one
+            made["name"] = media.UNNAMED if name is None else name  # Strands needs one
         elif name is not None and name not in refs:
             blob.lose("displayName", f"{kind} has no name", kept=True)
         if where == "fileData":

@@ -135,9 +135,9 @@ def not_cited(document: Fields) -> None:
 
 
 def url(location: Location | None) -> str | None:
-    """The address on the web; None: it is none."""
+    """The address on the web; None: it is none (a data URL has bytes, and would come back as such)."""
     if location and location.get("type") == "url" and set(location) == {"type", "uri"}:
-        return uri if isinstance(uri := location["uri"], str) else None
+        return uri if isinstance(uri := location["uri"], str) and not is_data_url(uri) else None
     return None
 
 
