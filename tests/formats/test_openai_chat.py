@@ -54,7 +54,7 @@ def test_any_conversation(messages: list[dict[str, Any]]) -> None:
     assert [value for value in planted if found[value] > planted[value]] == []  # nothing is doubled
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(conversations({"text", "toolUse", "result.text", "image", "shuffled"}, max_turns=2), st.data())
 def test_a_message_alone_is_converted_as_among_others(messages: list[dict[str, Any]], data: Any) -> None:
     alone = [to_openai_chat(message, strict=False) for message in messages]
@@ -101,7 +101,7 @@ def _said(part: dict[str, Any]) -> str:
     return str(url.partition(",")[2])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(conversations(ALL - {"guardContent", "video", "audio", "citationsContent"}))
 def test_strands_own_formatter_takes_what_comes_back(messages: list[dict[str, Any]]) -> None:
     restored = at_hand(from_openai_chat(to_openai_chat(messages, strict=False).messages).messages)

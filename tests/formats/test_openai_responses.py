@@ -109,7 +109,7 @@ def _alike(items: list[dict[str, Any]]) -> list[Any]:
     return [(side, sorted(run, key=str)) for side, run in runs]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(conversations(ALL - {"guardContent", "video", "audio", "empty"}))
 def test_strands_own_formatter_takes_what_comes_back(messages: list[dict[str, Any]]) -> None:
     restored = at_hand(from_openai_responses(to_openai_responses(messages, strict=False).messages).messages)
