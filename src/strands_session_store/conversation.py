@@ -46,7 +46,7 @@ class Kept:
     ended: records.Session | None = None
     """The session that has the messages of the segment that ended with it; None: the segment goes on."""
     lost: tuple[Loss, ...] = ()
-    """What of a vendor's message could not be held; empty unless ``strict=False``."""
+    """What of a vendor's message could not be held as it was; unless ``strict=False``, nothing of it is missing."""
 
     @property
     def uses(self) -> tuple[dict[str, Any], ...]:
@@ -126,7 +126,7 @@ class Conversation:
             id: The message's own, where the call may be made twice by different processes (a queue that delivers
                 again): the second one returns what the first has stored. It is looked for among the last 100 messages.
             format: The dialect of the content (`formats.FORMATS`).
-            strict: False: what of the dialect can not be held is left out, and listed. True: it is refused.
+            strict: What of it would be missing is refused. False: it is left out, and listed.
 
         Raises:
             ValueError: It is no message of a user.
@@ -239,7 +239,7 @@ class Conversation:
         Args:
             format: A dialect (`formats.FORMATS`); None: Strands' own terms.
             system: The system prompt, a text or Strands' content blocks; for a dialect.
-            strict: As in `formats`: False: what the dialect can not hold is left out, and listed.
+            strict: What would be missing in the dialect is refused. False: it is left out, and listed.
 
         Returns:
             Copies; with a format, `Converted`. Empty before anything was said.

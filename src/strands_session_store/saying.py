@@ -79,7 +79,7 @@ def message(role: str, given: Any, extras: Extras, format: str | None, *, strict
         _, restore = dialect(format)
         if isinstance(given, str):
             raise ValueError(
-                f"a text has no format, got {given!r:.80}; leave format={format!r} out, or give all that the client gave"
+                f"a text has no format, got {given!r:.80}; leave format={format!r} out, or give all the client gave"
             )
         answer = answer_in(given, format)
         found = restore(answer.messages, strict=strict)

@@ -7,6 +7,7 @@ of it.
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
@@ -19,7 +20,7 @@ USER = ("text", "image", "document", "audio", "video", "cachePoint", "guardConte
 ASSISTANT = ("text", "reasoning", "redacted", "citationsContent", "toolUse", "cachePoint")
 RESULT = ("result.text", "result.json", "result.image", "result.document", "result.error")
 OTHER = (
-    "location",  # media in S3 rather than as bytes
+    "location",  # media in S3 or at an address on the web rather than as bytes
     "empty",  # messages and results without content, and empty texts
     "shuffled",  # reasoning behind text, text behind calls and before results
     "partial",  # documents without a name, or with citations and context; a cache point with a ttl
@@ -80,7 +81,10 @@ class _Planter:
     def bytes(self) -> bytes:
         return bytes(self.draw(st.binary(max_size=8))) + self.mark().encode()
 
-    def source(self) -> dict[str, Any]:
+    def source(self, format: str) -> dict[str, Any]:
+        if self.some("location", 4):
+            ending = self.draw(st.sampled_from((f".{format}", "", ".png", "#.pdf")))
+            return {"location": {"type": "url", "uri": f"https://example.com/{self.mark()}{ending}"}}
         if self.some("location"):
             location = {"type": "s3", "uri": f"s3://bucket/{self.mark()}"}
             if self.draw(st.booleans()):
@@ -99,7 +103,8 @@ class _Planter:
         return st.dictionaries(st.text(max_size=3), values, max_size=2)
 
     def media(self, formats: tuple[str, ...]) -> dict[str, Any]:
-        return {"format": self.draw(st.sampled_from(formats)), "source": self.source()}
+        format = self.draw(st.sampled_from(formats))
+        return {"format": format, "source": self.source(format)}
 
     def document(self) -> dict[str, Any]:
         document = self.media(_DOCUMENTS) | {
@@ -220,6 +225,26 @@ def said(messages: list[Message]) -> list[Message]:
     return out
 
 
+def at_hand(messages: list[Message]) -> list[Message]:
+    """The conversation without media at addresses, which Strands' own formatters leave out."""
+
+    def kept(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [block for block in content if "url" not in [_location(value).get("type") for value in block.values()]]
+
+    out = copy.deepcopy(messages)
+    for message in out:
+        message["content"] = kept(message["content"])
+        for block in message["content"]:
+            if "toolResult" in block:
+                block["toolResult"]["content"] = kept(block["toolResult"]["content"])
+    return out
+
+
+def _location(value: Any) -> dict[str, Any]:
+    source = value.get("source") if isinstance(value, dict) else None
+    return source.get("location", {}) if isinstance(source, dict) else {}
+
+
 _ABOUT = frozenset({"role", "format", "type", "status", "qualifiers", "ttl", "domain", "tracking_id"})
 
 
@@ -237,8 +262,10 @@ def leaves(value: Any, place: str = "messages") -> Iterator[tuple[str, str | byt
 
 
 def lost_without_a_word(messages: list[Message], found: Callable[[str | bytes], bool], lost: Any) -> list[str]:
-    """Places of what is neither found in what was made of a conversation, nor said to be lost."""
-    places = tuple(loss.place for loss in lost)
+    """Places of what is neither found in what was made of a conversation, nor said to be missing.
+
+    The name of a file may be another."""
+    places = tuple(loss.place for loss in lost if not loss.kept or loss.place.endswith(".document.name"))
     return [
         place
         for place, value in leaves(said(messages))

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strands.models.anthropic import AnthropicModel
 from tests.formats.broken import broken
-from tests.formats.conversations import ALL, conversations
-from tests.formats.holding import as_json, check, refused
+from tests.formats.conversations import ALL, at_hand, conversations
+from tests.formats.holding import as_json, below, check, listed
 from tests.formats.published import problems
 
 from strands_session_store.formats.anthropic import from_anthropic, to_anthropic
@@ -94,12 +94,13 @@ def well_formed(messages: Any) -> None:
     as_json(messages)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.one_of(conversations(ALL), conversations(LIKELY).map(likely)))
 def test_any_conversation(messages: list[dict[str, Any]]) -> None:
     held = check(to_anthropic, from_anthropic, messages)
     well_formed(to_anthropic(messages, strict=False).messages)
     well_formed(to_anthropic(held).messages)
+    held = at_hand(held)
     for message in held:  # what is redacted was a KeyError in older versions of Strands
         message["content"] = [b for b in message["content"] if "redactedContent" not in b.get("reasoningContent", {})]
     ours = to_anthropic(held, strict=False).messages
@@ -136,8 +137,8 @@ def test_what_it_can_hold_comes_back_equal() -> None:
     assert from_anthropic([], system="Be brief.").system == [{"text": "Be brief."}]
 
 
-@settings(max_examples=60, deadline=None)
-@given(conversations(ALL), st.data())
+@settings(max_examples=40, deadline=None)
+@given(conversations(ALL, max_turns=1), st.data())
 def test_what_is_malformed_is_a_value_error_or_listed(messages: list[dict[str, Any]], data: Any) -> None:
     with suppress(ValueError):
         well_formed(to_anthropic(data.draw(broken(messages)), strict=False).messages)
@@ -147,33 +148,27 @@ def test_what_is_malformed_is_a_value_error_or_listed(messages: list[dict[str, A
         well_formed(to_anthropic(restored.messages, strict=False).messages)
 
 
-def test_an_empty_system_prompt_is_none() -> None:
-    assert to_anthropic([], system="") == to_anthropic([]) == to_anthropic([], system=[])
-    assert from_anthropic([], system="").system == []
-
-
 def test_what_it_can_not_hold_is_refused_or_listed() -> None:
     lost: dict[str, dict[str, Any]] = {
         "audio": {"audio": {"format": "mp3", "source": {"bytes": b"a"}}},
         "video": {"video": {"format": "mp4", "source": {"bytes": b"v"}}},
         "image": {"image": {"format": "png", "source": {"location": {"type": "s3", "uri": "s3://b/k"}}}},
         "document": {"document": {"format": "docx", "name": "d", "source": {"bytes": b"d"}}},
-        "document.format": {"document": {"format": "md", "name": "d", "source": {"bytes": b"# d"}}},
+        "~document.format": {"document": {"format": "md", "name": "d", "source": {"bytes": b"# d"}}},
         "reasoningContent.reasoningText": {"reasoningContent": {"reasoningText": {"text": "unsigned"}}},
-        "guardContent": {"guardContent": {"text": {"text": "g"}}},
-        "cachePoint": {"cachePoint": {"type": "default"}},
+        "~guardContent": {"guardContent": {"text": {"text": "g"}}},
+        "~cachePoint": {"cachePoint": {"type": "default"}},
         "toolUse.input": {"toolUse": {"toolUseId": "t", "name": "n", "input": [1]}},
         "toolUse.reasoningSignature": {
             "toolUse": {"toolUseId": "t", "name": "n", "input": {}, "reasoningSignature": "c2ln"}
         },
-        "toolResult.content[0].json": {
+        "~toolResult.content[0].json": {
             "toolResult": {"toolUseId": "t", "status": "success", "content": [{"json": {"a": 1}}]}
         },
         "hologram": {"hologram": {"of": "you"}},
     }
     for place, block in lost.items():
-        [loss] = refused(to_anthropic, {"role": "user", "content": [block]})
-        assert loss.place == f"messages[0].content[0].{place}"
+        assert listed(to_anthropic, {"role": "user", "content": [block]}) == [below("messages[0].content[0].", place)]
     message = {"role": "user", "content": [{"text": "hi", "image": {}}], "mood": "good"}
     message["metadata"] = {"custom": {"name": "Ada"}, "more": 1}
     assert [loss.place for loss in to_anthropic(message, strict=False).lost] == [
@@ -182,8 +177,7 @@ def test_what_it_can_not_hold_is_refused_or_listed() -> None:
         "messages[0].content[0]",
         "messages[0].mood",
     ]
-    [loss] = refused(to_anthropic, [], system=[{"text": "a"}, {"image": {}}])
-    assert loss.place == "system[1].image"
+    assert listed(to_anthropic, [], system=[{"text": "a"}, {"image": {}}]) == ["system[1].image"]
 
 
 def test_a_message_of_which_nothing_is_left_is_left_out() -> None:
@@ -249,7 +243,7 @@ def test_what_its_own_tools_did_is_refused_or_listed() -> None:
         {"type": "web_search_tool_result", "tool_use_id": "srv", "content": []},
         {"type": "text", "text": "So.", "citations": [{"type": "web_search_result_location", **found}]},
     )
-    assert [loss.place for loss in refused(from_anthropic, dumped)] == [
+    assert listed(from_anthropic, dumped) == [
         "messages[0].content[0]",
         "messages[0].content[1]",
         "messages[0].content[2].citations[0].encrypted_index",
@@ -292,9 +286,9 @@ def test_a_result_has_fewer_kinds_than_a_message() -> None:
     restored = from_anthropic(message, strict=False)
     assert restored.messages[0]["content"][0]["toolResult"]["content"] == [{"text": "a"}]
     inside = "messages[0].content[0].content"
-    assert [loss.place for loss in restored.lost] == [
+    assert listed(from_anthropic, message) == [
+        f"~{inside}[0].cache_control",
         f"{inside}[0].citations",
-        f"{inside}[0].cache_control",
         f"{inside}[1]",
     ]
 
@@ -302,18 +296,17 @@ def test_a_result_has_fewer_kinds_than_a_message() -> None:
 @pytest.mark.parametrize(
     ("block", "place"),
     [
-        ({"type": "image", "source": {"type": "file", "file_id": "f"}}, "source"),
-        ({"type": "image", "source": {"type": "url", "url": "https://a.org/b.tiff"}}, "source"),
-        ({"type": "document", "source": {"type": "file", "file_id": "f"}}, None),
-        ({"type": "redacted_thinking", "data": "no base64"}, "data"),
-        ({"type": "redacted_thinking", "data": "_-8="}, "data"),  # it would come back as "/+8="
-        ({"type": "search_result", "source": "s", "title": "t", "content": []}, None),
-        ({"type": "text", "text": "a", "mood": "good"}, "mood"),
+        ({"type": "image", "source": {"type": "file", "file_id": "f"}}, ".source"),
+        ({"type": "image", "source": {"type": "url", "url": "https://a.org/b"}}, "~.source.url"),
+        ({"type": "document", "source": {"type": "file", "file_id": "f"}}, ""),
+        ({"type": "redacted_thinking", "data": "no base64"}, ".data"),
+        ({"type": "redacted_thinking", "data": "_-8="}, ".data"),  # it would come back as "/+8="
+        ({"type": "search_result", "source": "s", "title": "t", "content": []}, ""),
+        ({"type": "text", "text": "a", "mood": "good"}, ".mood"),
     ],
 )
-def test_what_strands_can_not_hold_is_refused_or_listed(block: dict[str, Any], place: str | None) -> None:
-    [loss] = refused(from_anthropic, {"role": "user", "content": [block]})
-    assert loss.place == "messages[0].content[0]" + (f".{place}" if place else "")
+def test_what_strands_can_not_hold_is_refused_or_listed(block: dict[str, Any], place: str) -> None:
+    assert listed(from_anthropic, {"role": "user", "content": [block]}) == [below("messages[0].content[0]", place)]
 
 
 @pytest.mark.parametrize(
@@ -339,7 +332,7 @@ def test_what_is_no_message_of_it_is_an_error_with_its_place(messages: Any, name
         ("hi", "messages must be a message or a list of them"),
         ([{"content": []}], r"messages\[0\].role is missing"),
         ([{"role": "user", "content": "hi"}], r"messages\[0\].content must be a list, not str"),
-        ([{"role": "user", "content": [{"text": 7}]}], r"messages\[0\].content\[0\].text must be text, not int"),
+        ([{"role": "user", "content": [{"text": 7}]}], r"messages\[0\].content\[0\].text must be a text, not int"),
         (
             [{"role": "user", "content": [{"image": {"format": "png", "source": {}}}]}],
             r"messages\[0\].content\[0\].image.source must have bytes or a location",

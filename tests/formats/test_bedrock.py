@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from strands.models.bedrock import BedrockModel
 from tests.formats.broken import broken
 from tests.formats.conversations import ALL, conversations
-from tests.formats.holding import check, refused
+from tests.formats.holding import below, check, listed
 
 from strands_session_store.formats import bedrock
 from strands_session_store.formats.bedrock import from_bedrock, to_bedrock
@@ -36,7 +36,7 @@ def well_formed(messages: Any, system: Any = None) -> None:
     assert not report.has_errors(), report.generate_report()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.one_of(conversations(ALL), conversations(LIKELY)))
 def test_any_conversation(messages: list[dict[str, Any]]) -> None:
     held = check(to_bedrock, from_bedrock, messages)
@@ -156,8 +156,8 @@ def test_what_it_can_hold_comes_back_equal() -> None:
     assert to_bedrock([], system="Be brief.").system == [{"text": "Be brief."}]
 
 
-@settings(max_examples=60, deadline=None)
-@given(conversations(ALL), st.data())
+@settings(max_examples=40, deadline=None)
+@given(conversations(ALL, max_turns=1), st.data())
 def test_what_is_malformed_is_a_value_error_or_listed(messages: list[dict[str, Any]], data: Any) -> None:
     with suppress(ValueError):
         well_formed(to_bedrock(data.draw(broken(messages)), strict=False).messages)
@@ -165,11 +165,6 @@ def test_what_is_malformed_is_a_value_error_or_listed(messages: list[dict[str, A
     with suppress(ValueError):
         restored = from_bedrock(converted, strict=False)
         well_formed(to_bedrock(restored.messages, strict=False).messages)
-
-
-def test_an_empty_system_prompt_is_none() -> None:
-    assert to_bedrock([], system="") == to_bedrock([]) == to_bedrock([], system=[])
-    assert from_bedrock([], system="").system == []
 
 
 @pytest.mark.parametrize(
@@ -184,14 +179,15 @@ def test_an_empty_system_prompt_is_none() -> None:
             {"toolUse": {"toolUseId": "t", "name": "n", "input": {}, "reasoningSignature": "c2ln"}},
             "toolUse.reasoningSignature",
         ),
-        ({"cachePoint": {"type": "default", "ttl": "2h"}}, "cachePoint.ttl"),
+        ({"cachePoint": {"type": "default", "ttl": "2h"}}, "~cachePoint.ttl"),
+        ({"cachePoint": {"type": "other"}}, "~cachePoint"),
+        ({"document": {"format": "odt", "name": "d", "source": {"bytes": b"d"}}}, "~document.format"),
         ({"reasoningContent": {}}, "reasoningContent"),
         ({"hologram": {}}, "hologram"),
     ],
 )
 def test_what_it_can_not_hold_is_refused_or_listed(block: dict[str, Any], place: str) -> None:
-    lost = refused(to_bedrock, {"role": "user", "content": [block]})
-    assert f"messages[0].content[0].{place}" in [loss.place for loss in lost]
+    assert below("messages[0].content[0].", place) in listed(to_bedrock, {"role": "user", "content": [block]})
     well_formed(to_bedrock({"role": "user", "content": [block]}, strict=False).messages)
 
 
@@ -220,8 +216,7 @@ def test_a_document_given_as_text_is_bytes() -> None:
     ],
 )
 def test_what_strands_can_not_hold_is_refused_or_listed(block: dict[str, Any], place: str) -> None:
-    lost = refused(from_bedrock, {"role": "user", "content": [block]})
-    assert f"messages[0].content[0].{place}" in [loss.place for loss in lost]
+    assert f"messages[0].content[0].{place}" in listed(from_bedrock, {"role": "user", "content": [block]})
 
 
 def test_messages_of_one_role_are_joined_and_a_system_message_leads() -> None:
@@ -257,7 +252,7 @@ def test_messages_of_one_role_are_joined_and_a_system_message_leads() -> None:
             ],
             r"citationsContent.citations\[0\].location.documentChar.start must be a whole number, not bool",
         ),
-        ([{"role": "user", "content": [{"text": 7}]}], r"messages\[0\].content\[0\].text must be text, not int"),
+        ([{"role": "user", "content": [{"text": 7}]}], r"messages\[0\].content\[0\].text must be a text, not int"),
         (
             [{"role": "user", "content": [{"image": {"format": "png", "source": {"bytes": "aQ=="}}}]}],
             r"messages\[0\].content\[0\].image.source.bytes must be bytes, not str",

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from strands.models.gemini import GeminiModel
 from tests.formats.broken import broken
 from tests.formats.conversations import ALL, conversations
-from tests.formats.holding import as_json, check, refused
+from tests.formats.holding import as_json, below, check, listed
 
 from strands_session_store.formats.gemini import from_gemini, to_gemini
 from strands_session_store.formats.media import TYPES
@@ -45,7 +45,7 @@ def signed(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return messages
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.one_of(conversations(ALL), conversations(LIKELY).map(signed)))
 def test_any_conversation(messages: list[dict[str, Any]]) -> None:
     held = check(to_gemini, from_gemini, messages)
@@ -81,6 +81,7 @@ CONVERSATION: list[dict[str, Any]] = [
             {"image": {"format": "png", "source": {"bytes": b"\xff\xfe\xfb"}}},
             {"image": {"format": "jpeg", "source": {"location": {"type": "url", "uri": "gs://bucket/a"}}}},
             {"document": {"format": "md", "name": "Report", "source": {"bytes": b"# d"}}},
+            {"document": {"format": "md", "name": "", "source": {"bytes": b"# e"}}},
             {"video": {"format": "mpg", "source": {"location": {"type": "url", "uri": "https://a.org/v"}}}},
             {"audio": {"format": "mka", "source": {"bytes": b"a"}}},
         ],
@@ -175,8 +176,8 @@ def test_an_answer_is_a_message() -> None:
     well_formed(to_gemini(restored.messages).messages)
 
 
-@settings(max_examples=60, deadline=None)
-@given(conversations(ALL), st.data())
+@settings(max_examples=40, deadline=None)
+@given(conversations(ALL, max_turns=1), st.data())
 def test_what_is_malformed_is_a_value_error_or_listed(messages: list[dict[str, Any]], data: Any) -> None:
     with suppress(ValueError):
         well_formed(to_gemini(data.draw(broken(messages)), strict=False).messages)
@@ -184,11 +185,6 @@ def test_what_is_malformed_is_a_value_error_or_listed(messages: list[dict[str, A
     with suppress(ValueError):
         restored = from_gemini(converted, strict=False)
         well_formed(to_gemini(restored.messages, strict=False).messages)
-
-
-def test_an_empty_system_prompt_is_none() -> None:
-    assert to_gemini([], system="") == to_gemini([]) == to_gemini([], system=[])
-    assert from_gemini([], system="").system == []
 
 
 @pytest.mark.parametrize(
@@ -221,9 +217,9 @@ def test_a_result_is_text_where_it_is_and_json_else(response: Any, content: Any)
 @pytest.mark.parametrize(
     ("block", "place"),
     [
-        ({"cachePoint": {"type": "default"}}, "cachePoint"),
-        ({"guardContent": {"text": {"text": "g", "qualifiers": ["query"]}}}, "guardContent"),
-        ({"citationsContent": {"content": [{"text": "c"}], "citations": []}}, "citationsContent.citations"),
+        ({"cachePoint": {"type": "default"}}, "~cachePoint"),
+        ({"guardContent": {"text": {"text": "g", "qualifiers": ["query"]}}}, "~guardContent"),
+        ({"citationsContent": {"content": [{"text": "c"}], "citations": []}}, "~citationsContent.citations"),
         ({"reasoningContent": {"redactedContent": b"r"}}, "reasoningContent.redactedContent"),
         (
             {"reasoningContent": {"reasoningText": {"text": "a", "signature": "no base64"}}},
@@ -235,13 +231,16 @@ def test_a_result_is_text_where_it_is_and_json_else(response: Any, content: Any)
         ),
         ({"image": {"format": "png", "source": {"location": {"type": "s3", "uri": "s3://b/k"}}}}, "image"),
         ({"document": {"format": "pdf", "name": "d", "source": {"bytes": b""}, "context": "c"}}, "document.context"),
+        (
+            {"document": {"format": "pdf", "source": {"bytes": b""}, "name": "d", "citations": {"enabled": True}}},
+            "~document.citations",
+        ),
         ({"toolUse": {"toolUseId": "t", "name": "n", "input": 7}}, "toolUse.input"),
-        ({"toolResult": {"toolUseId": "t", "status": "success", "content": []}}, "toolResult.toolUseId"),
+        ({"toolResult": {"toolUseId": "t", "status": "success", "content": []}}, "~toolResult.toolUseId"),
     ],
 )
 def test_what_it_can_not_hold_is_refused_or_listed(block: dict[str, Any], place: str) -> None:
-    [loss] = refused(to_gemini, {"role": "user", "content": [block]})
-    assert loss.place == f"messages[0].content[0].{place}"
+    assert listed(to_gemini, {"role": "user", "content": [block]}) == [below("messages[0].content[0].", place)]
     well_formed(to_gemini({"role": "user", "content": [block]}, strict=False).messages)
 
 
@@ -250,15 +249,14 @@ def test_what_it_can_not_hold_is_refused_or_listed(block: dict[str, Any], place:
     [
         ({"executableCode": {"code": "1", "language": "PYTHON"}}, "executableCode"),
         ({"inline_data": {"mime_type": "image/tiff", "data": b"i"}}, "inlineData"),
-        ({"inlineData": {"mimeType": "image/png", "data": "aQ==", "displayName": "x"}}, "inlineData.displayName"),
+        ({"inlineData": {"mimeType": "image/png", "data": "aQ==", "displayName": "x"}}, "~inlineData.displayName"),
         ({"functionResponse": {"name": "sky", "response": {}}}, "functionResponse"),
         ({"text": "a", "videoMetadata": {"fps": 1.0}}, "videoMetadata"),
     ],
 )
 def test_what_strands_can_not_hold_is_refused_or_listed(part: dict[str, Any], place: str) -> None:
     types.Content.model_validate({"parts": [part]})
-    [loss] = refused(from_gemini, {"role": "user", "parts": [part]})
-    assert loss.place == f"messages[0].parts[0].{place}"
+    assert listed(from_gemini, {"role": "user", "parts": [part]}) == [below("messages[0].parts[0].", place)]
 
 
 def test_every_format_has_a_media_type_that_leads_back_to_it() -> None:
@@ -282,7 +280,7 @@ def test_contents_of_one_role_are_joined() -> None:
         (7, "messages must be a message or a list of them"),
         ([{"role": "robot", "parts": []}], r"messages\[0\].role must be 'user' or 'model'"),
         ([{"role": "user", "parts": "hi"}], r"messages\[0\].parts must be a list, not str"),
-        ([{"role": "user", "parts": [{"text": 7}]}], r"messages\[0\].parts\[0\].text must be text, not int"),
+        ([{"role": "user", "parts": [{"text": 7}]}], r"messages\[0\].parts\[0\].text must be a text, not int"),
         (
             [{"parts": [{"inlineData": {"mimeType": "image/png", "data": "?"}}]}],
             r"messages\[0\].parts\[0\].inlineData.data must be bytes or base64",

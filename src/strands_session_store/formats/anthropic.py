@@ -3,27 +3,27 @@
     to_anthropic(agent.messages, system=agent.system_prompt)       from_anthropic([answer.model_dump()])
 
 ``cachePoint`` is the ``cache_control`` of the block before it. What one role says in several messages there is one
-message in Strands, whose roles alternate. A document without a title is named "document": Strands needs a name.
-Not held there: metadata, reasoning without a signature, audio, video, that a text is to be guarded, what is in S3,
-documents that are neither PDF nor text (and of text, which format it has), that a result is JSON and no text,
-``reasoningSignature``.
-Not held here: what Anthropic's own tools do (``server_tool_use`` ...), search results, files by id, system messages
+message in Strands. A document without a title is named "document": Strands needs a name.
+Kept in another form: JSON of a result and documents of text (of which it has no format) are text; guarded content is
+its text; that a message is a refusal, cache points behind nothing that can be cached, and how long other than 5m or 1h.
+Missing there: metadata, reasoning without a signature, audio, video, what is in S3, documents that are neither PDF nor
+text, citations of the web, ``reasoningSignature``.
+Missing here: what Anthropic's own tools do (``server_tool_use`` ...), search results, files by id, system messages
 behind others. Of an answer, all around its content is left out, but for a refusal: ``metadata.custom["refusal"]``.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import FormatError
 from ..messages import snapshot
 from . import media
-from .citations import cited, uncited
-from .conversion import Converted, Dialect, Losses, Restored, several
-from .fields import Fields, is_json, listed
-from .inner import Blocks, System, Together, kind_of, prompt, spoken, text_of
+from .anthropic_citations import cited, uncited
+from .conversion import Converted, Dialect, Losses, Messages, Restored, System, several
+from .fields import Fields, json_as_text, listed, tool_input
+from .inner import NOTHING, Blocks, Joined, kind_of, prompt, spoken, text_of
 
 _CACHED = frozenset({"text", "image", "document", "tool_use", "tool_result"})
 _TTL = ("5m", "1h")
@@ -31,21 +31,21 @@ _TEXTS = frozenset({"txt", "csv", "html", "md"})
 _ABOUT = ("id", "type", "model", "stop_reason", "stop_sequence", "stop_details", "usage", "container")
 
 
-def to_anthropic(messages: object, *, system: System = None, strict: bool = True) -> Converted:
+def to_anthropic(messages: Messages, *, system: System = None, strict: bool = True) -> Converted:
     """Strands' messages for Anthropic; ``system`` of the result is a list of text blocks.
 
     Args:
         messages: One, or a list.
         system: The system prompt: a text, or Strands' content blocks.
-        strict: What can not be held is refused; False: it is left out, and listed. A message of which nothing is left
+        strict: What would be missing is refused; False: it is left out, and listed. A message of which nothing is left
             is left out itself.
 
     Raises:
-        FormatError: Something can not be held; or is no message of Strands.
+        FormatError: Something would be missing; or (always) is no message of Strands.
         ValueError: ``messages`` is neither.
     """
     losses = Losses("Anthropic", strict=strict)
-    blocks = _content(prompt(system), losses, only=("text",))
+    blocks = _content(prompt(system), losses, only=("text", "guardContent"))
     out: list[Dialect] = []
     for role, said, _ in spoken(messages, losses):
         content = _content(said, losses)
@@ -54,7 +54,7 @@ def to_anthropic(messages: object, *, system: System = None, strict: bool = True
     return Converted(out, blocks or None, losses.done())
 
 
-def from_anthropic(messages: object, *, system: Any = None, strict: bool = True) -> Restored:
+def from_anthropic(messages: Messages, *, system: Any = None, strict: bool = True) -> Restored:
     """Anthropic's messages for Strands.
 
     Args:
@@ -63,12 +63,12 @@ def from_anthropic(messages: object, *, system: Any = None, strict: bool = True)
         strict: as in `to_anthropic`.
 
     Raises:
-        FormatError: Something can not be held; or is no message of Anthropic.
+        FormatError: Something would be missing; or (always) is no message of Anthropic.
         ValueError: ``messages`` is neither.
     """
     losses = Losses("Strands", strict=strict)
     prompts = _restored(_texts(system or None), "system", losses)
-    together = Together(losses)
+    joined = Joined(losses)
     for i, message in enumerate(several(messages)):
         with Fields(message, place := f"messages[{i}]", losses) as fields:
             role = fields.take("role", str)
@@ -79,16 +79,15 @@ def from_anthropic(messages: object, *, system: Any = None, strict: bool = True)
             said = _texts(fields.any("content"))
             if said is None:
                 raise FormatError(f"{place}.content is missing")
-            if role == "system" and together.messages:
+            if role == "system" and joined.messages:
                 fields.lose("content", "a system message behind others")
                 continue
             content = _restored(said, f"{place}.content", losses)
             if role == "system":
                 prompts += content
             elif content or not said:
-                custom = {"refusal": True} if refused else {}
-                together.add(role, content, f"{place}.stop_reason", custom)
-    return Restored(together.messages, prompts, losses.done())
+                joined.add(role, content, place, {"refusal": True} if refused else {})
+    return Restored(joined.done(), prompts, losses.done())
 
 
 # ---------------------------------------------------------------------------------------------------- to the dialect
@@ -105,7 +104,7 @@ def _content(blocks: Blocks, losses: Losses, only: tuple[str, ...] = ()) -> list
             _cache(before, Fields(block, place, losses).inner(kind))
             before = None
         elif only and kind not in only:
-            losses.add(f"{place}.{kind}", "there is nothing for it")
+            losses.add(f"{place}.{kind}", NOTHING)
         else:
             made = _block(kind, Fields(block, place, losses))
             out += [made] if made else []
@@ -114,48 +113,43 @@ def _content(blocks: Blocks, losses: Losses, only: tuple[str, ...] = ()) -> list
 
 
 def _cache(before: Dialect | None, fields: Fields) -> None:
-    if before is None:
-        fields.losses.add(fields.place, "no block stands before it that can be cached")
-        return
     with fields:
-        if (kind := fields.take("type", str)) != "default":
-            fields.lose("type", f"there is no cache of type {kind!r}")
-            fields.ignore("ttl")
+        kind, ttl = fields.take("type", str), fields.take("ttl", str, None)
+        if before is None or kind != "default":
+            why = "no block stands before it that can be cached" if before is None else f"no cache is of type {kind!r}"
+            fields.losses.add(fields.place, why, kept=True)
             return
         control = before["cache_control"] = {"type": "ephemeral"}
-        if (ttl := fields.take("ttl", str, None)) in _TTL:
+        if ttl in _TTL:
             control["ttl"] = ttl
         elif ttl is not None:
-            fields.lose("ttl", f"it may be {' or '.join(_TTL)}, not {ttl!r}")
+            fields.lose("ttl", f"it may be {' or '.join(_TTL)}, not {ttl!r}", kept=True)
 
 
 def _block(kind: str, block: Fields) -> Dialect | None:
-    if kind != "citationsContent" and (text := text_of(kind, block)) is not None:
-        return {"type": "text", "text": text}
+    place, losses = f"{block.place}.{kind}", block.losses
     if kind == "json":
-        return _json(block)
-    if kind not in _TO:
-        block.lose(kind, "there is nothing for it")
+        said = json_as_text(block.any(kind), place, losses)
+        return None if said is None else {"type": "text", "text": said}
+    if kind in _TO:
+        with block.inner(kind) as fields:
+            return _TO[kind](fields)
+    if (said := text_of(kind, block.any(kind), place, losses)) is None:
+        block.lose(kind, NOTHING)
         return None
-    with block.inner(kind) as fields:
-        return _TO[kind](fields)
-
-
-def _json(block: Fields) -> Dialect | None:
-    if not is_json(value := block.any("json")):
-        block.lose("json", "JSON can not say it")
-        return None
-    block.lose("json", "that it is JSON; its text is said")
-    return {"type": "text", "text": json.dumps(value, ensure_ascii=False)}
+    return {"type": "text", "text": said}
 
 
 def _image(fields: Fields) -> Dialect | None:
     format = fields.take("format", str)
     data, location = media.source(fields)
     if (address := media.url(location)) is not None:
+        address = media.at_address(address, "image", format, fields.place, fields.losses)
         return {"type": "image", "source": {"type": "url", "url": address}}
     if data is None or format not in media.TYPES["image"]:
-        fields.losses.add(fields.place, f"an image of format {format!r}" if data else "an image that is not on the web")
+        fields.losses.add(
+            fields.place, "an image that is not on the web" if data is None else f"an image of format {format!r}"
+        )
         return None
     kind = media.TYPES["image"][format]
     return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": media.to_base64(data)}}
@@ -169,29 +163,22 @@ def _document(fields: Fields) -> Dialect | None:
         made["source"] = {"type": "url", "url": address}
     elif data is not None and format == "pdf":
         made["source"] = {"type": "base64", "media_type": "application/pdf", "data": media.to_base64(data)}
-    elif data is not None and format in _TEXTS and (text := _utf8(data)) is not None:
+    elif data is not None and format in _TEXTS and (text := media.utf8(data)) is not None:
         made["source"] = {"type": "text", "media_type": "text/plain", "data": text}
         if format != "txt":
-            fields.lose("format", f"a text has no format there; it was {format!r}")
+            fields.lose("format", f"a text has no format there; it was {format!r}", kept=True)
     else:
         what = "that is not on the web" if data is None else "that is no UTF-8" if format in _TEXTS else f"({format})"
         fields.losses.add(fields.place, f"a document {what}")
         fields.ignore(*fields)
         return None
-    for name, theirs in (("name", "title"), ("context", "context")):
-        if (said := fields.take(name, str, None)) is not None:
+    for theirs, said in (("title", media.name_of(fields)), ("context", fields.take("context", str, None))):
+        if said is not None:
             made[theirs] = said
     if "citations" in fields:
         with fields.inner("citations") as citations:
             made["citations"] = {"enabled": citations.take("enabled", bool)}
     return made
-
-
-def _utf8(data: bytes) -> str | None:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return None
 
 
 def _reasoning(fields: Fields) -> Dialect | None:
@@ -206,12 +193,9 @@ def _reasoning(fields: Fields) -> Dialect | None:
 
 
 def _tool_use(fields: Fields) -> Dialect:
-    given = fields.any("input")
-    if not (isinstance(given, dict) and is_json(given)):
-        fields.lose("input", f"it must be a JSON object, not {type(given).__name__}; an empty one stands for it")
-        given = {}
+    input = tool_input(fields.any("input"), f"{fields.place}.input", fields.losses)
     name, id = fields.take("name", str), fields.take("toolUseId", str)
-    return {"type": "tool_use", "id": id, "name": name, "input": snapshot(given)}
+    return {"type": "tool_use", "id": id, "name": name, "input": snapshot(input)}
 
 
 def _tool_result(fields: Fields) -> Dialect:
@@ -250,13 +234,16 @@ def _restored(content: Any, place: str, losses: Losses, *, result: bool = False)
                 losses.add(at, f"there is nothing for a block of type {kind!r}")
                 fields.ignore(*fields)
                 continue
-            control = fields.inner("cache_control") if "cache_control" in fields and not result else None
+            control = fields.inner("cache_control") if "cache_control" in fields else None
             made = kinds[kind](fields)
             out += [made] if made else []
             if made and control:
                 with control:
                     control.ignore("type")
                     ttl = control.take("ttl", str, None)
+                if result:
+                    fields.lose("cache_control", "in Strands a result has none", kept=True)
+                else:
                     out.append({"cachePoint": {"type": "default"} | ({"ttl": ttl} if ttl else {})})
     return out
 
@@ -272,10 +259,8 @@ def _a_plain_text(fields: Fields) -> dict[str, Any]:
 def _an_image(fields: Fields) -> dict[str, Any] | None:
     with fields.inner("source") as source:
         if (kind := source.take("type", str)) == "url":
-            uri = source.take("url", str)
-            if (format := media.format_of(uri, "image")) is not None:
-                return {"image": {"format": format, "source": {"location": {"type": "url", "uri": uri}}}}
-        elif kind == "base64":
+            return {"image": media.at(source.take("url", str), "image", f"{source.place}.url", source.losses)}
+        if kind == "base64":
             found = media.kind_and_format(source.take("media_type", str))
             if found and found[0] == "image":
                 return {"image": {"format": found[1], "source": {"bytes": _bytes(source, "data")}}}
@@ -285,11 +270,11 @@ def _an_image(fields: Fields) -> dict[str, Any] | None:
 
 
 def _a_document(fields: Fields) -> dict[str, Any] | None:
-    document: dict[str, Any] = {"format": "pdf", "name": fields.take("title", str, "document")}
+    document: dict[str, Any] = {"format": "pdf", "name": fields.take("title", str, media.UNNAMED)}
     with fields.inner("source") as source:
         kind = source.take("type", str)
         if kind == "url":
-            document["source"] = {"location": {"type": "url", "uri": source.take("url", str)}}
+            document["source"] = {"location": {"type": "url", "uri": source.take("url", str)}}  # it is for PDFs only
         elif kind == "base64":
             source.ignore("media_type")  # there is only one
             document["source"] = {"bytes": _bytes(source, "data")}

@@ -2,7 +2,9 @@
 
     to_bedrock(agent.messages, system=agent.system_prompt)      from_bedrock([response["output"]["message"]])
 
-What Strands adds is not held there: metadata, ``reasoningSignature``, locations other than S3. Not held here: what the
+Kept in another form: a mark that the service does not have (that a message is a refusal, another ``ttl``, ``status`` or
+``qualifier``). Missing there is what Strands adds: metadata, ``reasoningSignature``, locations other than S3. Missing
+here is what the
 service has beyond Strands: search results, tools added or removed, its own tools' calls, documents in chunks, images
 to be guarded, system messages behind others. A document given as text is bytes in Strands. What one role says in
 several messages is one in Strands. The tables below say what the service's model has; what else it asks for (of
@@ -18,9 +20,9 @@ from typing import Any, Final, TypeAlias
 from ..errors import FormatError
 from ..messages import snapshot
 from . import media
-from .conversion import Converted, Dialect, Losses, Restored, several
+from .conversion import Converted, Dialect, Losses, Messages, Restored, System, several
 from .fields import Fields, is_json, listed, typed
-from .inner import System, Together, kind_of, prompt, spoken
+from .inner import NOTHING, Joined, kind_of, prompt, spoken
 
 # ------------------------------------------------------------------------------------------------------------ shapes
 
@@ -131,17 +133,17 @@ _BLOCK: Final = _OneOf(
 # --------------------------------------------------------------------------------------------------------- conversion
 
 
-def to_bedrock(messages: object, *, system: System = None, strict: bool = True) -> Converted:
+def to_bedrock(messages: Messages, *, system: System = None, strict: bool = True) -> Converted:
     """Strands' messages for Converse; ``system`` of the result is a list of its system blocks.
 
     Args:
         messages: One, or a list.
         system: The system prompt: a text, or Strands' content blocks.
-        strict: What can not be held is refused; False: it is left out, and listed. A message of which nothing is left
+        strict: What would be missing is refused; False: it is left out, and listed. A message of which nothing is left
             is left out itself.
 
     Raises:
-        FormatError: Something can not be held; or is no message of Strands.
+        FormatError: Something would be missing; or (always) is no message of Strands.
         ValueError: ``messages`` is neither.
     """
     losses = Losses("Bedrock", strict=strict)
@@ -155,7 +157,7 @@ def to_bedrock(messages: object, *, system: System = None, strict: bool = True) 
     return Converted(out, blocks or None, losses.done())
 
 
-def from_bedrock(messages: object, *, system: Any = None, strict: bool = True) -> Restored:
+def from_bedrock(messages: Messages, *, system: Any = None, strict: bool = True) -> Restored:
     """Converse's messages for Strands.
 
     Args:
@@ -164,26 +166,26 @@ def from_bedrock(messages: object, *, system: Any = None, strict: bool = True) -
         strict: as in `to_bedrock`.
 
     Raises:
-        FormatError: Something can not be held; or is no message of Converse.
+        FormatError: Something would be missing; or (always) is no message of Converse.
         ValueError: ``messages`` is neither.
     """
     losses = Losses("Strands", strict=strict)
     kept = _Kept(losses, to_strands=True)
     prompts = kept.all(_SYSTEM, prompt(system))
-    together = Together(losses)
+    joined = Joined(losses)
     for i, message in enumerate(several(messages)):
         with Fields(message, place := f"messages[{i}]", losses) as fields:
             role = fields.take("role", str)
             if role not in ("user", "assistant", "system"):
                 raise FormatError(f"{place}.role must be 'user', 'assistant' or 'system', not {role!r}")
             said = fields.items("content")
-            if role == "system" and together.messages:
+            if role == "system" and joined.messages:
                 fields.lose("content", "a system message behind others")
             elif role == "system":
                 prompts += kept.all(_SYSTEM, said)
             elif (content := kept.all(_BLOCK, said)) or not said:
-                together.add(role, content)
-    return Restored(together.messages, prompts, losses.done())
+                joined.add(role, content, place)
+    return Restored(joined.done(), prompts, losses.done())
 
 
 _GONE: Final = object()
@@ -215,7 +217,7 @@ class _Kept:
             if kind is None:
                 return _GONE
             if kind not in shape.fields:
-                return self._lost(f"{place}.{kind}", "there is nothing for it")
+                return self._lost(f"{place}.{kind}", NOTHING)
             said = value[kind]
             theirs = kind in ("toolUse", "toolResult") and isinstance(said, Mapping) and said.get("type") is not None
             if self._to_strands and theirs:
@@ -235,14 +237,15 @@ class _Kept:
         if self._to_strands and "source" in out and shape is _DOCUMENT and "text" in value["source"]:
             out.setdefault("format", "txt")
         missing = [name for name in shape.needs if name not in out]
-        return self._lost(place, f"it has no {' and no '.join(missing)} there") if missing else out
+        why = f"it has no {' and no '.join(missing)} there"
+        return self._lost(place, why, kept=shape is _CACHE) if missing else out
 
     def _leaf(self, shape: _Leaf, value: Any, place: str) -> Any:
         typed(value, shape.kind, place)
-        if shape.most and value not in shape.most:
-            return self._lost(place, f"it may be {', '.join(shape.most)}, not {value!r}")
+        if shape.most and value not in shape.most:  # a mark; media whose format it is can not do without
+            return self._lost(place, f"it may be {', '.join(shape.most)}, not {value!r}", kept=True)
         if (shape.kind is int and value < 0) or (shape.filled and not value):
-            return self._lost(place, f"it may not be {value!r}")
+            return self._lost(place, f"it may not be {value!r}", kept=value == "")
         return value
 
     def _source(self, fields: Fields) -> Any:
@@ -269,6 +272,6 @@ class _Kept:
         owner = location.take("bucketOwner", str, None)
         return {"uri": location.take("uri", str)} | ({"bucketOwner": owner} if owner is not None else {})
 
-    def _lost(self, place: str, why: str) -> Any:
-        self._losses.add(place, why)
+    def _lost(self, place: str, why: str, *, kept: bool = False) -> Any:
+        self._losses.add(place, why, kept=kept)
         return _GONE

@@ -1,4 +1,4 @@
-"""Reading dicts that others wrote, so that nothing is overlooked.
+"""Reading dicts and JSON that others wrote, so that nothing is overlooked. Pure.
 
 Law: a field that nobody took can not be held. What is missing or of another type is an error that names the place.
 """
@@ -6,7 +6,7 @@ Law: a field that nobody took can not be held. What is missing or of another typ
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
@@ -16,7 +16,7 @@ from .conversion import Losses
 T = TypeVar("T")
 D = TypeVar("D")
 _NAMES: dict[type, str] = {
-    str: "text",
+    str: "a text",
     bytes: "bytes",
     bool: "true or false",
     int: "a whole number",
@@ -29,9 +29,7 @@ class Fields:
     """The fields of a dict, each taken once. Null says the same as absence. As a context: what is left is lost."""
 
     def __init__(self, value: object, place: str, losses: Losses) -> None:
-        if not isinstance(value, Mapping):
-            raise FormatError(f"{place} must be a dict, not {type(value).__name__}")
-        self._left = {k: v for k, v in value.items() if v is not None}
+        self._left = {k: v for k, v in mapping(value, place).items() if v is not None}
         self.place, self.losses = place, losses
 
     def __enter__(self) -> Fields:
@@ -49,8 +47,8 @@ class Fields:
         """The names of those not taken yet."""
         return iter(tuple(self._left))
 
-    def lose(self, name: str, why: str) -> None:
-        self.losses.add(f"{self.place}.{name}", why)
+    def lose(self, name: str, why: str, *, kept: bool = False) -> None:
+        self.losses.add(f"{self.place}.{name}", why, kept=kept)
 
     def ignore(self, *names: str) -> None:
         """Not said in the message, but about it (Rule 1 of `conversion`)."""
@@ -98,6 +96,14 @@ def typed(value: object, kind: type[T], place: str) -> T:
     return value
 
 
+def mapping(value: object, place: str) -> Mapping[str, Any]:
+    return typed(value, Mapping, place)  # type: ignore[type-abstract]
+
+
+def text(value: object, place: str) -> str:
+    return typed(value, str, place)
+
+
 def listed(value: object, place: str) -> list[tuple[str, Any]]:
     """What is in a list, with the place of each.
 
@@ -109,9 +115,63 @@ def listed(value: object, place: str) -> list[tuple[str, Any]]:
     return [(f"{place}[{i}]", item) for i, item in enumerate(value)]
 
 
+def rest(value: Mapping[str, Any], known: Collection[str], place: str, losses: Losses) -> None:
+    """What is not known of a dict is lost, where it says anything."""
+    for key in value:
+        if key not in known and value[key] is not None:
+            losses.add(f"{place}.{key}", "there is nothing for it")
+
+
+# ---------------------------------------------------------------------------------------------------------------- JSON
+
+
 def is_json(value: object) -> bool:
-    """Whether JSON says exactly this."""
+    """Whether JSON says exactly this: no bytes, no tuple, no key that is no text, no NaN."""
     try:
         return bool(json.loads(json.dumps(value, allow_nan=False)) == value)
     except (TypeError, ValueError, RecursionError):
         return False
+
+
+def json_as_text(value: object, place: str, losses: Losses) -> str | None:
+    """JSON of a result, as the text of one. None: JSON can not say it, and it is lost."""
+    if not is_json(value):
+        losses.add(place, "JSON can not say it")
+        return None
+    losses.add(place, "that it is JSON; it is said as text", kept=True)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def tool_input(value: object, place: str, losses: Losses) -> dict[str, Any]:
+    """The input of a call. What is no JSON object is lost; the call stays, since its result does."""
+    if isinstance(value, dict) and is_json(value):
+        return value
+    losses.add(place, f"it must be a JSON object, not {type(value).__name__}; an empty one stands for it")
+    return {}
+
+
+def json_object(said: str) -> dict[str, Any]:
+    """The object in a JSON text; a text that is blank has none, and is an empty one.
+
+    Raises:
+        ValueError: It is no JSON, no object, or says a name twice.
+    """
+    if not said.strip():
+        return {}
+    try:
+        value = json.loads(said, object_pairs_hook=_once, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"it is no JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"it is no JSON object ({type(value).__name__})")
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(out := dict(pairs)) < len(pairs):
+        raise ValueError("a name is there twice")
+    return out
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)

@@ -12,23 +12,25 @@ signature on a part that is no thought is a block of reasoning behind it in Stra
 A call without an id is given one, by its number: convert such conversations as a whole; a result without one belongs
 to the oldest call of its name that lacks one. An object as a result is JSON. What one role says in a row is one
 message in Strands.
-Not held there: metadata, cache points, guardContent and citations (their text is said), redacted reasoning, signatures
-that are no base64, what is in S3, a document's context and citations.
-Not held here: code run by Google and other tools of its own, metadata of parts, files of types that Strands has not.
+Kept in another form: guarded content is its text; cache points, that a message is a refusal, that a document may be
+cited.
+Missing there: metadata, what is cited (the text is said), redacted reasoning, signatures that are no base64, what is in
+S3, a document's context.
+Missing here: code run by Google and other tools of its own, metadata of parts, files of types that Strands has not.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from ..errors import FormatError
 from ..messages import snapshot
 from . import media
-from .conversion import Converted, Dialect, Losses, Restored, several
-from .fields import Fields, is_json, listed, typed
-from .inner import Blocks, System, Together, kind_of, prompt, spoken, text_of
+from .conversion import Converted, Dialect, Losses, Messages, Restored, System, several
+from .fields import Fields, is_json, listed, tool_input
+from .gemini_parts import bytes_of, from_blob, read, sign, to_blob
+from .inner import NOTHING, Blocks, Joined, kind_of, prompt, spoken, text_of
 
 _ROLES = {
     "user": "user",
@@ -38,22 +40,22 @@ _ROLES = {
 }  # as in Google's examples
 
 
-def to_gemini(messages: object, *, system: System = None, strict: bool = True) -> Converted:
+def to_gemini(messages: Messages, *, system: System = None, strict: bool = True) -> Converted:
     """Strands' messages for Gemini.
 
     Args:
         messages: One, or a list. Results of tools need their calls among them.
         system: The system prompt: a text, or Strands' content blocks.
-        strict: What can not be held is refused; False: it is left out, and listed. A message of which nothing is left
+        strict: What would be missing is refused; False: it is left out, and listed. A message of which nothing is left
             is left out itself.
 
     Raises:
-        FormatError: Something can not be held; or is no message of Strands.
+        FormatError: Something would be missing; or (always) is no message of Strands.
         ValueError: ``messages`` is neither.
     """
     losses = Losses("Gemini", strict=strict)
     there = _There(losses)
-    instruction = there.parts(prompt(system), only=("text",))
+    instruction = there.parts(prompt(system), only=("text", "guardContent", "cachePoint"))
     out: list[Dialect] = []
     for role, said, _ in spoken(messages, losses):
         parts = there.parts(said)
@@ -62,7 +64,7 @@ def to_gemini(messages: object, *, system: System = None, strict: bool = True) -
     return Converted(out, {"parts": instruction} if instruction else None, losses.done())
 
 
-def from_gemini(messages: object, *, system: Any = None, strict: bool = True) -> Restored:
+def from_gemini(messages: Messages, *, system: Any = None, strict: bool = True) -> Restored:
     """Gemini's contents for Strands.
 
     Args:
@@ -71,22 +73,22 @@ def from_gemini(messages: object, *, system: Any = None, strict: bool = True) ->
         strict: as in `to_gemini`.
 
     Raises:
-        FormatError: Something can not be held; or is no content of Gemini.
+        FormatError: Something would be missing; or (always) is no content of Gemini.
         ValueError: ``messages`` is neither.
     """
     losses = Losses("Strands", strict=strict)
     here = _Here(losses)
     prompts = here.system(system)
-    together = Together(losses)
+    joined = Joined(losses)
     for i, message in enumerate(several(messages)):
-        with _fields(message, place := f"messages[{i}]", losses) as fields:
+        with read(message, place := f"messages[{i}]", losses) as fields:
             role = fields.take("role", str, "user")
             if role not in _ROLES:
                 raise FormatError(f"{place}.role must be 'user' or 'model', not {role!r}")
             said = fields.items("parts")
             if (content := here.blocks(said)) or not said:
-                together.add(_ROLES[role], content)
-    return Restored(together.messages, prompts, losses.done())
+                joined.add(_ROLES[role], content, place)
+    return Restored(joined.done(), prompts, losses.done())
 
 
 # ----------------------------------------------------------------------------------------------------- to the dialect
@@ -113,43 +115,42 @@ class _There:
                 continue
             fields = Fields(block, place, self._losses)
             if only and kind not in only:
-                fields.lose(kind, "there is nothing for it")
+                fields.lose(kind, NOTHING)
             elif part := self._part(kind, fields):
                 out.append(part)
         return out
 
     def _part(self, kind: str, block: Fields) -> Dialect | None:
-        if (text := text_of(kind, block)) is not None:
-            return {"text": text}
         if kind not in media.TYPES and kind not in self._to:
-            block.lose(kind, "there is nothing for it")
+            if (said := text_of(kind, block.any(kind), f"{block.place}.{kind}", self._losses)) is not None:
+                return {"text": said}
+            block.lose(kind, NOTHING, kept=kind == "cachePoint")
             return None
         with block.inner(kind) as fields:
-            return _media(kind, fields) if kind in media.TYPES else self._to[kind](fields)
+            return to_blob(kind, fields) if kind in media.TYPES else self._to[kind](fields)
 
     def _reasoning(self, fields: Fields) -> Dialect | None:
         if "reasoningText" not in fields:
             return None  # and what is redacted is lost
         with fields.inner("reasoningText") as reasoning:
             part: Dialect = {"text": reasoning.take("text", str, ""), "thought": True}
-            _sign(part, reasoning, "signature")
+            sign(part, reasoning, "signature")
             return part
 
     def _call(self, fields: Fields) -> Dialect:
-        given = fields.any("input")
-        if not (isinstance(given, dict) and is_json(given)):
-            fields.lose("input", f"it must be a JSON object, not {type(given).__name__}; an empty one stands for it")
-            given = {}
+        input = tool_input(fields.any("input"), f"{fields.place}.input", self._losses)
         id, name = fields.take("toolUseId", str), fields.take("name", str)
         self._names[id] = name
-        part: Dialect = {"functionCall": {"id": id, "name": name, "args": snapshot(given)}}
-        _sign(part, fields, "reasoningSignature")
+        part: Dialect = {"functionCall": {"id": id, "name": name, "args": snapshot(input)}}
+        sign(part, fields, "reasoningSignature")
         return part
 
     def _result(self, fields: Fields) -> Dialect:
         id, status = fields.take("toolUseId", str), fields.take("status", str, "success")
         if (name := self._names.get(id)) is None:
-            fields.lose("toolUseId", "its call is not among these messages: its tool is unknown, the id stands for it")
+            fields.lose(
+                "toolUseId", "its call is not among these messages; the id stands for the tool's name", kept=True
+            )
             name = id
         said: list[Any] = []
         parts: list[Dialect] = []
@@ -168,49 +169,14 @@ class _There:
                 said.append({"$ref": data["displayName"]})
                 parts.append(part)
             elif kind not in ("image", "document"):
-                inner.lose(kind, "JSON can not say it" if kind == "json" else "there is nothing for it")
+                inner.lose(kind, "JSON can not say it" if kind == "json" else NOTHING)
         response: Dialect = {"id": id, "name": name, "response": {"error" if status == "error" else "output": said}}
         if parts:
             response["parts"] = parts
         return {"functionResponse": response}
 
 
-def _media(kind: str, fields: Fields) -> Dialect | None:
-    format = fields.take("format", str)
-    data, location = media.source(fields)
-    address = media.url(location)
-    if format not in media.TYPES[kind] or (data is None and address is None):
-        why = f"the format {format!r}" if format not in media.TYPES[kind] else "it is neither bytes nor on the web"
-        fields.losses.add(fields.place, why)
-        fields.ignore(*fields)
-        return None
-    name = fields.take("name", str, None)
-    said: Dialect = {"mimeType": media.TYPES[kind][format]} | ({"displayName": name} if name is not None else {})
-    if data is None:
-        return {"fileData": {"fileUri": address} | said}
-    return {"inlineData": {"data": media.to_base64(data)} | said}
-
-
-def _sign(part: Dialect, fields: Fields, name: str) -> None:
-    if signature := fields.take(name, str, ""):
-        data = media.from_base64(signature)
-        if data is None or media.to_base64(data) != signature:
-            fields.lose(name, "a signature there is bytes, and this is no base64 of some")
-        else:
-            part["thoughtSignature"] = signature
-
-
 # --------------------------------------------------------------------------------------------------------- to Strands
-
-
-def _fields(value: object, place: str, losses: Losses) -> Fields:
-    """Read in either spelling."""
-    if isinstance(value, Mapping):
-        camel = {re.sub("_([a-z])", lambda found: found[1].upper(), str(key)): value[key] for key in value}
-        if len(camel) < len(value):
-            raise FormatError(f"{place} says a field in both spellings: {', '.join(map(str, value))}")
-        value = camel
-    return Fields(value, place, losses)
 
 
 class _Here:
@@ -235,8 +201,8 @@ class _Here:
     def blocks(self, parts: Blocks, *, system: bool = False) -> list[dict[str, Any]]:
         out = []
         for place, part in parts:
-            with _fields(part, place, self._losses) as fields:
-                thought, signature = fields.take("thought", bool, False), _bytes(fields, "thoughtSignature")
+            with read(part, place, self._losses) as fields:
+                thought, signature = fields.take("thought", bool, False), bytes_of(fields, "thoughtSignature")
                 made = self._block(fields, thought, media.to_base64(signature) if signature else None)
                 texts = [block for block in made if "text" in block]
                 if system and len(texts) < len(made):
@@ -247,7 +213,7 @@ class _Here:
     def _block(self, fields: Fields, thought: bool, signature: str | None) -> list[dict[str, Any]]:
         place = fields.place
         if "functionCall" in fields:
-            with _fields(fields.any("functionCall"), f"{place}.functionCall", self._losses) as inner:
+            with read(fields.any("functionCall"), f"{place}.functionCall", self._losses) as inner:
                 return [{"toolUse": self._call(inner) | ({"reasoningSignature": signature} if signature else {})}]
         signed = {"signature": signature} if signature else {}
         text = fields.take("text", str, None)
@@ -256,10 +222,10 @@ class _Here:
         out: list[dict[str, Any]] = []
         if text or (text is not None and not signature):  # an empty one is there to carry a signature
             out.append({"text": text})
-        if (blob := _blob(fields)) is not None:
+        if (blob := from_blob(fields)) is not None:
             out.append(blob[1])
         if "functionResponse" in fields:
-            with _fields(fields.any("functionResponse"), f"{place}.functionResponse", self._losses) as inner:
+            with read(fields.any("functionResponse"), f"{place}.functionResponse", self._losses) as inner:
                 out += self._result(inner)
         if signature:
             out.append({"reasoningContent": {"reasoningText": {"text": "", **signed}}})
@@ -295,7 +261,7 @@ class _Here:
         refs = [item["$ref"] for item in said if "$ref" in item]
         blobs = []
         for at, part in parts:
-            with _fields(part, at, self._losses) as fields:
+            with read(part, at, self._losses) as fields:
                 blobs += self._given_back(fields, refs)
         names = [name for name, _ in blobs]
         if value != said or any(refs.count(ref) > names.count(ref) for ref in refs):
@@ -308,12 +274,12 @@ class _Here:
             elif "text" in item or "json" in item:
                 out.append(snapshot(item))
             else:  # as Strands' own formatter has it
-                with _fields(item, f"{place}[{i}]", self._losses) as fields:
+                with read(item, f"{place}[{i}]", self._losses) as fields:
                     out += [block for _, block in self._given_back(fields, ())]
         return out + [block for _, block in blobs]
 
     def _given_back(self, fields: Fields, refs: Collection[str]) -> list[tuple[str | None, dict[str, Any]]]:
-        blob = _blob(fields, refs)
+        blob = from_blob(fields, refs)
         if blob is None or "image" in blob[1] or "document" in blob[1]:
             return [blob] if blob else []
         self._losses.add(fields.place, "a tool's result has neither audio nor video")
@@ -327,36 +293,3 @@ def _is_item(item: Any) -> bool:
     if kind in ("inline_data", "inlineData"):
         return isinstance(value, dict) and {"mime_type", "mimeType"} & value.keys() != set()
     return kind == "json" or (kind in ("text", "$ref") and isinstance(value, str))
-
-
-def _blob(fields: Fields, refs: Collection[str] = ()) -> tuple[str | None, dict[str, Any]] | None:
-    """The name and the block of what is inline or in a file; a name that is there to be referred to says nothing."""
-    where = next((where for where in ("inlineData", "fileData") if where in fields), None)
-    if where is None:
-        return None
-    with _fields(fields.any(where), f"{fields.place}.{where}", fields.losses) as blob:
-        found = media.kind_and_format(type := blob.take("mimeType", str, ""))
-        if found is None:
-            blob.losses.add(blob.place, f"a file of type {type!r}")
-            blob.ignore(*blob)
-            return None
-        (kind, format), name = found, blob.take("displayName", str, None)
-        made: dict[str, Any] = {"format": format}
-        if kind == "document":
-            made["name"] = name or "document"  # Strands needs one
-        elif name is not None and name not in refs:
-            blob.lose("displayName", f"{kind} has no name")
-        if where == "fileData":
-            made["source"] = {"location": {"type": "url", "uri": blob.take("fileUri", str)}}
-        else:
-            made["source"] = {"bytes": _bytes(blob, "data") or b""}
-        return name, {kind: made}
-
-
-def _bytes(fields: Fields, name: str) -> bytes | None:
-    """Bytes, or base64 of them; None: there are none."""
-    value = fields.any(name)
-    data = media.from_base64(value) if isinstance(value, str) else value
-    if data is not None or value is None:
-        return typed(data, bytes, f"{fields.place}.{name}") if data is not None else None
-    raise FormatError(f"{fields.place}.{name} must be bytes or base64")

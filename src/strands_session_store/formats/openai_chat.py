@@ -1,90 +1,74 @@
 """OpenAI, Chat Completions: the ``messages`` of a request, and the message of a choice. Pure.
 
 Rule 1. A system prompt is messages of role system in front, one for each text. Coming back, those of role developer are
-        system prompts too; behind the first other message they are lost.
-Rule 2. The results of one Strands message are messages of role tool, in front of what else the user said: text before
-        a result loses its place, and so does text behind a call of the assistant. Coming back, messages of tools and
-        users in a row are joined into one of the user, and those of the assistant into one of it.
-Rule 3. A result is text: JSON is kept as text, whose kind is lost; the status error, images and documents are lost.
-Rule 4. A refusal is a text in Strands, and its message has ``metadata.custom["refusal"] = True``; the only other of
-        ``custom`` that is held is ``custom["name"]``, the name of a user or assistant.
-Rule 5. A cache point is the ``prompt_cache_breakpoint`` of the part before it. Reasoning, guarded content, video, and
-        media that is not given as bytes are lost. Citations are lost; those of the web come back from answers.
+        system prompts too; behind the first other message they are missing.
+Rule 2. The results of one Strands message are messages of role tool, in front of what else the user said, and calls are
+        behind what else the assistant said: of text before a result or behind a call only the place is another.
+        Coming back, messages of tools and users in a row are joined, and those of the assistant.
+Rule 3. A result is text. JSON is kept as text, and without a mark that a tool failed; its images and documents are
+        missing.
+Rule 4. A refusal is a text in Strands, and its message has ``metadata.custom["refusal"] = True``; of the rest of
+        ``custom`` there is ``custom["name"]``, the name of a user or assistant, and all other is missing.
+Rule 5. A cache point is the ``prompt_cache_breakpoint`` of the part before it, without how long it lasts.
+Rule 6. Images are bytes or at an address; documents and audio are bytes. Of guarded content and citations the text is
+        said. What is cited is missing, though citations of the web come back from answers; so are reasoning, video,
+        and what is in S3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ..errors import FormatError
-from .blocks import (
-    Block,
-    Joined,
-    blocks,
-    custom,
-    items,
-    mapping,
-    rest,
-    system_blocks,
-    text,
-)
-from .conversion import Converted, Dialect, Losses, Restored, several
-from .openai_citations import cited, cited_texts
+from .conversion import Converted, Dialect, Losses, Messages, Restored, System, several
+from .fields import json_as_text, listed, mapping, rest, text
+from .inner import Block, Blocks, Joined, blocks, is_mark, spoken, text_of
+from .openai_citations import cited
 from .openai_parts import (
-    ELSEWHERE,
+    NOT_HELD,
     arguments,
     audio_block,
     audio_fields,
     cache_point,
+    call,
     document_block,
     file_fields,
     image_block,
     image_url,
-    json_as_text,
+    result,
     set_breakpoint,
-    tool_input,
+    system_parts,
 )
 
 _DIALECT: Final = "OpenAI's Chat Completions"
-_NOT_HELD: Final = "there is none in this dialect"
 
 
-def to_openai_chat(
-    messages: Sequence[Mapping[str, Any]] | Mapping[str, Any], *, system: Any = None, strict: bool = True
-) -> Converted:
+def to_openai_chat(messages: Messages, *, system: System = None, strict: bool = True) -> Converted:
     """
     Args:
         messages: Strands' messages, or one.
-        system: Strands' system prompt, a text or content blocks; it becomes messages.
-        strict: False: what can not be held is left out, and listed.
+        system: Strands' system prompt; it becomes messages.
+        strict: What would be missing is refused. False: it is left out, and listed.
 
     Raises:
-        FormatError: Something can not be held, or (always) is no content of Strands.
+        FormatError: Something would be missing, or (always) is no content of Strands.
         ValueError: ``messages`` or ``system`` are none.
     """
     losses = Losses(_DIALECT, strict=strict)
-    out: list[Dialect] = []
-    for place, kind, value in blocks(system_blocks(system), "system", losses):
-        if kind == "text":
-            out.append({"role": "system", "content": [_text_part(value, place)]})
-        elif kind == "cachePoint":
-            set_breakpoint(out[-1]["content"] if out else [], value, place, losses)
-        else:
-            losses.add(place, _NOT_HELD)
-    out = [message | {"content": _content(message["content"])} for message in out]
-    for i, message in enumerate(several(messages)):
-        place = f"messages[{i}]"
-        role = message.get("role")
-        if role not in ("user", "assistant"):
-            raise FormatError(f"{place}.role must be 'user' or 'assistant', not {role!r}")
-        out += (_of_user if role == "user" else _of_assistant)(message, place, losses)
+    parts = system_parts(system, "text", losses)
+    out: list[Dialect] = [{"role": "system", "content": _content([part])} for part in parts]
+    for i, (role, content, custom) in enumerate(spoken(messages, losses, _holds)):
+        out += (_of_user if role == "user" else _of_assistant)(content, custom, f"messages[{i}]", losses)
     return Converted(out, lost=losses.done())
 
 
-def _of_user(message: Mapping[str, Any], place: str, losses: Losses) -> list[Dialect]:
-    said = custom(message, place, losses, ("name",))
-    found = list(blocks(message.get("content"), f"{place}.content", losses))
+def _holds(role: str, name: str) -> bool:
+    return name == "name" or (name == "refusal" and role == "assistant")
+
+
+def _of_user(content: Blocks, custom: dict[str, Any], place: str, losses: Losses) -> list[Dialect]:
+    found = list(blocks(content, losses))
     last = max((i for i, (_, kind, _) in enumerate(found) if kind == "toolResult"), default=-1)
     results: list[Dialect] = []
     parts: list[Dialect] = []
@@ -95,38 +79,39 @@ def _of_user(message: Mapping[str, Any], place: str, losses: Losses) -> list[Dia
         before = len(parts)
         _add_part(parts, kind, value, at, losses)
         if i < last and len(parts) > before:
-            losses.add(at, "its place: results of tools come first")
+            losses.add(at, "its place: results of tools come first", kept=True)
     if parts or not results:
-        return [*results, {"role": "user", "content": _content(parts)} | _name(said, place)]
-    if said:
+        return [*results, {"role": "user", "content": _content(parts)} | _name(custom, place)]
+    if custom:
         losses.add(f"{place}.metadata.custom.name", "a tool's result has no name")
     return results
 
 
-def _of_assistant(message: Mapping[str, Any], place: str, losses: Losses) -> list[Dialect]:
-    said = custom(message, place, losses, ("name", "refusal"))
+def _of_assistant(content: Blocks, custom: dict[str, Any], place: str, losses: Losses) -> list[Dialect]:
     parts: list[Dialect] = []
     calls: list[Dialect] = []
-    for at, kind, value in blocks(message.get("content"), f"{place}.content", losses):
+    for at, kind, value in blocks(content, losses):
         if kind == "toolUse":
-            calls.append(_call(value, at, losses))
+            key, function = call(value, at, losses)
+            calls.append({"id": key, "type": "function", "function": function})
             continue
         before = len(parts)
-        if kind == "citationsContent":
-            losses.add(at, "citations; their text is kept")
-            parts += [{"type": "text", "text": cites} for cites in cited_texts(value, at, losses)]
-        elif kind == "text" or (kind == "cachePoint" and not calls):
-            _add_part(parts, kind, value, at, losses)
+        if kind == "cachePoint" and calls:
+            losses.add(at, "it marks a call, and none can be marked", kept=True)
+        elif kind in _MEDIA:
+            losses.add(at, NOT_HELD)
         else:
-            losses.add(at, _NOT_HELD)
+            _add_part(parts, kind, value, at, losses)
         if calls and len(parts) > before:
-            losses.add(at, "its place: calls of tools come last")
-    if "refusal" in said and (said["refusal"] is not True or len(parts) != 1 or len(parts[0]) > 2):
-        losses.add(f"{place}.metadata.custom.refusal", "a refusal is one text, and no more, and says True")
-    elif "refusal" in said:
+            losses.add(at, "its place: calls of tools come last", kept=True)
+    refused = custom.get("refusal")
+    if refused is True and len(parts) == 1 and len(parts[0]) == 2:
         parts = [{"type": "refusal", "refusal": parts[0]["text"]}]
-    content = {} if calls and not parts else {"content": _content(parts)}
-    return [{"role": "assistant"} | content | ({"tool_calls": calls} if calls else {}) | _name(said, place)]
+    elif refused is not None:
+        why = "a refusal is one text, and no more, and says True"
+        losses.add(f"{place}.metadata.custom.refusal", why, kept=is_mark("refusal", refused))
+    said = {} if calls and not parts else {"content": _content(parts)}
+    return [{"role": "assistant"} | said | ({"tool_calls": calls} if calls else {}) | _name(custom, place)]
 
 
 def _content(parts: list[Dialect]) -> str | list[Dialect]:
@@ -143,13 +128,13 @@ def _name(said: Mapping[str, Any], place: str) -> Dialect:
     return {"name": text(said["name"], f"{place}.metadata.custom.name")} if "name" in said else {}
 
 
-def _text_part(value: object, place: str) -> Dialect:
-    return {"type": "text", "text": text(value, place)}
+_MEDIA: Final = ("image", "document", "audio")
+"""What only a user says."""
 
 
 def _add_part(parts: list[Dialect], kind: str, value: object, place: str, losses: Losses) -> None:
-    if kind == "text":
-        parts.append(_text_part(value, place))
+    if kind == "cachePoint":
+        set_breakpoint(parts, value, place, losses)
     elif kind == "image":
         if (url := image_url(value, place, losses)) is not None:
             parts.append({"type": "image_url", "image_url": {"url": url}})
@@ -159,43 +144,22 @@ def _add_part(parts: list[Dialect], kind: str, value: object, place: str, losses
     elif kind == "audio":
         if (audio := audio_fields(value, place, losses)) is not None:
             parts.append({"type": "input_audio", "input_audio": audio})
-    elif kind == "cachePoint":
-        set_breakpoint(parts, value, place, losses)
+    elif (said := text_of(kind, value, place, losses)) is not None:
+        parts.append({"type": "text", "text": said})
     else:
-        losses.add(place, _NOT_HELD)
-
-
-def _call(value: object, place: str, losses: Losses) -> Dialect:
-    use = mapping(value, place)
-    rest(use, ("toolUseId", "name", "input"), place, losses)
-    return {
-        "id": text(use.get("toolUseId"), f"{place}.toolUseId"),
-        "type": "function",
-        "function": {
-            "name": text(use.get("name"), f"{place}.name"),
-            "arguments": arguments(use.get("input"), f"{place}.input", losses),
-        },
-    }
+        losses.add(place, NOT_HELD)
 
 
 def _result(value: object, place: str, losses: Losses) -> Dialect:
-    result = mapping(value, place)
-    rest(result, ("toolUseId", "status", "content"), place, losses)
-    if result.get("status") not in (None, "success"):
-        losses.add(f"{place}.status", f"{result['status']!r}: a result has no status")
+    key, content = result(value, place, losses)
     parts: list[Dialect] = []
-    for at, kind, inner in blocks(result.get("content"), f"{place}.content", losses):
-        if kind == "text":
-            parts.append(_text_part(inner, at))
-        elif kind == "json":
-            parts += [{"type": "text", "text": kept} for kept in json_as_text(inner, at, losses)]
-        else:
+    for at, kind, inner in content:
+        said = json_as_text(inner, at, losses) if kind == "json" else text_of(kind, inner, at, losses)
+        if said is not None:
+            parts.append({"type": "text", "text": said})
+        elif kind != "json":
             losses.add(at, "a result is text")
-    return {
-        "role": "tool",
-        "tool_call_id": text(result.get("toolUseId"), f"{place}.toolUseId"),
-        "content": _content(parts),
-    }
+    return {"role": "tool", "tool_call_id": key, "content": _content(parts)}
 
 
 # ---------------------------------------------------------------------------------------------------------------- back
@@ -210,17 +174,15 @@ _KNOWN: Final = {
 }
 
 
-def from_openai_chat(
-    messages: Sequence[Mapping[str, Any]] | Mapping[str, Any], *, system: str | None = None, strict: bool = True
-) -> Restored:
+def from_openai_chat(messages: Messages, *, system: str | None = None, strict: bool = True) -> Restored:
     """
     Args:
         messages: Messages of a request, or one; what ``ChatCompletionMessage.model_dump()`` gives is one.
         system: A system prompt before those among them.
-        strict: False: what Strands can not hold is left out, and listed.
+        strict: What would be missing is refused. False: it is left out, and listed.
 
     Raises:
-        FormatError: Strands can not hold something, or (always) it is no message of this dialect.
+        FormatError: Something would be missing, or (always) it is no message of this dialect.
         ValueError: ``messages`` are none.
     """
     losses = Losses("Strands", strict=strict)
@@ -244,7 +206,7 @@ def from_openai_chat(
             prompts += _parts(message.get("content"), place, losses, ("text",))
         elif role == "user":
             content = _parts(message.get("content"), place, losses, ("text", "image_url", "file", "input_audio"))
-            joined.add("user", content, place, name=_named(message, place))
+            joined.add("user", content, place, _named(message, place))
         elif role == "tool":
             call = text(message.get("tool_call_id"), f"{place}.tool_call_id")
             if call in gone:
@@ -253,7 +215,7 @@ def from_openai_chat(
             # the published type has text only; others' servers take images and files here, and Strands holds them
             content = _parts(message.get("content"), place, losses, ("text", "image_url", "file"), points=False)
             result = {"toolUseId": call, "status": "success", "content": content}
-            joined.add("user", [{"toolResult": result}], place, unnamed=True)
+            joined.add("user", [{"toolResult": result}], place, silent=True)
         else:
             _assistant(message, place, joined, gone, losses)
     return Restored(joined.done(), prompts, losses.done())
@@ -273,25 +235,24 @@ def _assistant(message: Mapping[str, Any], place: str, joined: Joined, gone: set
         content.append({"text": text(message["refusal"], f"{place}.refusal")})
         refusals.append(f"{place}.refusal")
     calls = message.get("tool_calls")
-    for i, value in enumerate(items([] if calls is None else calls, f"{place}.tool_calls")):
-        at = f"{place}.tool_calls[{i}]"
-        call = mapping(value, at)
-        key = text(call.get("id"), f"{at}.id")
-        if call.get("type") != "function":
-            losses.add(at, f"a call of type {call.get('type')!r}: Strands' tools take a JSON object")
+    for at, value in listed([] if calls is None else calls, f"{place}.tool_calls"):
+        made = mapping(value, at)
+        key = text(made.get("id"), f"{at}.id")
+        if made.get("type") != "function":
+            losses.add(at, f"a call of type {made.get('type')!r}: Strands' tools take a JSON object")
             gone.add(key)
             continue
-        rest(call, ("id", "type", "function"), at, losses)
-        function = mapping(call.get("function"), f"{at}.function")
+        rest(made, ("id", "type", "function"), at, losses)
+        function = mapping(made.get("function"), f"{at}.function")
         rest(function, ("name", "arguments", "parsed_arguments"), f"{at}.function", losses)
         name = text(function.get("name"), f"{at}.function.name")
-        input = tool_input(function.get("arguments"), f"{at}.function.arguments", losses)
+        input = arguments(function.get("arguments"), f"{at}.function.arguments", losses)
         content.append({"toolUse": {"toolUseId": key, "name": name, "input": input}})
-    joined.add("assistant", content, place, name=_named(message, place), refusals=refusals)
+    joined.add("assistant", content, place, _named(message, place), refusals=refusals)
 
 
-def _named(message: Mapping[str, Any], place: str) -> str | None:
-    return None if message.get("name") is None else text(message["name"], f"{place}.name")
+def _named(message: Mapping[str, Any], place: str) -> dict[str, Any]:
+    return {} if message.get("name") is None else {"name": text(message["name"], f"{place}.name")}
 
 
 def _parts(
@@ -309,14 +270,13 @@ def _parts(
     if isinstance(content, str):
         return [{"text": content}] if content else []
     out: list[Block] = []
-    for i, value in enumerate(items(content, place)):
-        at = f"{place}[{i}]"
+    for at, value in listed(content, place):
         part = mapping(value, at)
         kind = text(part.get("type"), f"{at}.type")
         if kind not in kinds:
             losses.add(at, f"a part of type {kind!r}")
             continue
-        rest(part, ("type", kind, *(("prompt_cache_breakpoint",) * points)), at, losses)
+        rest(part, ("type", kind, "prompt_cache_breakpoint"), at, losses)
         if kind == "text":
             out.append({"text": text(part.get("text"), f"{at}.text")})
         elif kind == "refusal":
@@ -328,7 +288,7 @@ def _parts(
             if not held:
                 continue
             out += held
-        out += cache_point(part, at, losses) if points else []
+        out += cache_point(part, at, losses, held=points)
     return out
 
 
@@ -338,7 +298,5 @@ def _media(kind: str, fields: Mapping[str, Any], place: str, losses: Losses) -> 
         return image_block(fields, "url", place, losses)
     if kind == "file":
         rest(fields, ("file_data", "filename", "file_id"), place, losses)
-        if fields.get("file_data") is not None and fields.get("file_id") is not None:
-            losses.add(f"{place}.file_id", ELSEWHERE)
         return document_block(fields, place, losses)
     return audio_block(fields, place, losses)

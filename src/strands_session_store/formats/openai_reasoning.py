@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..errors import FormatError
-from .blocks import Block, items, mapping, rest, text
 from .conversion import Dialect, Losses
+from .fields import listed, mapping, rest, text, typed
+from .inner import Block
 
 _IDS: Final = "rs_"
 
@@ -22,8 +22,7 @@ def add_reasoning(out: list[Dialect], value: object, place: str, losses: Losses)
     summary: list[Dialect] = []
     if (redacted := reasoning.get("redactedContent")) is not None:
         rest(reasoning, ("redactedContent",), place, losses)
-        if not isinstance(redacted, bytes | bytearray):
-            raise FormatError(f"{place}.redactedContent must be bytes, not {type(redacted).__name__}")
+        redacted = typed(redacted, bytes, f"{place}.redactedContent")
         signature = redacted.decode(errors="replace")
         known = signature.encode() == redacted
     else:
@@ -51,8 +50,7 @@ def reasoning_blocks(item: Mapping[str, Any], place: str, losses: Losses) -> lis
     """An item, as Strands keeps it. A text of its content comes back as one of its summary."""
     texts: list[str] = []
     for key in ("summary", "content"):
-        for i, value in enumerate(items(item.get(key) or [], f"{place}.{key}")):
-            at = f"{place}.{key}[{i}]"
+        for at, value in listed(item.get(key) or [], f"{place}.{key}"):
             rest(mapping(value, at), ("type", "text"), at, losses)
             texts.append(text(value.get("text"), f"{at}.text"))
     id = text(item.get("id"), f"{place}.id")

@@ -3,87 +3,80 @@
 Rule 1. Items are in the order of Strands' blocks: what the user said, results, reasoning, calls and what the assistant
         said, each an item of its own. Coming back, items of one side in a row are joined into one message.
 Rule 2. A system prompt of one text is ``instructions`` (``Converted.system``); of several, a message of role system in
-        front. Coming back, system and developer messages in front are system prompts; elsewhere they are lost.
-Rule 3. Reasoning is bound to its item's id, and OpenAI refuses it under any other. The signature of reasoning that came
-        from there is ``<id>:<encrypted content>``; of several texts the first has the encrypted content. Redacted
-        content is the same in bytes, of an item without texts. Any other reasoning is lost.
-Rule 4. A result is text, images and documents: JSON is kept as text, whose kind is lost; the status error is lost.
-Rule 5. A refusal is a text in Strands, and its message has ``metadata.custom["refusal"] = True``. Nothing else of
-        ``custom`` is held.
-Rule 6. Citations of the web are kept. A cache point is the ``prompt_cache_breakpoint`` of the user's part before it.
-        Guarded content, audio, video, media that is not given as bytes, and items of OpenAI's own tools are lost.
-Rule 7. Ids but those of calls and reasoning, an item's status and a text's ``logprobs`` say something about an item,
+        front. Coming back, system and developer messages in front are system prompts; elsewhere they are missing.
+Rule 3. Reasoning is bound to its item's id, and OpenAI refuses it under any other (see `openai_reasoning`). What came
+        from elsewhere is missing.
+Rule 4. A result is text, images and documents. JSON is kept as text, and without a mark that a tool failed.
+Rule 5. A refusal is a text in Strands, and its message has ``metadata.custom["refusal"] = True``. All other of
+        ``custom`` is missing.
+Rule 6. Citations of the web are held, others are missing. A cache point is the ``prompt_cache_breakpoint`` of the
+        user's part before it, without how long it lasts. Of guarded content the text is said.
+Rule 7. Images are bytes or at an address, and so are documents; one at an address has no name. Audio, video, what is
+        in S3 or in OpenAI's own files, and items of OpenAI's own tools are missing.
+Rule 8. Ids but those of calls and reasoning, an item's status and a text's ``logprobs`` say something about an item,
         not in it: they are left out without a word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ..errors import FormatError
-from .blocks import Block, Joined, blocks, custom, items, mapping, rest, system_blocks, text
-from .conversion import Converted, Dialect, Losses, Restored, several
+from .conversion import Converted, Dialect, Losses, Messages, Restored, System, several
+from .fields import json_as_text, listed, mapping, rest, text
+from .inner import Block, Blocks, Joined, blocks, is_mark, spoken, text_of
 from .openai_citations import annotated, cited
 from .openai_parts import (
-    ELSEWHERE,
+    NOT_HELD,
     arguments,
     cache_point,
+    call,
     document_block,
     file_fields,
     image_block,
     image_url,
-    json_as_text,
+    result,
     set_breakpoint,
-    tool_input,
+    system_parts,
 )
 from .openai_reasoning import add_reasoning, reasoning_blocks
 
 _DIALECT: Final = "OpenAI's Responses"
-_NOT_HELD: Final = "there is none in this dialect"
 
 
-def to_openai_responses(
-    messages: Sequence[Mapping[str, Any]] | Mapping[str, Any], *, system: Any = None, strict: bool = True
-) -> Converted:
+def to_openai_responses(messages: Messages, *, system: System = None, strict: bool = True) -> Converted:
     """
     Args:
         messages: Strands' messages, or one.
-        system: Strands' system prompt, a text or content blocks.
-        strict: False: what can not be held is left out, and listed.
+        system: Strands' system prompt.
+        strict: What would be missing is refused. False: it is left out, and listed.
 
     Returns:
         Items; and ``instructions``, if the system prompt is one text.
 
     Raises:
-        FormatError: Something can not be held, or (always) is no content of Strands.
+        FormatError: Something would be missing, or (always) is no content of Strands.
         ValueError: ``messages`` or ``system`` are none.
     """
     losses = Losses(_DIALECT, strict=strict)
-    parts: list[Dialect] = []
-    for place, kind, value in blocks(system_blocks(system), "system", losses):
-        if kind in ("text", "cachePoint"):
-            _add_part(parts, kind, value, place, losses)
-        else:
-            losses.add(place, _NOT_HELD)
+    parts = system_parts(system, "input_text", losses)
     plain = len(parts) == 1 and len(parts[0]) == 2 and parts[0]["text"]
     out: list[Dialect] = [{"role": "system", "content": parts}] if parts and not plain else []
-    for i, message in enumerate(several(messages)):
-        place = f"messages[{i}]"
-        role = message.get("role")
-        if role not in ("user", "assistant"):
-            raise FormatError(f"{place}.role must be 'user' or 'assistant', not {role!r}")
-        made = (_of_user if role == "user" else _of_assistant)(message, i, losses)
+    for i, (role, content, custom) in enumerate(spoken(messages, losses, _holds)):
+        made = _of_user(content, losses) if role == "user" else _of_assistant(content, custom, i, losses)
         out += made or [{"role": role, "content": ""}]
     return Converted(out, plain or None, losses.done())
 
 
-def _of_user(message: Mapping[str, Any], index: int, losses: Losses) -> list[Dialect]:
-    place = f"messages[{index}]"
-    custom(message, place, losses, ())
+def _holds(role: str, name: str) -> bool:
+    return name == "refusal" and role == "assistant"
+
+
+def _of_user(content: Blocks, losses: Losses) -> list[Dialect]:
     out: list[Dialect] = []
     parts: list[Dialect] = []
-    for at, kind, value in blocks(message.get("content"), f"{place}.content", losses):
+    for at, kind, value in blocks(content, losses):
         if kind != "toolResult":
             before = len(parts)
             _add_part(parts, kind, value, at, losses)
@@ -95,32 +88,33 @@ def _of_user(message: Mapping[str, Any], index: int, losses: Losses) -> list[Dia
     return out
 
 
-def _of_assistant(message: Mapping[str, Any], index: int, losses: Losses) -> list[Dialect]:
-    place = f"messages[{index}]"
-    said = custom(message, place, losses, ("refusal",))
-    found = list(blocks(message.get("content"), f"{place}.content", losses))
-    refused = bool(said)
+def _of_assistant(content: Blocks, custom: dict[str, Any], index: int, losses: Losses) -> list[Dialect]:
+    found = list(blocks(content, losses))
     kinds = {kind for _, kind, _ in found}
-    if refused and (said["refusal"] is not True or "text" not in kinds or "citationsContent" in kinds):
-        losses.add(f"{place}.metadata.custom.refusal", "a refusal is text, without citations, and says True")
-        refused = False
+    refused = custom.get("refusal")
+    if refused is not None and (refused is not True or "text" not in kinds or "citationsContent" in kinds):
+        why = "a refusal is text, without citations, and says True"
+        losses.add(f"messages[{index}].metadata.custom.refusal", why, kept=is_mark("refusal", refused))
+        refused = None
     out: list[Dialect] = []
     for at, kind, value in found:
         if kind == "toolUse":
-            out.append(_call(value, at, losses))
+            key, function = call(value, at, losses)
+            out.append({"type": "function_call", "call_id": key} | function)
         elif kind == "reasoningContent":
             add_reasoning(out, value, at, losses)
         elif kind == "citationsContent":
             out.append(_output(index, len(out), annotated(value, at, losses)))
         elif kind == "text" and refused:
             out.append(_output(index, len(out), {"type": "refusal", "refusal": text(value, at)}))
-        elif kind == "text" and value:
-            out.append({"role": "assistant", "content": text(value, at)})
-        elif kind == "text":
-            empty = {"type": "output_text", "text": text(value, at), "annotations": []}
-            out.append(_output(index, len(out), empty))
+        elif kind == "cachePoint":
+            losses.add(at, "it marks a part, and of the assistant none can be marked", kept=True)
+        elif said := text_of(kind, value, at, losses):
+            out.append({"role": "assistant", "content": said})
+        elif said is not None:
+            out.append(_output(index, len(out), {"type": "output_text", "text": said, "annotations": []}))
         else:
-            losses.add(at, _NOT_HELD)
+            losses.add(at, NOT_HELD)
     return out
 
 
@@ -136,50 +130,31 @@ def _output(index: int, item: int, part: Dialect) -> Dialect:
 
 
 def _add_part(parts: list[Dialect], kind: str, value: object, place: str, losses: Losses) -> None:
-    if kind == "text":
-        parts.append({"type": "input_text", "text": text(value, place)})
-    elif kind == "image":
+    if kind == "image":
         if (url := image_url(value, place, losses)) is not None:
             parts.append({"type": "input_image", "detail": "auto", "image_url": url})
     elif kind == "document":
-        if (file := file_fields(value, place, losses)) is not None:
+        if (file := file_fields(value, place, losses, urls=True)) is not None:
             parts.append({"type": "input_file"} | file)
     elif kind == "cachePoint":
         set_breakpoint(parts, value, place, losses)
+    elif (said := text_of(kind, value, place, losses)) is not None:
+        parts.append({"type": "input_text", "text": said})
     else:
-        losses.add(place, _NOT_HELD)
+        losses.add(place, NOT_HELD)
 
 
 def _result(value: object, place: str, losses: Losses) -> Dialect:
-    result = mapping(value, place)
-    rest(result, ("toolUseId", "status", "content"), place, losses)
-    if result.get("status") not in (None, "success"):
-        losses.add(f"{place}.status", f"{result['status']!r}: a result has no status")
+    key, content = result(value, place, losses)
     parts: list[Dialect] = []
-    for at, kind, inner in blocks(result.get("content"), f"{place}.content", losses):
-        if kind == "json":
-            parts += [{"type": "input_text", "text": kept} for kept in json_as_text(inner, at, losses)]
-        elif kind in ("text", "image", "document"):
+    for at, kind, inner in content:
+        if kind != "json":
             _add_part(parts, kind, inner, at, losses)
-        else:
-            losses.add(at, _NOT_HELD)
-    alone = not parts or (len(parts) == 1 and parts[0].get("text"))
-    return {
-        "type": "function_call_output",
-        "call_id": text(result.get("toolUseId"), f"{place}.toolUseId"),
-        "output": (parts[0]["text"] if parts else "") if alone else parts,
-    }
-
-
-def _call(value: object, place: str, losses: Losses) -> Dialect:
-    use = mapping(value, place)
-    rest(use, ("toolUseId", "name", "input"), place, losses)
-    return {
-        "type": "function_call",
-        "call_id": text(use.get("toolUseId"), f"{place}.toolUseId"),
-        "name": text(use.get("name"), f"{place}.name"),
-        "arguments": arguments(use.get("input"), f"{place}.input", losses),
-    }
+        elif (said := json_as_text(inner, at, losses)) is not None:
+            parts.append({"type": "input_text", "text": said})
+    alone = not parts or (len(parts) == 1 and len(parts[0]) == 2 and parts[0].get("text"))
+    output = (parts[0]["text"] if parts else "") if alone else parts
+    return {"type": "function_call_output", "call_id": key, "output": output}
 
 
 # ---------------------------------------------------------------------------------------------------------------- back
@@ -194,17 +169,15 @@ _KNOWN: Final = {
 }
 
 
-def from_openai_responses(
-    messages: Sequence[Mapping[str, Any]] | Mapping[str, Any], *, system: str | None = None, strict: bool = True
-) -> Restored:
+def from_openai_responses(messages: Messages, *, system: str | None = None, strict: bool = True) -> Restored:
     """
     Args:
         messages: Items of a request or a response, or one; what ``model_dump()`` gives of ``Response.output`` are some.
         system: The ``instructions``.
-        strict: False: what Strands can not hold is left out, and listed.
+        strict: What would be missing is refused. False: it is left out, and listed.
 
     Raises:
-        FormatError: Strands can not hold something, or (always) it is no item of this dialect.
+        FormatError: Something would be missing, or (always) it is no item of this dialect.
         ValueError: ``messages`` are none.
     """
     losses = Losses("Strands", strict=strict)
@@ -223,7 +196,7 @@ def from_openai_responses(
             use = {
                 "toolUseId": text(item.get("call_id"), f"{place}.call_id"),
                 "name": text(item.get("name"), f"{place}.name"),
-                "input": tool_input(item.get("arguments"), f"{place}.arguments", losses),
+                "input": arguments(item.get("arguments"), f"{place}.arguments", losses),
             }
             joined.add("assistant", [{"toolUse": use}], place)
         elif kind == "function_call_output":
@@ -287,14 +260,13 @@ def _parts(
     if isinstance(content, str):
         return [{"text": content}] if content else []
     out: list[Block] = []
-    for i, value in enumerate(items(content, place)):
-        at = f"{place}[{i}]"
+    for at, value in listed(content, place):
         part = mapping(value, at)
         kind = text(part.get("type"), f"{at}.type")
         if kind not in kinds:
             losses.add(at, f"a part of type {kind!r}")
             continue
-        rest(part, ("type", *_FIELDS[kind], *(("prompt_cache_breakpoint",) * points)), at, losses)
+        rest(part, ("type", *_FIELDS[kind], "prompt_cache_breakpoint"), at, losses)
         if kind == "output_text":
             held = cited(text(part.get("text"), f"{at}.text"), part.get("annotations"), at, losses)
         elif kind == "refusal":
@@ -304,22 +276,12 @@ def _parts(
         elif kind == "input_text":
             held = [{"text": text(part.get("text"), f"{at}.text")}]
         else:
-            held = _media(kind, part, at, losses)
+            held = (
+                image_block(part, "image_url", at, losses)
+                if kind == "input_image"
+                else document_block(part, at, losses)
+            )
         if held:
             out += held
-            out += cache_point(part, at, losses) if points else []
+            out += cache_point(part, at, losses, held=points)
     return out
-
-
-def _media(kind: str, part: Mapping[str, Any], place: str, losses: Losses) -> list[Block]:
-    given = "image_url" if kind == "input_image" else "file_data"
-    for key in ("file_id", "file_url"):
-        if part.get(key) is not None:
-            losses.add(f"{place}.{key}", ELSEWHERE)
-    if part.get(given) is None:
-        return []
-    if kind == "input_image":
-        return image_block(part, given, place, losses)
-    if (detail := part.get("detail")) not in (None, "auto"):
-        losses.add(f"{place}.detail", f"{detail!r}, of what Strands says nothing")
-    return document_block(part, place, losses)

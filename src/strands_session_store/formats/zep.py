@@ -6,8 +6,9 @@
 Zep has one text a message: what has several in Strands is several there, each with the name and the metadata, and what
 one role says in a row is one message in Strands. ``name`` is ``metadata.custom["name"]``, ``metadata`` the rest of it:
 up to ten keys, of scalars or lists of them. The system prompt is messages of the role system, before all others.
-Not held there: all that is no text (of citations and guardContent the text is said), calls of tools and their results.
-Not held here: messages of the roles tool and function, as they name no call; system messages behind others. Ids, times
+Kept in another form: guarded content is its text; cache points, and messages that say nothing.
+Missing there: all that is no text (of citations the text is said), calls of tools and their results.
+Missing here: messages of the roles tool and function, as they name no call; system messages behind others. Ids, times
 and whether a message was processed are about it, and left out.
 """
 
@@ -17,41 +18,42 @@ from typing import Any
 
 from ..errors import FormatError
 from ..messages import snapshot
-from .conversion import Converted, Dialect, Losses, Restored, several
+from .conversion import Converted, Dialect, Losses, Messages, Restored, System, several
 from .fields import Fields
-from .inner import System, Together, kind_of, prompt, spoken, text_of
+from .inner import Blocks, Joined, blocks, is_mark, prompt, spoken, text_of
 
 _KEYS = 10
 _ABOUT = ("uuid", "uuid_", "created_at", "processed", "reference_time", "thread_uuid")
 
 
-def to_zep(messages: object, *, system: System = None, strict: bool = True) -> Converted:
+def to_zep(messages: Messages, *, system: System = None, strict: bool = True) -> Converted:
     """Strands' messages for Zep; the system prompt is among them.
 
     Args:
         messages: One, or a list.
         system: The system prompt: a text, or Strands' content blocks.
-        strict: What can not be held is refused; False: it is left out, and listed. A message without a text is left
+        strict: What would be missing is refused; False: it is left out, and listed. A message without a text is left
             out itself.
 
     Raises:
-        FormatError: Something can not be held; or is no message of Strands.
+        FormatError: Something would be missing; or (always) is no message of Strands.
         ValueError: ``messages`` is neither.
     """
     losses = Losses("Zep", strict=strict)
     out: list[Dialect] = [{"role": "system", "content": text} for text in _texts(prompt(system), losses)]
-    for i, (role, said, custom) in enumerate(spoken(messages, losses, keep=("*",))):
+    for i, (role, said, custom) in enumerate(spoken(messages, losses, lambda role, name: True)):
         texts = _texts(said, losses)
         about = _about(custom, f"messages[{i}].metadata.custom", losses) if texts else {}
         out += [{"role": role, "content": text, **snapshot(about)} for text in texts]
         if custom and not texts:
-            losses.add(f"messages[{i}].metadata.custom", "there is no text that it could be said of")
+            marks = all(is_mark(name, value) for name, value in custom.items())
+            losses.add(f"messages[{i}].metadata.custom", "there is no text that it could be said of", kept=marks)
         if not said:
-            losses.add(f"messages[{i}].content", "a message that says nothing")
+            losses.add(f"messages[{i}].content", "a message that says nothing", kept=True)
     return Converted(out, None, losses.done())
 
 
-def from_zep(messages: object, *, system: Any = None, strict: bool = True) -> Restored:
+def from_zep(messages: Messages, *, system: Any = None, strict: bool = True) -> Restored:
     """Zep's messages for Strands.
 
     Args:
@@ -60,12 +62,12 @@ def from_zep(messages: object, *, system: Any = None, strict: bool = True) -> Re
         strict: as in `to_zep`.
 
     Raises:
-        FormatError: Something can not be held; or is no message of Zep.
+        FormatError: Something would be missing; or (always) is no message of Zep.
         ValueError: ``messages`` is neither.
     """
     losses = Losses("Strands", strict=strict)
     prompts: list[dict[str, Any]] = [{"text": text} for text in _texts(prompt(system), losses)]
-    together = Together(losses)
+    joined = Joined(losses)
     for i, message in enumerate(several(messages)):
         with Fields(message, place := f"messages[{i}]", losses) as fields:
             fields.ignore(*_ABOUT)
@@ -76,8 +78,8 @@ def from_zep(messages: object, *, system: Any = None, strict: bool = True) -> Re
                     if "name" in custom:
                         fields.lose("metadata.name", "the name of who says it stands there")
                     custom["name"] = name
-                together.add(role, [{"text": text}], place, custom)
-            elif role == "system" and not together.messages:
+                joined.add(role, [{"text": text}], place, custom)
+            elif role == "system" and not joined.messages:
                 prompts.append({"text": text})
             elif role in ("system", "tool", "function"):
                 why = "a system message behind others" if role == "system" else "which call it answers is not said"
@@ -85,16 +87,14 @@ def from_zep(messages: object, *, system: Any = None, strict: bool = True) -> Re
                 fields.ignore(*fields)
             else:
                 raise FormatError(f"{place}.role must be user, assistant, system, tool or function, not {role!r}")
-    return Restored(together.messages, prompts, losses.done())
+    return Restored(joined.done(), prompts, losses.done())
 
 
-def _texts(blocks: list[tuple[str, Any]], losses: Losses) -> list[str]:
+def _texts(content: Blocks, losses: Losses) -> list[str]:
     out = []
-    for place, block in blocks:
-        if (kind := kind_of(block, place, losses)) is None:
-            continue
-        if (text := text_of(kind, fields := Fields(block, place, losses))) is None:
-            fields.lose(kind, "there is only text")
+    for place, kind, value in blocks(content, losses):
+        if (text := text_of(kind, value, place, losses)) is None:
+            losses.add(place, "there is only text", kept=kind == "cachePoint")
         else:
             out.append(text)
     return out
