@@ -41,6 +41,8 @@ if TYPE_CHECKING:
         StoreSessionManager,
     )
     from .prices import Prices
+    from .prompts import build_prompt
+    from .saying import Used
     from .segments import SegmentAfter
     from .sessions import Sessions
     from .stores import open_store
@@ -70,7 +72,9 @@ __all__ = [
     "StoreSessionManager",
     "TooLarge",
     "Unavailable",
+    "Used",
     "__version__",
+    "build_prompt",
     "open_store",
 ]
 
@@ -98,6 +102,8 @@ _HOMES: Final = {
     "StoreSessionManager": ".plugin",
     "TooLarge": ".errors",
     "Unavailable": ".errors",
+    "Used": ".saying",
+    "build_prompt": ".prompts",
     "open_store": ".stores",
 }
 

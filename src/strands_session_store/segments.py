@@ -62,6 +62,10 @@ class SegmentAfter:
         _check("max_turns", self.max_turns, 1)
         if self.max_tokens is None and self.max_turns is None:
             raise ValueError("max_tokens and max_turns are both None, so no segment would ever end; give one of them")
+        if isinstance(self.summarize, str) and self.summarize != "extractive":
+            raise ValueError(
+                f'summarize must be "extractive", a callable, a Strands agent or model, or None, got {self.summarize!r}'
+            )
         if self.style not in get_args(Style):
             raise ValueError(f"style must be one of {', '.join(get_args(Style))}, got {self.style!r}")
         query: object = self.query
