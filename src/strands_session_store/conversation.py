@@ -132,6 +132,7 @@ class Conversation:
             ValueError: It is no message of a user.
             FormatError: It is none of the dialect, or can not be held.
             AlreadyExistsError: Another message has the id.
+            IllegalTransitionError: The session is itself a segment of a conversation, which has ended.
             InterruptPendingError: A Strands agent waits here for the answer to an interrupt.
             SessionBusyError: A process runs the session with a lease.
             StoreError: As the engine says. It can be repeated; after InDoubt, as it was.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from .. import codec, layout, records, usage
-from ..errors import AlreadyExistsError, InterruptPendingError
+from ..errors import AlreadyExistsError, IllegalTransitionError, InterruptPendingError
 from ..messages import Message
 from ..stores.base import ABSENT, KEEP, Add, Append, Change, Doc, Expect, Log, LogView, Look, PutDoc, Ttl
 from ..usage import Totals
@@ -55,6 +55,7 @@ def append(
 
     def decide(look: Look) -> list[Change]:
         nonlocal first, entries
+        _check_goes_on(access, look)
         view = look.logs[log]
         first = view.length
         _check_new(agent_id, view, given)
@@ -72,6 +73,14 @@ def append(
     heard = Log(log, last=REPEATS if given else HEARD * answers)
     access.change(decide, *wants(agent_id), *documents, *lengths, heard, ttl=ttl, make=make)
     return tuple(Said(first + i, said) for i, said in enumerate(entries))
+
+
+def _check_goes_on(access: Access[records.Session], look: Look) -> None:
+    if access.path in look.docs and (part := access.record(look).segment) is not None:
+        raise IllegalTransitionError(
+            f"session {access.space.id!r} is a segment of a conversation that has ended ({part.number} of agent "
+            f"{part.agent_id!r}); nothing was written. Go on with the conversation, or with a fork of the segment"
+        )
 
 
 def _check_new(agent_id: str, view: LogView, given: Collection[str]) -> None:
