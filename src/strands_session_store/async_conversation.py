@@ -21,7 +21,7 @@ from .prompts import MAX_TURNS, Name, Strategy
 from .saying import Content, Status, Used
 from .segments import SegmentAfter
 from .sessions import shapes
-from .sessions.rollover import Rollover
+from .sessions.rollover import Rollover, tell_failed
 from .stores.base import Store
 from .summaries import Summarize, Summary, extractive, fold, fold_async
 
@@ -173,7 +173,9 @@ class AsyncConversation:
     async def _user(self, call: Call) -> Kept:
         with self._steps.told(call):
             ended = await self._rolled(await self._off(self._steps.room_for, call))
-            return Kept(await self._off(self._steps.store_call, call), ended, call.said.lost)
+            said = await self._off(self._steps.store_call, call)
+            await self._off(self._steps.keep)
+            return Kept(said, ended, call.said.lost)
 
     async def _assistant(self, call: Call) -> Kept:
         with self._steps.told(call):
@@ -188,6 +190,7 @@ class AsyncConversation:
         try:
             made = await self._summary(rollover)
         except Exception:  # a model's, a callable's: whatever it is, what was said is stored
+            self._steps.failed(rollover)
             return None
         return await self._off(self._steps.end, rollover, made, by_hand=False)
 
@@ -197,7 +200,7 @@ class AsyncConversation:
                 return await asyncio.to_thread(fold, rollover.asked, extractive, rollover.room)
             return await fold_async(rollover.asked, self._summarize, rollover.room)
         except Exception as error:
-            await self._off(self._steps.failed, error)
+            await self._off(tell_failed, rollover, error)
             raise
 
 

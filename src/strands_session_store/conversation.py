@@ -28,9 +28,8 @@ from .prompts import MAX_TURNS, Name, Strategy
 from .saying import Content, Extras, Status, Used
 from .segments import SegmentAfter
 from .sessions import shapes
-from .sessions.rollover import Rollover, summarizer_of
+from .sessions.rollover import Rollover, summarized, summarizer_of
 from .stores.base import Store
-from .summaries import Summary, fold
 
 __all__ = ["Conversation", "Kept", "Used"]
 
@@ -297,7 +296,7 @@ class Conversation:
         rollover = self._steps.ends()
         if rollover is None:
             return None
-        return self._steps.end(rollover, self._summary(rollover), by_hand=True)
+        return self._steps.end(rollover, summarized(rollover, self._summarize), by_hand=True)
 
     def close(self) -> None:
         """Close the store, if it was opened here. Repeatable."""
@@ -315,7 +314,9 @@ class Conversation:
     def _user(self, call: Call) -> Kept:
         with self._steps.told(call):
             ended = self._rolled(self._steps.room_for(call))
-            return Kept(self._steps.store_call(call), ended, call.said.lost)
+            said = self._steps.store_call(call)
+            self._steps.keep()
+            return Kept(said, ended, call.said.lost)
 
     def _assistant(self, call: Call) -> Kept:
         with self._steps.told(call):
@@ -328,17 +329,11 @@ class Conversation:
         if rollover is None:
             return None
         try:
-            made = self._summary(rollover)
+            made = summarized(rollover, self._summarize)
         except Exception:  # a model's, a callable's: whatever it is, what was said is stored
+            self._steps.failed(rollover)
             return None
         return self._steps.end(rollover, made, by_hand=False)
-
-    def _summary(self, rollover: Rollover) -> Summary:
-        try:
-            return fold(rollover.asked, self._summarize, rollover.room)
-        except Exception as error:
-            self._steps.failed(error)
-            raise
 
 
 def user_call(

@@ -20,7 +20,6 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, get_args
 
@@ -31,12 +30,12 @@ from .messages import Message, ensure_id, same
 from .prices import Ask, Own, Prices
 from .prompts import Name, Strategy, build_prompt
 from .saying import Saying, dialect, shown
-from .segments import ROOM, SegmentAfter, Size, begins_turn, ends_turn
+from .segments import ROOM, SegmentAfter, begins_turn, ends_turn
 from .sessions import Sessions, access, checks, shapes
 from .sessions.across import pieces
 from .sessions.appending import REPEATS, append
 from .sessions.expiring import keep
-from .sessions.rollover import Rollover, counting, finished, measured, tell_failed
+from .sessions.rollover import Grown, Rollover, counting, finished, measured
 from .sessions.submitted import checked
 from .stores import DEFAULT, open_store
 from .stores.base import KEEP, Store, Ttl
@@ -75,13 +74,6 @@ class Call:
             self.messages[0]["tracking_id"] = ids.check("id", id)
 
 
-@dataclass(frozen=True, slots=True)
-class _Grown:
-    size: Size
-    upto: int
-    """Index of the next message."""
-
-
 class Conversing:
     """One agent's conversation.
 
@@ -118,7 +110,8 @@ class Conversing:
         self.access = access.session(store, session_id, user_id)
         self._storing = threading.Lock()
         self._doubts: deque[Call] = deque(maxlen=DOUBTS)
-        self._grown: _Grown | None = None
+        self._grown: Grown | None = None
+        self._failed = -1
         self._model: str | None = None
         self._kept = -math.inf
 
@@ -249,23 +242,16 @@ class Conversing:
         """
         try:
             self._grown = None
-            return finished(rollover, made, self._prices, self._ttl)
+            return finished(rollover, made, self._prices, ttl=self._ttl)
         except StoreError as error:
             if by_hand:
                 raise
             self._not_now(error)
             return None
 
-    def failed(self, error: BaseException) -> None:
-        """No summary could be made."""
-        logger.warning(
-            "agent_id=<%s>, session_id=<%s> | no summary could be made, the segment goes on: %s",
-            *(self.agent_id, self.session_id, records.described(error)),
-        )
-        try:
-            tell_failed(self.access, self.agent_id, error)
-        except StoreError as problem:
-            self._not_now(problem)
+    def failed(self, rollover: Rollover) -> None:
+        """No summary could be made: it is not tried again before more is answered."""
+        self._failed = rollover.live.length
 
     def keep(self) -> None:
         """Have segments that ended live as long as the conversation."""
@@ -286,11 +272,12 @@ class Conversing:
             return None
 
     def _measured(self, after: SegmentAfter, *, if_due: bool, coming: int | None = None) -> Rollover | None:
-        look = measured(self.access, self.agent_id, after, self._model, if_due=if_due, coming=coming)
+        count = counting(self._model)
+        look = measured(self.access, self.agent_id, after, count, if_due=if_due, coming=coming)
         if look is None:
             return None
-        self._grown = _Grown(look.size, look.upto)
-        return look.rollover
+        self._grown = look.grown
+        return None if if_due and look.grown.upto == self._failed else look.rollover
 
     def _grow(self, stored: tuple[shapes.Said, ...]) -> None:
         grown, count = self._grown, counting(self._model)
@@ -299,7 +286,7 @@ class Conversing:
             return
         said = [one.entry.message for one in stored]
         size = grown.size.with_turns((message, count(message)) for message in said)
-        self._grown = _Grown(size, stored[-1].index + 1)
+        self._grown = Grown(size, stored[-1].index + 1)
 
     def _not_now(self, error: StoreError) -> None:
         logger.warning(

@@ -101,7 +101,7 @@ class HasChildrenError(StoreError):
 
 
 class IllegalTransitionError(StoreError, ValueError):
-    """The run is not in a state that this may follow, or the segment of a conversation has ended. Nothing was written."""
+    """The run is not in a state that this may follow, or the segment has ended. Nothing was written."""
 
 
 class InvalidCursorError(StoreError, ValueError):

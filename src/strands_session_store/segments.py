@@ -67,17 +67,17 @@ class SegmentAfter:
         query: object = self.query
         if query is not None and not (isinstance(query, str) and query.strip()):
             raise ValueError(f"query must be a text, or None, got {query!r}")
-        _check("keep_turns", self.keep_turns, 0)
+        _check("keep_turns", self.keep_turns, 0, optional=False)
         if self.max_turns is not None and self.keep_turns >= self.max_turns:
             raise ValueError(f"keep_turns is {self.keep_turns}; it must be less than max_turns, {self.max_turns}")
 
     @classmethod
-    def of(cls, given: SegmentAfter | int) -> SegmentAfter:
-        """What an option ``segment_after`` means: a number is that of tokens."""
+    def of(cls, given: SegmentAfter | int, argument: str = "segment_after") -> SegmentAfter:
+        """What an option means: a number is that of tokens."""
         if isinstance(given, cls):
             return given
         if isinstance(given, bool) or not isinstance(given, int):
-            raise ValueError(f"segment_after must be a number of tokens, or SegmentAfter(...), got {given!r:.80}")
+            raise ValueError(f"{argument} must be a number of tokens, or SegmentAfter(...), got {given!r:.80}")
         return cls(given)
 
     @property
@@ -141,8 +141,8 @@ def ends_turn(message: Mapping[str, Any]) -> bool:
     return message["role"] == "assistant" and not any("toolUse" in block for block in message["content"])
 
 
-def _check(name: str, value: object, least: int) -> None:
-    if value is None:
+def _check(name: str, value: object, least: int, *, optional: bool = True) -> None:
+    if optional and value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name} must be a whole number from {least:,} on, got {value!r}")

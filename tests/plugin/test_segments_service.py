@@ -298,7 +298,7 @@ def test_a_segment_that_ended_is_not_gone_on_with() -> None:
         lambda: sessions.messages.append(inside, {"role": "user", "content": "more"}),
         lambda: Conversation(inside, store).user_says("more"),
     ):
-        with pytest.raises(IllegalTransitionError, match="is a segment.*fork"):
+        with pytest.raises(IllegalTransitionError, match=r"is a segment.*fork"):
             say()
     assert sessions.segments.end(inside) is None
     assert told(store) == whole

@@ -121,9 +121,7 @@ class _Ended:
             return None
         part, view = look
         where = Where(where.number, part.start, part.end)
-        if (
-            at is None and back and view.length > part.end - part.start
-        ):  # what was said in its session since is not of it
+        if at is None and back and view.length > part.end - part.start:  # what its session got since is none of it
             return self.read(where, part.end, size, back=back)
         entries = {i: one for i, one in _entries(log, view, part.start).items() if i < part.end}
         edge = part.start if back else part.end
