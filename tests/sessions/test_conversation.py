@@ -27,7 +27,7 @@ from strands_session_store import (
     SessionBusyError,
     StoreSessionManager,
     Unavailable,
-    conversing,
+    growing,
     records,
     tokens,
 )
@@ -102,7 +102,7 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = time.time()
         monkeypatch.setattr(records, "now", lambda: round(self.now, 3))
-        monkeypatch.setattr(conversing, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(growing, "time", SimpleNamespace(monotonic=lambda: self.now))
 
 
 @pytest.fixture
@@ -669,6 +669,19 @@ def test_tools_give_texts_json_or_blocks() -> None:
         (lambda chat: chat.tools_used([Used("f", {}, 1, id="a")] * 2), ValueError, "same id"),
         (lambda chat: chat.tools_answered({}), ValueError, "answers"),
         (lambda chat: chat.tools_answered({"a": 1}, failed=["b"]), ValueError, "failed"),
+        (lambda chat: chat.user_says([{"toolUse": {}}]), ValueError, "toolUse"),
+        (lambda chat: chat.ai_responds([{"toolResult": {}}]), ValueError, "toolResult"),
+        (lambda chat: chat.user_says([{"text": " "}]), ValueError, "must not be empty"),
+        (lambda chat: chat.user_says("a", metadata={1: 2}), ValueError, "key of metadata"),
+        (lambda chat: chat.user_says("a", format=[]), ValueError, "format must be one of"),
+        (lambda chat: chat.user_says("a", strict="no"), ValueError, "strict"),
+        (lambda chat: chat.ai_responds("a", usage={"inputTokens": 10**13, "outputTokens": 0}), ValueError, "usage"),
+        (lambda chat: chat.tools_answered({"a": 1}, failed=None), ValueError, "failed"),
+        (lambda chat: chat.tools_answered({"a": 1}, failed=[[]]), ValueError, "failed"),
+        (lambda chat: chat.messages([]), ValueError, "format must be one of"),
+        (lambda chat: chat.messages("openai_chat", strict=1), ValueError, "strict"),
+        (lambda chat: chat.prompt(max_tokens=9, model=5), ValueError, "model"),
+        (lambda chat: Sessions(chat.store).segments.end("c", "u", after="x"), ValueError, "^after must be"),
         (lambda chat: chat.messages("klingon"), ValueError, "format must be one of"),
         (lambda chat: chat.messages(system="x"), ValueError, "system is for a dialect"),
         (lambda chat: chat.full_history(limit=0), ValueError, "limit"),
@@ -690,6 +703,7 @@ async def _awaited(to: Summarize) -> str:
     [
         ({"segment_after": True}, "segment_after"),
         ({"segment_after": 10}, "max_tokens"),
+        ({"store": 5}, "store URL.*5"),
         ({"segment_after": SegmentAfter(summarize=_awaited)}, "awaited"),
         ({"segment_after": SegmentAfter(summarize=5)}, "summarizer=5"),
         ({"ttl": 0}, "ttl"),
@@ -701,7 +715,7 @@ async def _awaited(to: Summarize) -> str:
 )
 def test_options_are_looked_at_before_the_store_is_opened(options: Any, says: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=says):
-        Conversation("c", f"file://{tmp_path}/never", **options)
+        Conversation("c", **{"store": f"file://{tmp_path}/never", **options})
     assert not (tmp_path / "never").exists()
 
 
@@ -800,3 +814,8 @@ def test_a_call_that_is_not_waited_for_is_stored_once_when_it_is_made_again() ->
     for when in get_args(When):
         asyncio.run(talk(when, when))
         assert texts(everything(opened(faulty.store, when))) == ["hi", "ho"]
+
+
+def test_turns_to_keep_are_a_number() -> None:
+    with pytest.raises(ValueError, match="keep_turns must be a whole number from 0 on, got None"):
+        SegmentAfter(keep_turns=None)  # type: ignore[arg-type]
