@@ -18,13 +18,14 @@ from . import records
 from .errors import SessionNotFoundError, StoreError
 from .messages import Message
 from .prices import Prices
-from .segments import ROOM, SegmentAfter, begins_turn, ends_turn
+from .segments import ROOM, SegmentAfter
 from .sessions import shapes
 from .sessions.access import Access
 from .sessions.expiring import keep
 from .sessions.rollover import Grown, Rollover, counting, finished, measured
 from .stores.base import Ttl
 from .summaries import Summary
+from .turns import begins_turn, ends_turn
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from .. import calls, records
 from ..errors import ConflictError, StoreError
 from ..messages import Message
 from ..prices import Prices
-from ..segments import SegmentAfter, Size, ends_turn
+from ..segments import SegmentAfter, Size
 from ..sessions import access
 from ..sessions.expiring import keep
 from ..sessions.rollover import NO_SUMMARY, Grown, counting, finished, given_up, measured
@@ -33,6 +33,7 @@ from ..sessions.segmenting import failed
 from ..stores.base import Ttl
 from ..summaries import Summarizer, fold_async
 from ..summarizers import async_summarizer
+from ..turns import ends_turn
 from . import recorder
 from .jobs import Job
 from .live import LiveSession

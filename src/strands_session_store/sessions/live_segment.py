@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from .. import layout, records
 from ..messages import Message
-from ..segments import Size, begins_turn, ends_turn
+from ..segments import Size
 from ..stores.base import Counters, Doc, Log, Look
+from ..turns import begins_turn, ends_turn
 from .access import Access, load
 from .entries import entry
 from .writing import wants

@@ -16,9 +16,10 @@ from typing import Any, Final, cast
 from .. import tokens
 from ..errors import SummaryError
 from ..messages import Message
+from ..turns import whole_turns
 from ..usage import Totals
 from .asking import transcript
-from .base import Summarize, Summarizer, Summary, turns
+from .base import Summarize, Summarizer, Summary
 from .sentences import clipped
 
 REQUEST: Final = "Summarize our conversation so far."
@@ -123,7 +124,7 @@ def _cut(messages: Sequence[Mapping[str, Any]], room: int) -> Iterator[list[Mapp
     """Whole turns, as many at once as there is room for, and at least one."""
     part: list[Mapping[str, Any]] = []
     taken = 0
-    for turn in turns(messages):
+    for turn in whole_turns(messages):
         takes = tokens.count(transcript(turn))[0] + 1  # the line's end between two
         if part and taken + takes > room:
             yield part
