@@ -73,7 +73,9 @@ class Segmenting:
         self, hooks: AgentHooks, agent: LocalAgent, tracked: TrackedAgent, prompt: Iterable[Any]
     ) -> None:
         """A turn of the agent is about to begin: end the segment before it, where what the user says would be too much
-        for it. The agent is as it is stored, but for what is pending."""
+        for it, and keep those that have ended (rule 3). The agent is as it is stored, but for what is pending."""
+        if tracked.segmented:  # the turn may fail, and moves the conversation's expiry all the same
+            await self._tried(self._keep(), tracked)
         size = None if not self._able(tracked) else await self._size(tracked)
         if size is None or not (said := list(prompt)):
             return
