@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from strands import Agent, ToolContext, tool
@@ -275,3 +275,24 @@ def test_parts_are_summarized_one_after_the_other_by_an_agent():
         assert count > 3 and found.text == f"summary {count - 1}"
         assert found.usage == Totals(100 * count, 7 * count, calls=count, unpriced=count)
         assert f"<summary>\n  summary {count - 2}\n" in model.calls[-1].messages[0]["content"][0]["text"]
+
+
+class Noted(dict[str, Any]):
+    """A message that notes which thread reads it."""
+
+    readers: ClassVar[set[int]] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.readers.add(threading.get_ident())
+        return super().get(key, default)
+
+
+@pytest.mark.parametrize("kind", ["model", "agent", "callable"])
+def test_no_loop_waits_for_a_conversation_to_be_read(kind: str) -> None:
+    model = ScriptedModel(lambda messages: "so far")
+    what = {"model": model, "agent": Agent(model=model, callback_handler=None), "callable": extractive}[kind]
+    messages = [Noted(message) for message in TALK.messages]
+    Noted.readers.clear()
+    asyncio.run(fold_async(Summarize(messages), async_summarizer(what), 32))
+    assert Noted.readers
+    assert threading.get_ident() not in Noted.readers

@@ -12,16 +12,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from . import records, saying
-from .conversation import Kept, ai_call, tools_call, user_call
-from .conversing import Call, Conversing
+from .conversation import Kept
+from .conversing import Conversing
 from .formats.conversion import Converted
 from .messages import Message
 from .prices import Ask, Own, Prices
 from .prompts import MAX_TURNS, Name, Strategy
-from .saying import Content, Status, Used
+from .saying import Call, Content, Status, Used
 from .segments import SegmentAfter
 from .sessions import shapes
-from .sessions.rollover import Rollover
+from .sessions.rollover import Rollover, tell_failed
 from .stores.base import Store
 from .summaries import Summarize, Summary, extractive, fold, fold_async
 
@@ -73,7 +73,7 @@ class AsyncConversation:
         format: str | None = None,
         strict: bool = True,
     ) -> Kept:
-        return await self._user(user_call(content, name, metadata, id, format, strict))
+        return await self._user(saying.user_call(content, name, metadata, id, format, strict))
 
     async def ai_responds(
         self,
@@ -88,7 +88,7 @@ class AsyncConversation:
         format: str | None = None,
         strict: bool = True,
     ) -> Kept:
-        return await self._assistant(ai_call(content, model, usage, name, metadata, source, id, format, strict))
+        return await self._assistant(saying.ai_call(content, model, usage, name, metadata, source, id, format, strict))
 
     async def tool_used(
         self,
@@ -112,7 +112,7 @@ class AsyncConversation:
         model: str | None = None,
         usage: Mapping[str, int] | None = None,
     ) -> Kept:
-        return await self._assistant(tools_call(uses, text, model, usage))
+        return await self._assistant(saying.tools_call(uses, text, model, usage))
 
     async def tools_answered(self, answers: Mapping[str, Any], *, failed: Collection[str] = ()) -> Kept:
         return await self._user(Call(saying.results(answers, failed)))
@@ -150,10 +150,10 @@ class AsyncConversation:
         return await self._off(self._steps.stats)
 
     async def end_segment(self) -> records.Session | None:
-        rollover = await self._off(self._steps.ends)
+        rollover = await self._off(self._steps.segment.ends)
         if rollover is None:
             return None
-        return await self._off(self._steps.end, rollover, await self._summary(rollover), by_hand=True)
+        return await self._off(self._steps.segment.end, rollover, await self._summary(rollover), by_hand=True)
 
     async def close(self) -> None:
         await self._off(self._steps.close)
@@ -172,14 +172,16 @@ class AsyncConversation:
 
     async def _user(self, call: Call) -> Kept:
         with self._steps.told(call):
-            ended = await self._rolled(await self._off(self._steps.room_for, call))
-            return Kept(await self._off(self._steps.store_call, call), ended, call.said.lost)
+            ended = await self._rolled(await self._off(self._steps.segment.room_for, call.messages[0]))
+            said = await self._off(self._steps.store_call, call)
+            await self._off(self._steps.segment.keep)
+            return Kept(said, ended, call.said.lost)
 
     async def _assistant(self, call: Call) -> Kept:
         with self._steps.told(call):
             said = await self._off(self._steps.store_call, call)
-            ended = await self._rolled(await self._off(self._steps.due, said[-1].entry.message))
-            await self._off(self._steps.keep)
+            ended = await self._rolled(await self._off(self._steps.segment.due, said[-1].entry.message))
+            await self._off(self._steps.segment.keep)
             return Kept(said, ended, call.said.lost)
 
     async def _rolled(self, rollover: Rollover | None) -> records.Session | None:
@@ -188,8 +190,9 @@ class AsyncConversation:
         try:
             made = await self._summary(rollover)
         except Exception:  # a model's, a callable's: whatever it is, what was said is stored
+            self._steps.segment.failed(rollover)
             return None
-        return await self._off(self._steps.end, rollover, made, by_hand=False)
+        return await self._off(self._steps.segment.end, rollover, made, by_hand=False)
 
     async def _summary(self, rollover: Rollover) -> Summary:
         try:
@@ -197,7 +200,7 @@ class AsyncConversation:
                 return await asyncio.to_thread(fold, rollover.asked, extractive, rollover.room)
             return await fold_async(rollover.asked, self._summarize, rollover.room)
         except Exception as error:
-            await self._off(self._steps.failed, error)
+            await self._off(tell_failed, rollover, error)
             raise
 
 

@@ -20,17 +20,16 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, overload
 
 from . import records, saying
-from .conversing import Call, Conversing
+from .conversing import Conversing
 from .formats.conversion import Converted, Loss
 from .messages import Message
 from .prices import Ask, Own, Prices
 from .prompts import MAX_TURNS, Name, Strategy
-from .saying import Content, Extras, Status, Used
+from .saying import Call, Content, Status, Used
 from .segments import SegmentAfter
 from .sessions import shapes
-from .sessions.rollover import Rollover, summarizer_of
+from .sessions.rollover import Rollover, summarized, summarizer_of
 from .stores.base import Store
-from .summaries import Summary, fold
 
 __all__ = ["Conversation", "Kept", "Used"]
 
@@ -132,11 +131,12 @@ class Conversation:
             ValueError: It is no message of a user.
             FormatError: It is none of the dialect, or can not be held.
             AlreadyExistsError: Another message has the id.
+            IllegalTransitionError: The session is itself a segment of a conversation, which has ended.
             InterruptPendingError: A Strands agent waits here for the answer to an interrupt.
             SessionBusyError: A process runs the session with a lease.
             StoreError: As the engine says. It can be repeated; after InDoubt, as it was.
         """
-        return self._user(user_call(content, name, metadata, id, format, strict))
+        return self._user(saying.user_call(content, name, metadata, id, format, strict))
 
     def ai_responds(
         self,
@@ -166,7 +166,7 @@ class Conversation:
         Raises:
             As `user_says`. A segment that can not end is no error: it goes on, and the next answer tries again.
         """
-        return self._assistant(ai_call(content, model, usage, name, metadata, source, id, format, strict))
+        return self._assistant(saying.ai_call(content, model, usage, name, metadata, source, id, format, strict))
 
     def tool_used(
         self,
@@ -205,7 +205,7 @@ class Conversation:
         usage: Mapping[str, int] | None = None,
     ) -> Kept:
         """As `tool_used`, for several that a model has asked for at once: still two messages and one commit."""
-        return self._assistant(tools_call(uses, text, model, usage))
+        return self._assistant(saying.tools_call(uses, text, model, usage))
 
     def tools_answered(self, answers: Mapping[str, Any], *, failed: Collection[str] = ()) -> Kept:
         """Store what the tools gave that the last answer asks for (`Kept.uses`); one message, one commit.
@@ -293,10 +293,10 @@ class Conversation:
             ConflictError: Something was said meanwhile. It goes on.
             SummaryError, Exception: No summary could be made. It goes on, and an event says so.
         """
-        rollover = self._steps.ends()
+        rollover = self._steps.segment.ends()
         if rollover is None:
             return None
-        return self._steps.end(rollover, self._summary(rollover), by_hand=True)
+        return self._steps.segment.end(rollover, summarized(rollover, self._summarize), by_hand=True)
 
     def close(self) -> None:
         """Close the store, if it was opened here. Repeatable."""
@@ -313,56 +313,24 @@ class Conversation:
 
     def _user(self, call: Call) -> Kept:
         with self._steps.told(call):
-            ended = self._rolled(self._steps.room_for(call))
-            return Kept(self._steps.store_call(call), ended, call.said.lost)
+            ended = self._rolled(self._steps.segment.room_for(call.messages[0]))
+            said = self._steps.store_call(call)
+            self._steps.segment.keep()
+            return Kept(said, ended, call.said.lost)
 
     def _assistant(self, call: Call) -> Kept:
         with self._steps.told(call):
             said = self._steps.store_call(call)
-            ended = self._rolled(self._steps.due(said[-1].entry.message))
-            self._steps.keep()
+            ended = self._rolled(self._steps.segment.due(said[-1].entry.message))
+            self._steps.segment.keep()
             return Kept(said, ended, call.said.lost)
 
     def _rolled(self, rollover: Rollover | None) -> records.Session | None:
         if rollover is None:
             return None
         try:
-            made = self._summary(rollover)
+            made = summarized(rollover, self._summarize)
         except Exception:  # a model's, a callable's: whatever it is, what was said is stored
+            self._steps.segment.failed(rollover)
             return None
-        return self._steps.end(rollover, made, by_hand=False)
-
-    def _summary(self, rollover: Rollover) -> Summary:
-        try:
-            return fold(rollover.asked, self._summarize, rollover.room)
-        except Exception as error:
-            self._steps.failed(error)
-            raise
-
-
-def user_call(
-    content: Any, name: str | None, metadata: Mapping[str, Any] | None, id: str | None, format: str | None, strict: bool
-) -> Call:
-    """What `user_says` is to store."""
-    return Call(saying.message("user", content, Extras(name, metadata), format, strict=strict), id)
-
-
-def ai_call(
-    content: Any,
-    model: str | None,
-    usage: Mapping[str, int] | None,
-    name: str | None,
-    metadata: Mapping[str, Any] | None,
-    source: records.Source,
-    id: str | None,
-    format: str | None,
-    strict: bool,
-) -> Call:
-    """What `ai_responds` is to store."""
-    extras = Extras(name, metadata, usage)
-    return Call(saying.message("assistant", content, extras, format, strict=strict), id, model, source)
-
-
-def tools_call(uses: Any, text: str | None, model: str | None, usage: Mapping[str, int] | None) -> Call:
-    """What `tools_used` is to store."""
-    return Call(saying.used(uses, text, Extras(usage=usage)), model=model)
+        return self._steps.segment.end(rollover, made, by_hand=False)

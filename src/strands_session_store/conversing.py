@@ -4,82 +4,36 @@ Law: what was said is stored once, whatever is lost of the answers of a store, a
 
 Rule 1. A call that failed, or was not waited for, is in doubt: made again as it was, it is looked for before it is
         stored. It is in doubt until something else was stored: then the same words are said once more.
-Rule 2. Nothing is kept here that has to be right: how large a segment is by now is measured anew where another has said
-        something, and whether it ends is decided by what is stored.
-Rule 3. Whatever fails of a segment's end, a summary or the store, costs nothing but the attempt: the log says so, a
-        summary's failure is an event, and the next answer tries again.
 """
 
 from __future__ import annotations
 
-import logging
-import math
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from . import calls, ids, records
-from .errors import AlreadyExistsError, SessionNotFoundError, StoreError
+from .errors import AlreadyExistsError, SessionNotFoundError
 from .formats.conversion import Converted
+from .growing import Growing
 from .messages import Message, ensure_id, same
 from .prices import Ask, Own, Prices
 from .prompts import Name, Strategy, build_prompt
-from .saying import Saying, dialect, shown
-from .segments import ROOM, SegmentAfter, Size, begins_turn, ends_turn
+from .saying import Call, dialect, shown
+from .segments import SegmentAfter
 from .sessions import Sessions, access, checks, shapes
 from .sessions.across import pieces
 from .sessions.appending import REPEATS, append
-from .sessions.expiring import keep
-from .sessions.rollover import Rollover, counting, finished, measured, tell_failed
-from .sessions.submitted import checked
 from .stores import DEFAULT, open_store
 from .stores.base import KEEP, Store, Ttl
-from .summaries import Summary
 from .usage import Totals
-
-logger = logging.getLogger(__name__)
 
 DOUBTS: Final = 100
 """Calls in doubt that are known again: the latest."""
-
-
-class Call:
-    """What one call is to store; checked.
-
-    Attributes:
-        messages: With tracking ids.
-        heard: False: who made it does not wait for its end any more.
-    """
-
-    def __init__(
-        self, said: Saying, id: str | None = None, model: str | None = None, source: records.Source = "llm"
-    ) -> None:
-        """``id``: tracking id of its first message, where the caller gives one.
-
-        Raises:
-            ValueError: What is no message; names its place.
-        """
-        checks.one_of("source", source, get_args(records.Source))
-        if model is not None:
-            checks.words("model", model)
-        self.said, self.id, self.source, self.heard = said, id, source, True
-        self.model = model or said.model
-        self.messages, _ = checked(said.messages)
-        if id is not None:
-            self.messages[0]["tracking_id"] = ids.check("id", id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Grown:
-    size: Size
-    upto: int
-    """Index of the next message."""
 
 
 class Conversing:
@@ -89,6 +43,7 @@ class Conversing:
         store: Where it is.
         sessions: The service over it.
         access: The conversation's session.
+        segment: Of it, the one that goes on.
     """
 
     def __init__(
@@ -106,7 +61,7 @@ class Conversing:
         self.session_id = ids.check("session_id", session_id)
         self.user_id = checks.owner(user_id)
         self.agent_id = ids.check("agent_id", agent_id)
-        self.after = None if segment_after is None else SegmentAfter.of(segment_after)
+        after = None if segment_after is None else SegmentAfter.of(segment_after)
         checks.text("title", title)
         self._title, self._prices = title, prices if isinstance(prices, Prices) else Prices(prices)
         self._ttl: Ttl = KEEP if ttl is None else checks.seconds("ttl", ttl)
@@ -118,9 +73,7 @@ class Conversing:
         self.access = access.session(store, session_id, user_id)
         self._storing = threading.Lock()
         self._doubts: deque[Call] = deque(maxlen=DOUBTS)
-        self._grown: _Grown | None = None
-        self._model: str | None = None
-        self._kept = -math.inf
+        self.segment = Growing(self.access, self.agent_id, after, self._prices, self._ttl)
 
     # ----------------------------------------------------------------------------------------------------- what is said
 
@@ -171,8 +124,7 @@ class Conversing:
             if there := self._there(messages):
                 return there
             raise
-        self._model = call.model or self._model
-        self._grow(stored)
+        self.segment.grow(stored, call.model)
         return stored
 
     def _session(self) -> records.Session:
@@ -204,109 +156,6 @@ class Conversing:
                 )
         return tuple(found[id] for id in wanted) if len(found) == len(wanted) else ()
 
-    # --------------------------------------------------------------------------------------------------------- segments
-
-    def due(self, said: Message) -> Rollover | None:
-        """What is to be summarized, where the segment ends after this message; a read of all of it, where it is not
-        known how large it is."""
-        if self.after is None or not ends_turn(said):
-            return None
-        grown = self._grown
-        if grown is not None and not self.after.due(grown.size):
-            return None
-        return self._looked(self.after)
-
-    def room_for(self, call: Call) -> Rollover | None:
-        """What is to be summarized, where the segment ends before what a user is about to say. Where it is not known
-        how large it is, it is looked at only for what takes more than was allowed for after the last answer."""
-        said = call.messages[0]
-        if self.after is None or not begins_turn(said):
-            return None
-        coming = counting(self._model)(said)
-        grown = self._grown
-        if grown is None and coming <= (self.after.max_tokens or math.inf) * ROOM:
-            return None
-        if grown is not None and not self.after.due(grown.size, coming):
-            return None
-        return self._looked(self.after, coming)
-
-    def ends(self) -> Rollover | None:
-        """As `due`, for one that ends by hand.
-
-        Raises:
-            StoreError: As the engine says.
-        """
-        try:
-            return self._measured(self.after or SegmentAfter(), if_due=False)
-        except SessionNotFoundError:
-            return None
-
-    def end(self, rollover: Rollover, made: Summary, *, by_hand: bool) -> records.Session | None:
-        """End it; None: not now, as another has said something or the store does not take it.
-
-        Raises:
-            StoreError: By hand, in place of None.
-        """
-        try:
-            self._grown = None
-            return finished(rollover, made, self._prices, self._ttl)
-        except StoreError as error:
-            if by_hand:
-                raise
-            self._not_now(error)
-            return None
-
-    def failed(self, error: BaseException) -> None:
-        """No summary could be made."""
-        logger.warning(
-            "agent_id=<%s>, session_id=<%s> | no summary could be made, the segment goes on: %s",
-            *(self.agent_id, self.session_id, records.described(error)),
-        )
-        try:
-            tell_failed(self.access, self.agent_id, error)
-        except StoreError as problem:
-            self._not_now(problem)
-
-    def keep(self) -> None:
-        """Have segments that ended live as long as the conversation."""
-        if not isinstance(self._ttl, float) or time.monotonic() < self._kept:
-            return
-        try:
-            self._kept = time.monotonic() + keep(self.access, self._ttl)
-        except StoreError as error:
-            self._not_now(error)
-
-    def _looked(self, after: SegmentAfter, coming: int | None = None) -> Rollover | None:
-        try:
-            return self._measured(after, if_due=True, coming=coming)
-        except SessionNotFoundError:
-            return None
-        except StoreError as error:
-            self._not_now(error)
-            return None
-
-    def _measured(self, after: SegmentAfter, *, if_due: bool, coming: int | None = None) -> Rollover | None:
-        look = measured(self.access, self.agent_id, after, self._model, if_due=if_due, coming=coming)
-        if look is None:
-            return None
-        self._grown = _Grown(look.size, look.upto)
-        return look.rollover
-
-    def _grow(self, stored: tuple[shapes.Said, ...]) -> None:
-        grown, count = self._grown, counting(self._model)
-        if grown is None or grown.upto != stored[0].index:
-            self._grown = None
-            return
-        said = [one.entry.message for one in stored]
-        size = grown.size.with_turns((message, count(message)) for message in said)
-        self._grown = _Grown(size, stored[-1].index + 1)
-
-    def _not_now(self, error: StoreError) -> None:
-        logger.warning(
-            "agent_id=<%s>, session_id=<%s> | a segment could not be ended or kept, the next answer tries again: %s",
-            *(self.agent_id, self.session_id, error),
-        )
-
     # ---------------------------------------------------------------------------------------------------------- reading
 
     def shown(self, format: str | None, system: Any, strict: bool) -> list[Message] | Converted:
@@ -315,6 +164,7 @@ class Conversing:
             raise ValueError("system is for a dialect; name its format, or leave it out")
         if format is not None:
             dialect(format)
+        checks.flag("strict", strict)
         try:
             found = self.sessions.messages.context(self.session_id, self.user_id, agent_id=self.agent_id)
         except SessionNotFoundError:

@@ -71,6 +71,8 @@ def build_prompt(
     """
     _check_number("max_tokens", max_tokens)
     _check_number("max_turns", max_turns)
+    if model is not None and not isinstance(model, str):
+        raise ValueError(f"model must be the id of one, or None, got {model!r:.80}")
     pick = _strategy(strategy, {"max_turns": max_turns, "max_tokens": max_tokens, "model": model})
     picked = _messages(strategy, pick(_history(history)))
     found = turns(reversed(picked))

@@ -7,14 +7,16 @@ Rule 2. In a dialect it is taken as it comes, and what Strands can not hold of i
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-from . import ids
+from . import ids, records
 from .formats import FORMATS, Converted, Loss, Restored
 from .formats.answers import answer_in
 from .messages import Message, snapshot
+from .sessions import checks, submitted
+from .usage import MOST_TOKENS
 
 Status: TypeAlias = Literal["success", "error"]
 Content: TypeAlias = "str | Sequence[Mapping[str, Any]]"
@@ -58,6 +60,60 @@ class Extras:
     usage: Any = None
 
 
+class Call:
+    """What one call is to store; checked.
+
+    Attributes:
+        messages: With tracking ids.
+        heard: False: who made it does not wait for its end any more.
+    """
+
+    def __init__(
+        self, said: Saying, id: str | None = None, model: str | None = None, source: records.Source = "llm"
+    ) -> None:
+        """``id``: tracking id of its first message, where the caller gives one.
+
+        Raises:
+            ValueError: What is no message; names its place.
+        """
+        checks.one_of("source", source, get_args(records.Source))
+        if model is not None:
+            checks.words("model", model)
+        self.said, self.id, self.source, self.heard = said, id, source, True
+        self.model = model or said.model
+        self.messages, _ = submitted.checked(said.messages)
+        if id is not None:
+            self.messages[0]["tracking_id"] = ids.check("id", id)
+
+
+def user_call(
+    content: Any, name: str | None, metadata: Mapping[str, Any] | None, id: str | None, format: str | None, strict: bool
+) -> Call:
+    """What `user_says` is to store."""
+    return Call(message("user", content, Extras(name, metadata), format, strict=strict), id)
+
+
+def ai_call(
+    content: Any,
+    model: str | None,
+    usage: Mapping[str, int] | None,
+    name: str | None,
+    metadata: Mapping[str, Any] | None,
+    source: records.Source,
+    id: str | None,
+    format: str | None,
+    strict: bool,
+) -> Call:
+    """What `ai_responds` is to store."""
+    extras = Extras(name, metadata, usage)
+    return Call(message("assistant", content, extras, format, strict=strict), id, model, source)
+
+
+def tools_call(uses: Any, text: str | None, model: str | None, usage: Mapping[str, int] | None) -> Call:
+    """What `tools_used` is to store."""
+    return Call(used(uses, text, Extras(usage=usage)), model=model)
+
+
 def message(role: str, given: Any, extras: Extras, format: str | None, *, strict: bool) -> Saying:
     """A message of the user or the assistant.
 
@@ -66,6 +122,7 @@ def message(role: str, given: Any, extras: Extras, format: str | None, *, strict
         FormatError: Strands can not hold all of it.
     """
     model, usage, lost = None, extras.usage, tuple[Loss, ...]()
+    checks.flag("strict", strict)
     if format is None:
         if not isinstance(given, str) and (isinstance(given, Mapping) or not isinstance(given, Sequence)):
             raise ValueError(
@@ -74,6 +131,8 @@ def message(role: str, given: Any, extras: Extras, format: str | None, *, strict
             )
         if role == "user" and isinstance(given, str) and not given.strip():
             raise ValueError(f"what a user says must not be empty, got {given!r:.80}")
+        if not isinstance(given, str):
+            _check_blocks(role, given)
         said: Message = {"role": role, "content": given}
     else:
         _, restore = dialect(format)
@@ -88,6 +147,18 @@ def message(role: str, given: Any, extras: Extras, format: str | None, *, strict
     if metadata := _metadata(said.get("metadata"), extras, usage):
         said["metadata"] = metadata
     return Saying([said], model, lost, [snapshot(said)])
+
+
+def _check_blocks(role: str, given: Sequence[Any]) -> None:
+    """What `submitted` does not look at, as whose message it is makes no difference there."""
+    foreign = "toolUse" if role == "user" else "toolResult"
+    if any(isinstance(block, Mapping) and foreign in block for block in given):
+        raise ValueError(f"a message of the {role} has no {foreign}; see tools_used and tools_answered")
+    blank = (
+        isinstance(block, Mapping) and block.keys() == {"text"} and not str(block["text"]).strip() for block in given
+    )
+    if role == "user" and given and all(blank):
+        raise ValueError(f"what a user says must not be empty, got {given!r:.80}")
 
 
 def used(uses: Any, text: Any, extras: Extras) -> Saying:
@@ -142,22 +213,20 @@ def results(answers: Any, failed: Any) -> Saying:
         raise ValueError(
             f"answers must be a dict of what tools gave by id of their use, not empty; got {answers!r:.80}"
         )
-    if isinstance(failed, str) or (unknown := [id for id in failed if id not in answers]):
-        raise ValueError(
-            f"failed must be ids of the answers, got {failed if isinstance(failed, str) else unknown!r:.80}"
-        )
+    if isinstance(failed, str) or not isinstance(failed, Collection) or any(id not in [*answers] for id in failed):
+        raise ValueError(f"failed must be a list of ids of the answers, got {failed!r:.80}")
     content = [result(ids.check("id", id), out, "error" if id in failed else "success") for id, out in answers.items()]
     said = [{"role": "user", "content": content}]
     return Saying(said, key=snapshot(said))
 
 
-def dialect(format: str) -> tuple[Callable[..., Converted], Callable[..., Restored]]:
+def dialect(format: Any) -> tuple[Callable[..., Converted], Callable[..., Restored]]:
     """To a dialect, and from it.
 
     Raises:
         ValueError: There is none of this name.
     """
-    if format not in FORMATS:
+    if not isinstance(format, str) or format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {format!r:.80}")
     return FORMATS[format]
 
@@ -193,8 +262,8 @@ def _only(role: str, found: Restored, format: str) -> Message:
 
 
 def _metadata(there: Any, extras: Extras, usage: Any) -> dict[str, Any]:
-    if extras.metadata is not None and not isinstance(extras.metadata, Mapping):
-        raise ValueError(f"metadata must be a dict, or None, got {extras.metadata!r:.80}")
+    if extras.metadata is not None:
+        checks.mapping("metadata", extras.metadata)
     metadata: dict[str, Any] = dict(there or {})
     custom = {**metadata.get("custom", {}), **(extras.metadata or {})}
     if extras.name is not None:
@@ -210,10 +279,10 @@ def _metadata(there: Any, extras: Extras, usage: Any) -> dict[str, Any]:
 
 def _checked(usage: Any) -> dict[str, int]:
     wrong = not isinstance(usage, Mapping) or not {"inputTokens", "outputTokens"} <= set(usage) <= set(_USAGE)
-    if wrong or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in usage.values()):
+    if wrong or not all(type(n) is int and 0 <= n <= MOST_TOKENS for n in usage.values()):
         raise ValueError(
             f"usage must have inputTokens and outputTokens, and may have {', '.join(_USAGE[2:])}; whole numbers from 0 "
-            f"on, got {usage!r:.80}"
+            f"to {MOST_TOKENS:,}, got {usage!r:.80}"
         )
     return {"totalTokens": usage["inputTokens"] + usage["outputTokens"], **usage}
 

@@ -1,7 +1,7 @@
 """When a segment of a conversation ends, and where it is cut. Pure.
 
-A turn is a message of the user that is no tool's result, with all that is said up to the next such. A segment is so
-many whole turns; what came before them stands at its beginning as a summary, its opening.
+A turn is a message of the user that is no tool's result, with all that is said up to the next such (`turns`). A segment
+is so many whole turns; what came before them stands at its beginning as a summary, its opening.
 
 Rule 1. It ends after a whole turn: the answer was given, no tool is being waited for.
 Rule 2. It ends before the next turn would pass its tokens. How large that will be is not known: as large as the largest
@@ -20,6 +20,7 @@ from itertools import accumulate
 from typing import Any, Final, get_args
 
 from .summaries import Style
+from .turns import begins_turn
 
 MAX_TOKENS: Final = 64_000
 """Half of 128,000, the smallest window among today's larger models: estimates are rather too low (`tokens`, rule 4),
@@ -73,7 +74,7 @@ class SegmentAfter:
             raise ValueError(f"query must be a text, or None, got {query!r}")
         if query is not None and self.style != "query_focused":
             raise ValueError(f"query is for style='query_focused', and style is {self.style!r}; leave one of them out")
-        _check("keep_turns", self.keep_turns, 0)
+        _check("keep_turns", self.keep_turns, 0, optional=False)
         if self.max_turns is not None and self.keep_turns >= self.max_turns:
             raise ValueError(
                 f"keep_turns is {self.keep_turns}; it must be less than max_turns, {self.max_turns}: "
@@ -140,18 +141,8 @@ class Size:
         return Size(self.opening, tuple(turns))
 
 
-def begins_turn(message: Mapping[str, Any]) -> bool:
-    """Whether a user says something with it, and no tool."""
-    return message["role"] == "user" and not any("toolResult" in block for block in message["content"])
-
-
-def ends_turn(message: Mapping[str, Any]) -> bool:
-    """Whether it is an answer that waits for no tool."""
-    return message["role"] == "assistant" and not any("toolUse" in block for block in message["content"])
-
-
-def _check(name: str, value: object, least: int) -> None:
-    if value is None:
+def _check(name: str, value: object, least: int, *, optional: bool = True) -> None:
+    if optional and value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name} must be a whole number from {least:,} on, got {value!r}")

@@ -76,7 +76,8 @@ def summarizer(what: What) -> Callable[[Summarize], Summary]:
 
 
 def async_summarizer(what: What) -> Callable[[Summarize], Awaitable[Summary]]:
-    """As `summarizer`, awaitable. A callable that has not to be awaited runs in a thread, so that it holds up no loop.
+    """As `summarizer`, awaitable. A callable that has not to be awaited runs in a thread, so that it holds up no loop,
+    and so does what a model or an agent is asked, while it is written.
 
     Raises:
         ValueError: It is none of these, or an agent with a session manager.
@@ -89,7 +90,7 @@ def async_summarizer(what: What) -> Callable[[Summarize], Awaitable[Summary]]:
         model = what
 
         async def asked_afresh(to: Summarize) -> Summary:
-            fresh, asked = _fresh(model), instruction(to)
+            fresh, asked = _fresh(model), await asyncio.to_thread(instruction, to)
             return _told(fresh, asked, await fresh.invoke_async(asked), to)
 
         return asked_afresh
@@ -132,16 +133,16 @@ def _of_agent(agent: Agent, to: Summarize) -> Summary:
         if not before.done() and _on_a_loop():
             raise SummaryError("the agent is at work on another summary, for which this loop may have to go on")
         before.result()
+        asked = instruction(to)
         with _afresh(agent):
-            asked = instruction(to)
             return _told(agent, asked, agent(asked), to)
 
 
 async def _of_agent_async(agent: Agent, to: Summarize) -> Summary:
     with _line_of(agent).place() as before:
         await asyncio.shield(asyncio.wrap_future(before))
+        asked = await asyncio.to_thread(instruction, to)
         with _afresh(agent):
-            asked = instruction(to)
             return _told(agent, asked, await agent.invoke_async(asked), to)
 
 

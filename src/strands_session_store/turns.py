@@ -1,4 +1,7 @@
-"""What was said, in turns, with whole pairs of tool use and result, whatever the list looked like. Pure.
+"""Where turns begin and end, and what was said in turns with whole pairs of tool use and result. Pure.
+
+What is stored, moved and summarized is whole messages (`begins_turn`, `whole_turns`). What a model is to see is parts
+of them (`parts`, `turns`), whatever the list looked like:
 
 Rule 1. A turn begins with something a user says, and ends where a user says the next thing. What stands before the
         first is in none.
@@ -22,6 +25,28 @@ from .messages import Message, same, snapshot
 Block: TypeAlias = dict[str, Any]
 
 _SILENT: Final = ("cachePoint", "reasoningContent")
+
+
+def begins_turn(message: Mapping[str, Any]) -> bool:
+    """Whether a user says something with it, and no tool."""
+    return message.get("role") == "user" and not _has("toolResult", message)
+
+
+def ends_turn(message: Mapping[str, Any]) -> bool:
+    """Whether it is an answer that waits for no tool."""
+    return message.get("role") == "assistant" and not _has("toolUse", message)
+
+
+def whole_turns(messages: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """The turns of a conversation, whole and in order; what stands before the first is one as well."""
+    turn: list[Mapping[str, Any]] = []
+    for message in messages:
+        if turn and begins_turn(message):
+            yield turn
+            turn = []
+        turn.append(message)
+    if turn:
+        yield turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,3 +218,9 @@ def _by_message(results: Iterable[tuple[Message, list[Block]]]) -> tuple[Part, .
 def _id(tool: object) -> str | None:
     id = tool.get("toolUseId") if isinstance(tool, Mapping) else None
     return id if isinstance(id, str) else None
+
+
+def _has(kind: str, message: Mapping[str, Any]) -> bool:
+    content = message.get("content")
+    blocks = content if isinstance(content, list | tuple) else ()
+    return any(isinstance(block, Mapping) and kind in block for block in blocks)

@@ -244,10 +244,10 @@ def test_what_can_not_be_counted_in_time_does_not_end_the_turn_in_an_error(
     manager: Any = agent._session_manager
     ask = manager._session.ask
 
-    async def overdue(look: Any, *args: Any) -> Any:
+    async def overdue(look: Any, *args: Any, **options: Any) -> Any:
         if getattr(look, "__name__", "") == "_grow":
             raise Unavailable("the store has not answered")
-        return await ask(look, *args)
+        return await ask(look, *args, **options)
 
     monkeypatch.setattr(manager._session, "ask", overdue)
     agent("two")

@@ -388,6 +388,23 @@ def test_who_ends_no_segments_keeps_those_that_have_ended(monkeypatch: pytest.Mo
     assert prompts(said(store)) == [f"turn {turn}" for turn in range(8)]
 
 
+@pytest.mark.parametrize("after", [EACH_TURN, None])
+def test_a_turn_that_fails_keeps_them_as_well(monkeypatch: pytest.MonkeyPatch, after: Any) -> None:
+    clock = Clock(monkeypatch)
+    store = MemoryStore(lambda: clock.now)
+
+    def down(messages: Any) -> str:
+        raise RuntimeError("the model is down")
+
+    for turn in range(4):
+        agent_of(store, hi, after=EACH_TURN, ttl=1000.0)(f"turn {turn}")
+    clock.now += 900
+    with pytest.raises(RuntimeError):
+        agent_of(store, down, after=after, ttl=1000.0)("turn 4")
+    clock.now += 900
+    assert prompts(said(store)) == [f"turn {turn}" for turn in range(5)]
+
+
 def test_what_the_service_says_of_an_expiry_holds_for_segments() -> None:
     store = MemoryStore()
     agent = agent_of(store, hi, after=EACH_TURN, ttl=100.0)

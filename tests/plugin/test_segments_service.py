@@ -316,3 +316,39 @@ def _paged(sessions: Sessions, size: int) -> list[Any]:
         down = [*page.messages, *down]
     assert down == up
     return up
+
+
+def test_what_was_erased_in_a_segment_is_passed_over_both_ways() -> None:
+    store = MemoryStore()
+    conversation(store, 9, AFTER)
+    sessions = Sessions(store)
+    chain = sessions.segments.chain("c")
+    whole = told(store)
+    for gone in (chain[1], chain[0], chain[-2]):
+        sessions.messages.clear(gone.session.session_id)
+        whole = [one for one in whole if one.session_id != gone.session.session_id]
+        for size in (1, 3, 1000):
+            assert _paged(sessions, size) == whole
+    prompt = sessions.prompt("c", max_turns=None)
+    assert [message["tracking_id"] for message in prompt] == [one.entry.message["tracking_id"] for one in whole]
+
+
+def test_a_segment_that_ended_is_not_gone_on_with() -> None:
+    """Through the service; what an agent says that was built on it is none of the conversation's."""
+    store = MemoryStore()
+    conversation(store, 9, AFTER)
+    sessions = Sessions(store)
+    inside = sessions.segments.chain("c")[1].session.session_id
+    whole = told(store)
+    for say in (
+        lambda: sessions.messages.append(inside, {"role": "user", "content": "more"}),
+        lambda: Conversation(inside, store).user_says("more"),
+    ):
+        with pytest.raises(IllegalTransitionError, match=r"is a segment.*fork"):
+            say()
+    assert sessions.segments.end(inside) is None
+    assert told(store) == whole
+    agent_of(store, script, after=None, tools=[count], session=inside)("more")
+    assert sessions.messages.count(inside) > sum(one.session_id == inside for one in whole)
+    for size in (1, 3, 1000):
+        assert _paged(sessions, size) == whole

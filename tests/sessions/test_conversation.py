@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -26,6 +27,8 @@ from strands_session_store import (
     SessionBusyError,
     StoreSessionManager,
     Unavailable,
+    growing,
+    records,
     tokens,
 )
 from strands_session_store.async_sessions import AsyncSessions
@@ -91,6 +94,20 @@ def check_valid(messages: list[Any]) -> None:
         assert sorted(given) == sorted(asked)
         asked = uses
     assert not asked
+
+
+class Clock:
+    """The time that a memory store, and whoever looks for the time, is told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = time.time()
+        monkeypatch.setattr(records, "now", lambda: round(self.now, 3))
+        monkeypatch.setattr(growing, "time", SimpleNamespace(monotonic=lambda: self.now))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
 
 
 def say_turn(chat: Conversation, n: int) -> list[str]:
@@ -430,11 +447,55 @@ def test_a_summary_that_fails_is_an_event_and_is_tried_again() -> None:
     events = Sessions(store).events.list("c", "u", type="summary").entries.values()
     assert {(event.status, event.error) for event in events} == {("error", "RuntimeError")}
     assert len(events) >= 3
+    assert len(events) == 4  # by hand, and once after each answer
     failing = False
-    assert chat.user_says("q 4").ended is not None
+    assert chat.user_says("q 4").ended is None
     assert chat.ai_responds("a 4").ended is not None
     assert texts(everything(chat)) == [f"{who} {n}" for n in range(5) for who in "qa"]
-    assert chat.stats().last_summary == "2 messages, and 6 messages, and None"
+    assert chat.stats().last_summary == "8 messages, and None"
+
+
+def test_a_summary_that_fails_is_told_by_its_own_error() -> None:
+    faulty = FaultyStore(MemoryStore())
+
+    def summarize(to: Summarize) -> str:
+        faulty.plan("commit", before=Unavailable("down"), times=None)
+        raise RuntimeError("the model is down")
+
+    after = SegmentAfter(max_turns=2, summarize=summarize)
+    chat = opened(faulty, segment_after=after)
+    chat.user_says("q")
+    chat.ai_responds("a")
+    with pytest.raises(RuntimeError, match="the model is down"):
+        chat.end_segment()
+    faulty.heal()
+    with pytest.raises(RuntimeError, match="the model is down"):
+        Sessions(faulty).segments.end("c", "u", after=after)
+
+
+def test_no_summary_is_asked_for_where_it_can_not_end() -> None:
+    """A process runs the session: that is told before a model is paid."""
+    asked: list[Summarize] = []
+
+    def summarize(to: Summarize) -> str:
+        asked.append(to)
+        return "so far"
+
+    store = MemoryStore()
+    after = SegmentAfter(max_turns=2, summarize=summarize)
+    chat = opened(store, segment_after=after)
+    chat.user_says("q")
+    chat.ai_responds("a")
+    manager = StoreSessionManager("c", store, user_id="u", exclusive=True)
+
+    async def held() -> None:
+        async with manager.lease():
+            for end in (chat.end_segment, lambda: Sessions(store).segments.end("c", "u", after=after)):
+                with pytest.raises(SessionBusyError):
+                    end()
+
+    asyncio.run(held())
+    assert asked == []
 
 
 def test_a_segment_in_which_something_is_said_meanwhile_goes_on() -> None:
@@ -502,6 +563,33 @@ def test_what_ended_lives_as_long_as_the_conversation() -> None:
     last.ai_responds("a")
     *ended, goes_on = [Sessions(store).get(one.session.session_id, "u").expires or 0 for one in chat.chain()]
     assert all(goes_on <= expires for expires in ended)
+
+
+def test_what_ended_is_kept_also_where_nobody_answers(clock: Clock) -> None:
+    store = MemoryStore(lambda: clock.now)
+    chat = opened(store, ttl=1_000.0, segment_after=TURNS)
+    for n in range(5):
+        chat.user_says(f"q {n}")
+        chat.ai_responds(f"a {n}")
+    clock.now += 900
+    chat.user_says("is there anybody?")
+    clock.now += 900
+    assert texts(everything(chat))[:2] == ["q 0", "a 0"]
+
+
+def test_what_ended_by_hand_is_kept_as_what_did_before(clock: Clock) -> None:
+    """It was given what the conversation had left, which is less than what those before have."""
+    store = MemoryStore(lambda: clock.now)
+    chat = opened(store, ttl=1_000.0, segment_after=TURNS)
+    for n in range(5):
+        chat.user_says(f"q {n}")
+        chat.ai_responds(f"a {n}")
+    clock.now += 100
+    assert Sessions(store).segments.end("c", "u") is not None
+    clock.now += 100
+    opened(store, ttl=1_000.0).user_says("q 5")
+    clock.now += 950
+    assert [text[0] for text in texts(everything(chat))] == ["q", "a"] * 5 + ["q"]
 
 
 def test_costs_are_those_of_its_model() -> None:
@@ -583,6 +671,19 @@ def test_tools_give_texts_json_or_blocks() -> None:
         (lambda chat: chat.tools_used([Used("f", {}, 1, id="a")] * 2), ValueError, "same id"),
         (lambda chat: chat.tools_answered({}), ValueError, "answers"),
         (lambda chat: chat.tools_answered({"a": 1}, failed=["b"]), ValueError, "failed"),
+        (lambda chat: chat.user_says([{"toolUse": {}}]), ValueError, "toolUse"),
+        (lambda chat: chat.ai_responds([{"toolResult": {}}]), ValueError, "toolResult"),
+        (lambda chat: chat.user_says([{"text": " "}]), ValueError, "must not be empty"),
+        (lambda chat: chat.user_says("a", metadata={1: 2}), ValueError, "key of metadata"),
+        (lambda chat: chat.user_says("a", format=[]), ValueError, "format must be one of"),
+        (lambda chat: chat.user_says("a", strict="no"), ValueError, "strict"),
+        (lambda chat: chat.ai_responds("a", usage={"inputTokens": 10**13, "outputTokens": 0}), ValueError, "usage"),
+        (lambda chat: chat.tools_answered({"a": 1}, failed=None), ValueError, "failed"),
+        (lambda chat: chat.tools_answered({"a": 1}, failed=[[]]), ValueError, "failed"),
+        (lambda chat: chat.messages([]), ValueError, "format must be one of"),
+        (lambda chat: chat.messages("openai_chat", strict=1), ValueError, "strict"),
+        (lambda chat: chat.prompt(max_tokens=9, model=5), ValueError, "model"),
+        (lambda chat: Sessions(chat.store).segments.end("c", "u", after="x"), ValueError, "^after must be"),
         (lambda chat: chat.messages("klingon"), ValueError, "format must be one of"),
         (lambda chat: chat.messages(system="x"), ValueError, "system is for a dialect"),
         (lambda chat: chat.full_history(limit=0), ValueError, "limit"),
@@ -604,6 +705,7 @@ async def _awaited(to: Summarize) -> str:
     [
         ({"segment_after": True}, "segment_after"),
         ({"segment_after": 10}, "max_tokens"),
+        ({"store": 5}, "store URL.*5"),
         ({"segment_after": SegmentAfter(summarize=_awaited)}, "awaited"),
         ({"segment_after": SegmentAfter(summarize=5)}, "summarize=5"),
         ({"ttl": 0}, "ttl"),
@@ -615,7 +717,7 @@ async def _awaited(to: Summarize) -> str:
 )
 def test_options_are_looked_at_before_the_store_is_opened(options: Any, says: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=says):
-        Conversation("c", f"file://{tmp_path}/never", **options)
+        Conversation("c", **{"store": f"file://{tmp_path}/never", **options})
     assert not (tmp_path / "never").exists()
 
 
@@ -714,3 +816,8 @@ def test_a_call_that_is_not_waited_for_is_stored_once_when_it_is_made_again() ->
     for when in get_args(When):
         asyncio.run(talk(when, when))
         assert texts(everything(opened(faulty.store, when))) == ["hi", "ho"]
+
+
+def test_turns_to_keep_are_a_number() -> None:
+    with pytest.raises(ValueError, match="keep_turns must be a whole number from 0 on, got None"):
+        SegmentAfter(keep_turns=None)  # type: ignore[arg-type]

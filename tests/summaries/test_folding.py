@@ -19,8 +19,8 @@ from strands_session_store.summaries import (
     instruction,
     opening,
     transcript,
-    turns,
 )
+from strands_session_store.turns import whole_turns
 from strands_session_store.usage import Totals
 
 from . import talk
@@ -42,22 +42,22 @@ def test_every_message_is_in_one_part_and_turns_are_whole(messages, room):
     found = fold(Summarize(messages, "before"), asked, room)
     assert found.text == f"summary {len(asked)}"
     assert [message for part in asked for message in part.messages] == messages
-    whole = list(turns(messages))
-    assert [turn for part in asked for turn in turns(part.messages)] == whole
+    whole = list(whole_turns(messages))
+    assert [turn for part in asked for turn in whole_turns(part.messages)] == whole
     assert [part.previous for part in asked] == ["before", *(f"summary {i}" for i in range(1, len(asked)))]
     for part in asked:
         assert tokens.count(transcript(part.messages, part.room))[0] <= room
-        several = len(list(turns(part.messages))) > 1
+        several = len(list(whole_turns(part.messages))) > 1
         assert not several or tokens.count(transcript(part.messages))[0] <= room
 
 
 def test_turns():
-    assert [len(turn) for turn in turns(TRIP)] == [4, 4, 2]
-    assert [len(turn) for turn in turns([assistant("Hello."), *TRIP])] == [1, 4, 4, 2]
+    assert [len(turn) for turn in whole_turns(TRIP)] == [4, 4, 2]
+    assert [len(turn) for turn in whole_turns([assistant("Hello."), *TRIP])] == [1, 4, 4, 2]
     both = gives("1", {"text": "done"})
     both["content"].append({"text": "and now?"})
-    assert len(list(turns([user("a"), uses("1", "t", {}), both, assistant("b")]))) == 1
-    assert list(turns([])) == []
+    assert len(list(whole_turns([user("a"), uses("1", "t", {}), both, assistant("b")]))) == 1
+    assert list(whole_turns([])) == []
 
 
 def test_one_part_where_there_is_room():

@@ -17,6 +17,7 @@ from typing import Any
 from .. import records
 from ..context import Delta
 from ..messages import Message, same, snapshot
+from ..turns import ends_turn
 from .loading import LoadedAgent
 
 TRIES = 10
@@ -64,7 +65,7 @@ class Turn:
             return "it answers what was said before it"
         if loaded.agent is not None and loaded.agent.interrupts is not None:
             return "the other waits for an interrupt's answer"
-        if loaded.messages and not _ends_turn(loaded.messages[-1]):
+        if loaded.messages and not ends_turn(loaded.messages[-1]):
             return "the other's turn has not ended"
         return None
 
@@ -78,7 +79,3 @@ def merged(before: Mapping[str, Any], after: Mapping[str, Any], theirs: Mapping[
         elif key not in before or not same(before[key], after[key]):
             out[key] = snapshot(after[key])
     return out
-
-
-def _ends_turn(message: Message) -> bool:
-    return message["role"] == "assistant" and not any("toolUse" in block for block in message["content"])

@@ -16,24 +16,24 @@ import math
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from strands import Agent
 
-from .. import calls, records, tokens
+from .. import calls, records
 from ..errors import ConflictError, StoreError
 from ..messages import Message
 from ..prices import Prices
-from ..segments import MAX_TOKENS, SegmentAfter, Size, ends_turn
+from ..segments import SegmentAfter, Size
 from ..sessions import access
-from ..sessions.ending import Ending, end
 from ..sessions.expiring import keep
-from ..sessions.live_segment import LiveSegment, read_live
-from ..sessions.segmenting import ending, failed, in_vain, to_summarize
+from ..sessions.rollover import NO_SUMMARY, Grown, counting, finished, given_up, measured
+from ..sessions.segmenting import failed
 from ..stores.base import Ttl
 from ..summaries import Summarizer, fold_async
 from ..summarizers import async_summarizer
+from ..turns import ends_turn
 from . import recorder
 from .jobs import Job
 from .live import LiveSession
@@ -47,15 +47,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Grown:
-    """An agent's segment, as far as it is counted."""
-
-    size: Size
-    upto: int
-    """Index behind the last message of it."""
-
-
 class Segmenting:
     """Of one session manager."""
 
@@ -64,7 +55,7 @@ class Segmenting:
         self._session, self._ends, self.after = session, after is not None, after or SegmentAfter()
         self._prices, self._ttl = prices, ttl
         self._summarize = None if self.after.summarize is None else async_summarizer(self.after.summarize)
-        self._grown: weakref.WeakKeyDictionary[TrackedAgent, _Grown] = weakref.WeakKeyDictionary()
+        self._grown: weakref.WeakKeyDictionary[TrackedAgent, Grown] = weakref.WeakKeyDictionary()
         self._failed: weakref.WeakKeyDictionary[TrackedAgent, int] = weakref.WeakKeyDictionary()
         """The length of a history that no summary could be made of: it is not tried again before more is said."""
         self._kept = -math.inf
@@ -82,7 +73,9 @@ class Segmenting:
         self, hooks: AgentHooks, agent: LocalAgent, tracked: TrackedAgent, prompt: Iterable[Any]
     ) -> None:
         """A turn of the agent is about to begin: end the segment before it, where what the user says would be too much
-        for it. The agent is as it is stored, but for what is pending."""
+        for it, and keep those that have ended (rule 3). The agent is as it is stored, but for what is pending."""
+        if tracked.segmented:  # the turn may fail, and moves the conversation's expiry all the same
+            await self._tried(self._keep(), tracked)
         size = None if not self._able(tracked) else await self._size(tracked)
         if size is None or not (said := list(prompt)):
             return
@@ -134,33 +127,30 @@ class Segmenting:
         session, id = self._session, tracked.agent_id
         if session.waits(tracked.fence):  # it could not be stored, and will be: an end would come before it
             return
-        live = await session.ask(read_live, self._access(), id)
-        if live is None or not live.whole or live.length != tracked.context.history or session.waits(tracked.fence):
+        measure = partial(measured, coming=coming, own=session.lease_guard())
+        look = await session.ask(measure, self._access(), id, self.after, self._count(tracked))
+        if look is None or look.grown.upto != tracked.context.history or session.waits(tracked.fence):
             return  # something is pending: what is not stored would be lost to the agent
-        size = await session.ask(live.size, self._count(tracked))
-        self._grown[tracked] = _Grown(size, live.length)
-        if not self.after.due(size, coming) or self._failed.get(tracked) == live.length:
+        self._grown[tracked] = look.grown
+        rollover = look.rollover
+        if rollover is None or self._failed.get(tracked) == look.grown.upto:
             return
-        cut, asked = to_summarize(live, self.after, size)
         try:
-            made = await fold_async(asked, self._summarizer(agent), self.after.max_tokens or MAX_TOKENS)
+            made = await fold_async(rollover.asked, self._summarizer(agent), rollover.room)
         except Exception as error:  # a model's, a callable's: whatever it is, the turn is over and stored
-            logger.warning(
-                "agent_id=<%s>, session_id=<%s> | no summary could be made, the segment goes on: %s",
-                *(id, session.session_id, records.described(error)),
-            )
-            self._failed[tracked] = live.length
+            logger.warning(NO_SUMMARY, id, session.session_id, records.described(error))
+            self._failed[tracked] = look.grown.upto
             with session.lock:
                 session.put(recorder.happened(Job(tracked.fence), failed(id, error)))
             await session.at_end(tracked.fence)
             return
-        ends = ending(live, cut, self.after, made, self._prices, own=session.lease_guard(), ttl=self._ttl)
         if session.waits(tracked.fence) or tracked.edited():
-            return await self._in_vain(tracked, live, ends)
+            self._tell_changed(id)
+            return await session.ask(given_up, rollover, made, self._prices)
         try:
-            await session.ask(end, live, ends)
+            await session.ask(finished, rollover, made, self._prices, own=session.lease_guard(), ttl=self._ttl)
         except ConflictError:
-            await self._in_vain(tracked, live, ends)
+            self._tell_changed(id)
             raise
         except BaseException:  # it may be decided
             session.doubt(tracked.fence)
@@ -171,13 +161,11 @@ class Segmenting:
             session.doubt(tracked.fence)
             raise
 
-    async def _in_vain(self, tracked: TrackedAgent, live: LiveSegment, ends: Ending) -> None:
-        """The agent was changed while its summary was made, here or elsewhere: the segment goes on."""
+    def _tell_changed(self, agent_id: str) -> None:
         logger.info(
             "agent_id=<%s>, session_id=<%s> | it was changed while a segment of it ended, which goes on",
-            *(tracked.agent_id, self._session.session_id),
+            *(agent_id, self._session.session_id),
         )
-        await self._session.ask(in_vain, live, ends)
 
     async def _keep(self) -> None:
         """Rule 3."""
@@ -194,8 +182,7 @@ class Segmenting:
 
     def _count(self, tracked: TrackedAgent) -> Callable[[Message], int]:
         model, _ = calls.named(getattr(tracked.agent, "model", None))
-        known = model if isinstance(model, str) else None
-        return lambda message: tokens.count(message, known)[0]
+        return counting(model if isinstance(model, str) else None)
 
     def _grow(self, tracked: TrackedAgent) -> Size | None:
         """The size by now, from what is known of the agent here; None: that does not suffice. Takes a while."""
@@ -208,5 +195,5 @@ class Segmenting:
             return None
         before = Size(sum(map(count, ahead)), ()) if grown is None else grown.size
         size = before.with_turns((message, count(message)) for message in said)
-        self._grown[tracked] = _Grown(size, upto)
+        self._grown[tracked] = Grown(size, upto)
         return size

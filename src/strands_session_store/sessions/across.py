@@ -71,7 +71,10 @@ def pieces(
             where = spaces.find(at, back=back)
             at = at if where is not None or back else view.start
         if where is None:
-            piece = _piece(access.space.id, None, view, log, 0, view.length, at)
+            entries = _entries(log, view, 0)
+            edge = view.length if at is None else min(max(at, view.start), view.length)
+            low, high = min(entries, default=edge), max(entries, default=edge - 1) + 1
+            piece = Piece(access.space.id, None, low, high, view.length, entries)
             yield piece
             at, size = piece.low if back else piece.high, min(2 * size, MAX_PAGE)
             if at < view.length if not back else at > view.start:
@@ -105,7 +108,7 @@ class _Ended:
         self._length = length
 
     def read(self, where: Where, at: int | None, size: int, *, back: bool) -> Piece | None:
-        """A piece of one; None: it is gone."""
+        """A piece of one; None: it is gone. Where all on the way was erased, it is empty and at the segment's end."""
         log = layout.history(self._agent_id)
         if where.start is None or where.end is None or at is None:
             at = None
@@ -117,9 +120,13 @@ class _Ended:
         if look is None:
             return None
         part, view = look
-        space = self._space(where.number)
         where = Where(where.number, part.start, part.end)
-        return _piece(space.id, where, view, log, part.start, self._length, at)
+        if at is None and back and view.length > part.end - part.start:  # what its session got since is none of it
+            return self.read(where, part.end, size, back=back)
+        entries = {i: one for i, one in _entries(log, view, part.start).items() if i < part.end}
+        edge = part.start if back else part.end
+        low, high = min(entries, default=edge), max(entries, default=edge - 1) + 1
+        return Piece(self._space(where.number).id, where, low, high, self._length, entries)
 
     def find(self, at: int, *, back: bool) -> Where | None:
         """The one that has the message before an index going back, else the one that has it; where it is gone, the next
@@ -165,10 +172,6 @@ def _span(at: int, size: int, *, back: bool) -> tuple[int, int]:
     return (max(at - size, 0), max(at, 0)) if back else (max(at, 0), max(at, 0) + size)
 
 
-def _piece(
-    session_id: str, where: Where | None, view: LogView, log: str, by: int, length: int, at: int | None
-) -> Piece:
+def _entries(log: str, view: LogView, by: int) -> dict[int, records.Message]:
     """What was read of a log whose first entry has the index ``by`` in the conversation."""
-    entries = {by + i: entry(records.Message, log, i, data) for i, data in sorted(view.entries.items())}
-    edge = by + view.length if at is None else min(max(at, by + view.start), by + view.length)
-    return Piece(session_id, where, min(entries, default=edge), max(entries, default=edge - 1) + 1, length, entries)
+    return {by + i: entry(records.Message, log, i, data) for i, data in sorted(view.entries.items())}

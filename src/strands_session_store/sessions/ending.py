@@ -231,11 +231,13 @@ def _known(live: LiveSegment, number: int, ending: Ending) -> records.Segments:
 
 
 def _until(live: LiveSegment, ending: Ending) -> float | None:
-    """See `records.Segments`: those before have less than the one that ends now."""
-    if live.known.ended:
-        return live.known.until
+    """See `records.Segments`. One that is ended by who has no ttl may have less than those before."""
     lives = _seconds(live, ending.ttl)
-    return None if lives is None else ending.event.at + lives
+    until = None if lives is None else ending.event.at + lives
+    if not live.known.ended:
+        return until
+    before = live.known.until
+    return before if before is None or until is None else min(before, until)
 
 
 def _changes(live: LiveSegment, ending: Ending) -> Iterator[Change]:

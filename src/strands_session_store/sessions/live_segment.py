@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from .. import layout, records
 from ..messages import Message
-from ..segments import Size, begins_turn, ends_turn
+from ..segments import Size
 from ..stores.base import Counters, Doc, Log, Look
+from ..turns import begins_turn, ends_turn
 from .access import Access, load
 from .entries import entry
 from .writing import wants
@@ -56,9 +57,11 @@ class LiveSegment:
 
     @property
     def whole(self) -> bool:
-        """Whether its last turn has ended: else it can not end."""
+        """Whether its last turn has ended: else it can not end. What has ended does not end again."""
+        if self.session.segment is not None or self.agent.interrupts is not None or self.agent.model_state:
+            return False
         said = self.said()
-        return bool(said) and ends_turn(said[-1]) and self.agent.interrupts is None and not self.agent.model_state
+        return bool(said) and ends_turn(said[-1])
 
     def cut(self, kept: int) -> int:
         """The index of the first message of its last turns, at most so many, of which there are more: those that the

@@ -205,6 +205,7 @@ class Messages(Part):
         Raises:
             ValueError: What is no message; names its place.
             AlreadyExistsError: A tracking id is among the last 100 already. Nothing was written.
+            IllegalTransitionError: The session is a segment of a conversation, which has ended.
             InterruptPendingError: The agent waits for the answer to an interrupt.
             SessionBusyError: A process runs the session with a lease.
         """

@@ -24,7 +24,7 @@ from .access import Part, load, told
 from .across import Where, pieces
 from .ended import complete
 from .messages import DEFAULT
-from .rollover import finished, measured, summarized, summarizer_of
+from .rollover import counting, finished, measured, summarized, summarizer_of
 from .shapes import MAX_PAGE, ConversationPage, ConversationStats, Placed, SegmentOverview
 
 _REST: Final = re.compile(r"(\d{1,18})(?:/(\d{1,9}):(\d{1,18}):(\d{1,18}))?", re.ASCII)
@@ -70,15 +70,15 @@ class Segments(Part):
                 whatever a callable, agent or model raises.
         """
         rule = SegmentAfter() if after is None else SegmentAfter.of(after, "after")
-        summarizer_of(rule.summarize)  # what is none is refused before anything is read
+        summarize = summarizer_of(rule.summarize)  # what is none is refused before anything is read
         checks.flag("if_due", if_due)
         if model is not None:
             checks.words("model", model)
         found = self._session(session_id, user_id)
-        look = measured(found, ids.check("agent_id", agent_id), rule, model, if_due=if_due)
+        look = measured(found, ids.check("agent_id", agent_id), rule, counting(model), if_due=if_due)
         if look is None or look.rollover is None:
             return None
-        return finished(look.rollover, summarized(look.rollover, agent_id), self._prices)
+        return finished(look.rollover, summarized(look.rollover, summarize), self._prices)
 
     def chain(
         self, session_id: str, user_id: str | None = None, *, agent_id: str = DEFAULT

@@ -44,6 +44,9 @@ def open_store(url: str, *, timeout: float | None = None) -> Store:
     Raises:
         InvalidUrlError: No engine has this scheme, or the engine can not use the rest. Credentials are not shown.
     """
+    given: object = url
+    if not isinstance(given, str):
+        raise InvalidUrlError(f"a store URL must be a text, got {given!r:.80}; it begins with one of {_known()}")
     parts = _URL.fullmatch(url)
     if parts is None:
         raise InvalidUrlError(f"{redact(url)!r} is no store URL; it must begin with one of {_known()}")

@@ -10,7 +10,7 @@ may.
 """
 
 from .asking import SYSTEM, instruction, transcript
-from .base import LEAST, Style, Summarize, Summarizer, Summary, turns
+from .base import LEAST, Style, Summarize, Summarizer, Summary
 from .extracting import extractive
 from .folding import checked, fold, fold_async, opening
 from .sentences import clipped
@@ -30,5 +30,4 @@ __all__ = [
     "instruction",
     "opening",
     "transcript",
-    "turns",
 ]

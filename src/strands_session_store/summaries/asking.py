@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from .. import codec, tokens
-from .base import Style, Summarize, blocks, one_line, results, said, shown, turns
+from ..turns import whole_turns
+from .base import Style, Summarize, blocks, one_line, results, said, shown
 from .sentences import MARK, clipped
 
 TOOL: Final = 2_000
@@ -102,7 +103,7 @@ def transcript(messages: Sequence[Mapping[str, Any]], max_tokens: int | None = N
 def _entries(messages: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Label and text of all that was said."""
     entries: list[tuple[str, str]] = []
-    for turn in turns(messages):
+    for turn in whole_turns(messages):
         names: dict[Any, str] = {}  # as a turn says them by itself, so that parts take what their turns take
         for message in turn:
             who = "User" if message.get("role") == "user" else "Assistant"

@@ -67,19 +67,6 @@ Summarizer: TypeAlias = Callable[[Summarize], "str | Summary | Awaitable[str | S
 """Makes summaries. Called in the order of a conversation, each time with the summary it gave last."""
 
 
-def turns(messages: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    """The turns of a conversation, whole and in order. One begins with a message of a user's that has no tool result;
-    what stands before the first such is one as well."""
-    turn: list[Mapping[str, Any]] = []
-    for message in messages:
-        if turn and message.get("role") == "user" and not any("toolResult" in block for block in blocks(message)):
-            yield turn
-            turn = []
-        turn.append(message)
-    if turn:
-        yield turn
-
-
 def blocks(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The content blocks of a message; what is none is passed over: histories hold what others have put there."""
     content = message.get("content")

@@ -18,8 +18,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from .. import tokens
+from ..turns import whole_turns
 from .asking import outcome
-from .base import Summarize, blocks, one_line, said, shown, turns
+from .base import Summarize, blocks, one_line, said, shown
 from .sentences import MARK, asks, clipped, sentences, shortened, terms
 
 FEW: Final = 8
@@ -82,7 +83,7 @@ def extractive(to: Summarize) -> str:
 def _items(messages: Sequence[Mapping[str, Any]]) -> list[Item]:
     """Every sentence once, where it was said first."""
     found: dict[tuple[str, str], Item] = {}
-    for at, turn in enumerate(turns(messages)):
+    for at, turn in enumerate(whole_turns(messages)):
         names: dict[Any, str] = {}
         last = max((i for i, message in enumerate(turn) if message.get("role") == "assistant"), default=-1)
         for i, message in enumerate(turn):

@@ -7,6 +7,7 @@ Rule 2. What a summarizer gives is a summary only if it is a text that is not em
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,9 +16,10 @@ from typing import Any, Final, cast
 from .. import tokens
 from ..errors import SummaryError
 from ..messages import Message
+from ..turns import whole_turns
 from ..usage import Totals
 from .asking import transcript
-from .base import Summarize, Summarizer, Summary, turns
+from .base import Summarize, Summarizer, Summary
 from .sentences import clipped
 
 REQUEST: Final = "Summarize our conversation so far."
@@ -50,26 +52,22 @@ def fold(to: Summarize, summarize: Summarizer, room: int) -> Summary:
         return found
 
     parts = _parts(to, room)
-    part = next(parts)
-    while True:
-        summary = checked(now(part), part)
-        try:
-            part = parts.send(summary)
-        except StopIteration as end:
-            return cast(Summary, end.value)
+    step = _step(parts)
+    while isinstance(step, Summarize):
+        step = _step(parts, now(step), step)
+    return step
 
 
 async def fold_async(to: Summarize, summarize: Summarizer, room: int) -> Summary:
-    """As `fold`, where the summarizer may have to be awaited. One that has not runs on the loop."""
+    """As `fold`, where the summarizer may have to be awaited. One that has not runs on the loop; what takes time beside
+    it, as large conversations are counted, in a thread."""
     parts = _parts(to, room)
-    part = next(parts)
-    while True:
-        found = summarize(part)
-        summary = checked(await found if inspect.isawaitable(found) else found, part)
-        try:
-            part = parts.send(summary)
-        except StopIteration as end:
-            return cast(Summary, end.value)
+    step = await asyncio.to_thread(_step, parts)
+    while isinstance(step, Summarize):
+        found = summarize(step)
+        given = await found if inspect.isawaitable(found) else found
+        step = await asyncio.to_thread(_step, parts, given, step)
+    return step
 
 
 def checked(found: object, to: Summarize) -> Summary:
@@ -95,7 +93,17 @@ def opening(summary: str) -> list[Message]:
     ]
 
 
-def _parts(to: Summarize, room: int) -> Generator[Summarize, Summary, Summary]:
+def _step(
+    parts: Generator[Summarize, Summary | None, Summary], found: object = None, of: Summarize | None = None
+) -> Summarize | Summary:
+    """The next part; after the last the summary of all. ``found``: what was given for the part before, ``of``."""
+    try:
+        return parts.send(None if of is None else checked(found, of))
+    except StopIteration as end:
+        return cast(Summary, end.value)
+
+
+def _parts(to: Summarize, room: int) -> Generator[Summarize, Summary | None, Summary]:
     """What is to be summarized, part by part; is sent the summary of each, and returns the last."""
     if not to.messages:
         raise ValueError("messages is empty: there is nothing to be summarized")
@@ -105,6 +113,7 @@ def _parts(to: Summarize, room: int) -> Generator[Summarize, Summary, Summary]:
     for messages in _cut(to.messages, room):
         previous = to.previous if summary is None else summary.text
         summary = yield replace(to, messages=messages, previous=previous)
+        assert summary is not None
         if summary.usage is not None:
             usage = summary.usage if usage is None else usage + summary.usage
     assert summary is not None
@@ -115,7 +124,7 @@ def _cut(messages: Sequence[Mapping[str, Any]], room: int) -> Iterator[list[Mapp
     """Whole turns, as many at once as there is room for, and at least one."""
     part: list[Mapping[str, Any]] = []
     taken = 0
-    for turn in turns(messages):
+    for turn in whole_turns(messages):
         takes = tokens.count(transcript(turn))[0] + 1  # the line's end between two
         if part and taken + takes > room:
             yield part
