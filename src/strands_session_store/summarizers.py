@@ -26,7 +26,7 @@ from strands.models import Model
 
 from . import calls, tokens, usage
 from .errors import SummaryError
-from .summaries import SYSTEM, Summarize, Summarizer, Summary, checked, extractive, instruction
+from .summaries import SYSTEM, Summarize, Summarizer, Summary, checked, extractive, instruction, unawaited
 from .summaries.base import texts
 from .usage import Totals
 
@@ -64,20 +64,12 @@ def summarizer(what: What) -> Callable[[Summarize], Summary]:
     if _awaited(made):
         raise ValueError(f"summarize={made!r} has to be awaited, and there is no loop here: give one that has not")
 
-    def called(to: Summarize) -> Summary:
-        found = made(to)
-        if inspect.isawaitable(found):
-            if inspect.iscoroutine(found):
-                found.close()
-            raise SummaryError("the summarizer has to be awaited, and there is no loop here")
-        return checked(found, to)
-
-    return called
+    return lambda to: checked(unawaited(made(to)), to)
 
 
 def async_summarizer(what: What) -> Callable[[Summarize], Awaitable[Summary]]:
     """As `summarizer`, awaitable. A callable that has not to be awaited runs in a thread, so that it holds up no loop,
-    and so does what a model or an agent is asked, while it is written.
+    and so is what a model or an agent is asked written, and what a summary takes counted.
 
     Raises:
         ValueError: It is none of these, or an agent with a session manager.
@@ -91,14 +83,14 @@ def async_summarizer(what: What) -> Callable[[Summarize], Awaitable[Summary]]:
 
         async def asked_afresh(to: Summarize) -> Summary:
             fresh, asked = _fresh(model), await asyncio.to_thread(instruction, to)
-            return _told(fresh, asked, await fresh.invoke_async(asked), to)
+            return await asyncio.to_thread(_told, fresh, asked, await fresh.invoke_async(asked), to)
 
         return asked_afresh
     made = cast("Callable[[Summarize], Any]", extractive if what == "extractive" else what)
 
     async def called(to: Summarize) -> Summary:
         found = made(to) if _awaited(made) else await asyncio.to_thread(made, to)
-        return checked(await found if inspect.isawaitable(found) else found, to)
+        return await asyncio.to_thread(checked, await found if inspect.isawaitable(found) else found, to)
 
     return called
 
@@ -143,7 +135,7 @@ async def _of_agent_async(agent: Agent, to: Summarize) -> Summary:
         await asyncio.shield(asyncio.wrap_future(before))
         asked = await asyncio.to_thread(instruction, to)
         with _afresh(agent):
-            return _told(agent, asked, await agent.invoke_async(asked), to)
+            return await asyncio.to_thread(_told, agent, asked, await agent.invoke_async(asked), to)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -479,3 +480,29 @@ def test_a_long_session_adopts_segments(tmp_path: Any, engine: str) -> None:
         assert len(messages) == 5_002 and messages[:5_000] == before[0]
         assert frozen(agent_of(store, hi)) == frozen(agent)
         assert sum(tokens.count(m)[0] for m in agent.messages) < 1_000
+
+
+@pytest.mark.parametrize("summarize", ["extractive", None, ScriptedModel(hi)], ids=["extractive", "own", "model"])
+def test_no_event_loop_counts_tokens(monkeypatch: pytest.MonkeyPatch, summarize: Any) -> None:
+    """Neither what was said, nor the prompt, nor what is summarized: a long text takes a while."""
+    counted_by: set[int] = set()
+    count = tokens.count
+
+    def noted(*args: Any) -> Any:
+        counted_by.add(threading.get_ident())
+        return count(*args)
+
+    monkeypatch.setattr(tokens, "count", noted)
+    store = MemoryStore()
+
+    async def main() -> None:
+        agent = agent_of(store, hi, after=SegmentAfter(max_tokens=1_000, summarize=summarize))
+        for _ in range(6):
+            await agent.invoke_async("a long question " * 100)
+
+    async def looped() -> int:
+        await main()
+        return threading.get_ident()
+
+    loop = asyncio.run(looped())
+    assert ended(store) > 1 and counted_by and loop not in counted_by

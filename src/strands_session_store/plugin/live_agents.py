@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from .. import ids, layout
 from ..errors import ConflictError, StoreError
 from ..messages import Message, snapshot
+from .built import set_state
 from .hearing import AgentCall, in_background
 from .holds import Hold
 from .live import LiveSession
 from .loading import LoadedAgent, originals
 from .rebase import merged
 from .stash import lost_stash, refill
-from .tracked import TrackedAgent, set_state
+from .tracked import TrackedAgent
 
 if TYPE_CHECKING:
     from strands.types.agent import LocalAgent

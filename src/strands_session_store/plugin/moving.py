@@ -11,10 +11,10 @@ from .. import layout, records
 from ..errors import ConflictError, StoreError
 from ..messages import snapshot
 from . import recorder
+from .built import set_state
 from .queued import named
 from .rebase import TRIES, Turn
 from .taking import LONGEST_PAUSE
-from .tracked import set_state
 
 if TYPE_CHECKING:
     from .agent_hooks import AgentHooks

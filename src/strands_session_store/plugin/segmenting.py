@@ -17,7 +17,7 @@ import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from strands import Agent
 
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 class Segmenting:
     """Of one session manager."""
@@ -66,7 +68,7 @@ class Segmenting:
         all of it is."""
         if not self._able(tracked):
             return False
-        size = await self._size(tracked)
+        size = await self._counted(lambda: self._grow(tracked))
         return None if size is None else self.after.due(size)
 
     async def make_room(
@@ -76,11 +78,12 @@ class Segmenting:
         for it, and keep those that have ended (rule 3). The agent is as it is stored, but for what is pending."""
         if tracked.segmented:  # the turn may fail, and moves the conversation's expiry all the same
             await self._tried(self._keep(), tracked)
-        size = None if not self._able(tracked) else await self._size(tracked)
-        if size is None or not (said := list(prompt)):
+        said, count = list(prompt), self._count(tracked)
+        if not said or not self._able(tracked):
             return
-        coming = sum(map(self._count(tracked), said))
-        if self.after.due(size, coming):
+        size = await self._counted(lambda: self._grow(tracked))
+        coming = await self._counted(lambda: sum(map(count, said)))
+        if size is not None and coming is not None and self.after.due(size, coming):
             await self._session.at_end(tracked.fence)
             await self._tried(self._end(hooks, agent, tracked, coming), tracked)
 
@@ -105,10 +108,10 @@ class Segmenting:
             return False
         return bool(agent.messages) and ends_turn(agent.messages[-1])
 
-    async def _size(self, tracked: TrackedAgent) -> Size | None:
-        """See `_grow`; None also where no thread was free to count in time."""
+    async def _counted(self, count: Callable[[], T]) -> T | None:
+        """What is counted, off the event loop; None where no thread was free for it in time."""
         try:
-            return await self._session.ask(self._grow, tracked)
+            return await self._session.ask(count)
         except StoreError:
             return None
 

@@ -11,20 +11,15 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from strands import Agent
-from strands.agent.state import AgentState
-from strands.interrupt import _InterruptState
-from strands.types.session import SessionAgent
 
 from .. import codec, layout, records
 from ..context import Context, Delta, Spans
 from ..errors import StoreError, TooLarge, Unserializable
 from ..messages import Message, ensure_id, same, snapshot
 from ..stores.base import MAX_ENTRY
-from .conversation_managers import manager_state, restore_manager, summaries, summary_place, without_summary
+from .built import Built, restore
+from .conversation_managers import manager_state, summaries, summary_place, without_summary
 from .counting import Calls, Stored, Tally
 from .holds import Hold
 from .jobs import Job
@@ -42,19 +37,6 @@ logger = logging.getLogger(__name__)
 
 _STATE = "['state']"
 """How the codec names a place in the state."""
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """An agent as its code made it, before anything was restored."""
-
-    messages: list[Message]
-    state: dict[str, Any]
-    conversation_manager: Any
-
-    @classmethod
-    def of(cls, agent: LocalAgent) -> Built:
-        return cls(snapshot(agent.messages), snapshot(agent.state._data), snapshot(manager_state(agent)))
 
 
 class TrackedAgent:
@@ -116,47 +98,14 @@ class TrackedAgent:
 
     def restore(self, agent: LocalAgent, loaded: LoadedAgent, *, again: bool = False) -> None:
         """Make the agent what the stored one was; ``again``: one that is not fresh, in place."""
-        if again:
-            self._rebuild(agent)
+        restore(agent, loaded, self._session_id, self.built if again else None)
         if loaded.agent is None:
             return
-        stored = loaded.agent
-        if stored.state is not None:  # None: the agent has no state yet, only messages
-            if not again:  # it may be the caller's own
-                agent.state = AgentState()
-            set_state(agent, stored.state)
-            self._restored_state = snapshot(stored.state)
-        internal: dict[str, Any] = {}
-        if stored.interrupts is not None:
-            internal["interrupt_state"] = stored.interrupts
-        if stored.model_state is not None:
-            internal["model_state"] = stored.model_state
-        SessionAgent(self.agent_id, {}, {}, internal).initialize_internal_state(agent)
-        restore_manager(agent, loaded.conversation_manager, loaded.messages, self._session_id)
+        if loaded.agent.state is not None:
+            self._restored_state = snapshot(loaded.agent.state)
         if getattr(agent.model, "stateful", False):
             # the model's server has the conversation; the history goes on, the context starts afresh as it did live
             self.context.slots = []
-            return
-        if again:
-            agent.messages[:] = loaded.messages  # type: ignore[assignment]
-        else:  # the list may be the caller's own
-            agent.messages = loaded.messages  # type: ignore[assignment]
-        if loaded.repaired:
-            logger.warning(
-                "agent_id=<%s>, session_id=<%s> | tool uses without results (or results without uses) were repaired",
-                self.agent_id,
-                self._session_id,
-            )
-
-    def _rebuild(self, agent: LocalAgent) -> None:
-        built = self.built
-        agent.messages[:] = snapshot(built.messages)
-        set_state(agent, snapshot(built.state))
-        if isinstance(agent, Agent):
-            agent._interrupt_state = _InterruptState()
-            agent._model_state = {}
-            if built.conversation_manager is not None:
-                agent.conversation_manager.restore_from_session(snapshot(built.conversation_manager))
 
     @property
     def stored_state(self) -> dict[str, Any]:
@@ -349,13 +298,3 @@ class TrackedAgent:
             kind,
             place,
         )
-
-
-def set_state(agent: LocalAgent, data: dict[str, Any]) -> None:
-    """Have the agent's state hold the data, which becomes its own. In place: tools and plugins keep it, as they keep
-    the list of messages."""
-    state = agent.state
-    with state._lock:
-        # set as it was: AgentState's own check refuses what an application may have put past it (bytes), and copies
-        state._data = data
-        state._version += 1

@@ -121,9 +121,7 @@ class _Ended:
             return None
         part, view = look
         where = Where(where.number, part.start, part.end)
-        if at is None and back and view.length > part.end - part.start:  # what its session got since is none of it
-            return self.read(where, part.end, size, back=back)
-        entries = {i: one for i, one in _entries(log, view, part.start).items() if i < part.end}
+        entries = _entries(log, view, part.start)
         edge = part.start if back else part.end
         low, high = min(entries, default=edge), max(entries, default=edge - 1) + 1
         return Piece(self._space(where.number).id, where, low, high, self._length, entries)

@@ -12,7 +12,7 @@ may.
 from .asking import SYSTEM, instruction, transcript
 from .base import LEAST, Style, Summarize, Summarizer, Summary
 from .extracting import extractive
-from .folding import checked, fold, fold_async, opening
+from .folding import checked, fold, fold_async, opening, unawaited
 from .sentences import clipped
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "instruction",
     "opening",
     "transcript",
+    "unawaited",
 ]

@@ -43,19 +43,24 @@ def fold(to: Summarize, summarize: Summarizer, room: int) -> Summary:
         ValueError: There is nothing to be summarized, or too little room.
     """
 
-    def now(part: Summarize) -> Any:
-        found = summarize(part)
-        if inspect.isawaitable(found):
-            if inspect.iscoroutine(found):
-                found.close()
-            raise SummaryError("the summarizer has to be awaited, and is called where nothing can be")
-        return found
-
     parts = _parts(to, room)
     step = _step(parts)
     while isinstance(step, Summarize):
-        step = _step(parts, now(step), step)
+        step = _step(parts, unawaited(summarize(step)), step)
     return step
+
+
+def unawaited(found: object) -> object:
+    """What a summarizer gave, where nothing can be awaited.
+
+    Raises:
+        SummaryError: It has to be awaited.
+    """
+    if inspect.isawaitable(found):
+        if inspect.iscoroutine(found):
+            found.close()
+        raise SummaryError("the summarizer has to be awaited, and there is no loop here")
+    return found
 
 
 async def fold_async(to: Summarize, summarize: Summarizer, room: int) -> Summary:
