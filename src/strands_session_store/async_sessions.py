@@ -42,10 +42,11 @@ from .sessions.shapes import (
     SegmentOverview,
     SessionPage,
     Stored,
+    UsageReport,
     UserPage,
 )
 from .sessions.tree import Children
-from .sessions.usages import By, Usages
+from .sessions.usages import Apart, By, Looked, Usages
 from .sessions.users import Users
 from .sessions.values import Metadata, Values
 from .stores.base import Store
@@ -404,11 +405,19 @@ class AsyncMessages(_Offloaded):
         user_id: str | None = None,
         *,
         agent_id: str = "default",
+        ignore_case: bool = True,
         limit: int = 50,
         cursor: str | None = None,
     ) -> SearchPage:
         return await self._off(
-            self._sync.search, session_id, text, user_id, agent_id=agent_id, limit=limit, cursor=cursor
+            self._sync.search,
+            session_id,
+            text,
+            user_id,
+            agent_id=agent_id,
+            ignore_case=ignore_case,
+            limit=limit,
+            cursor=cursor,
         )
 
     async def append(
@@ -530,6 +539,30 @@ class AsyncUsages(_Offloaded):
     ) -> dict[str, Totals]:
         return await self._off(self._sync.user_by, user_id, by, since=since, until=until)
 
+    async def report(
+        self,
+        user_id: str | None = None,
+        *,
+        session_id: str | None = None,
+        below: bool = False,
+        everyone: bool = False,
+        by: Collection[Apart] = ("day", "model", "source"),
+        since: str | None = None,
+        until: str | None = None,
+        progress: Looked | None = None,
+    ) -> UsageReport:
+        return await self._off(
+            self._sync.report,
+            user_id,
+            session_id=session_id,
+            below=below,
+            everyone=everyone,
+            by=by,
+            since=since,
+            until=until,
+            progress=progress,
+        )
+
 
 class AsyncArchive(_Offloaded):
     """`Archive`, awaitable."""
@@ -650,6 +683,7 @@ class AsyncSessions(_Offloaded):
         kind: str | None = None,
         ids: Collection[str] | None = None,
         text: str | None = None,
+        ignore_case: bool = True,
         created_after: float | None = None,
         created_before: float | None = None,
         updated_after: float | None = None,
@@ -669,6 +703,7 @@ class AsyncSessions(_Offloaded):
             kind=kind,
             ids=ids,
             text=text,
+            ignore_case=ignore_case,
             created_after=created_after,
             created_before=created_before,
             updated_after=updated_after,
@@ -724,6 +759,7 @@ class AsyncSessions(_Offloaded):
         agent_instructions: str | Unset | None = UNSET,
         kind: str | Unset = UNSET,
         active: bool | Unset = UNSET,
+        expected: str | None = None,
     ) -> records.Session:
         return await self._off(
             self._sync.update,
@@ -735,13 +771,18 @@ class AsyncSessions(_Offloaded):
             agent_instructions=agent_instructions,
             kind=kind,
             active=active,
+            expected=expected,
         )
 
-    async def activate(self, session_id: str, user_id: str | None = None) -> records.Session:
-        return await self._off(self._sync.activate, session_id, user_id)
+    async def activate(
+        self, session_id: str, user_id: str | None = None, *, expected: str | None = None
+    ) -> records.Session:
+        return await self._off(self._sync.activate, session_id, user_id, expected=expected)
 
-    async def deactivate(self, session_id: str, user_id: str | None = None) -> records.Session:
-        return await self._off(self._sync.deactivate, session_id, user_id)
+    async def deactivate(
+        self, session_id: str, user_id: str | None = None, *, expected: str | None = None
+    ) -> records.Session:
+        return await self._off(self._sync.deactivate, session_id, user_id, expected=expected)
 
     async def set_expiry(self, session_id: str, seconds: float, user_id: str | None = None) -> None:
         return await self._off(self._sync.set_expiry, session_id, seconds, user_id)
@@ -802,8 +843,15 @@ class AsyncSessions(_Offloaded):
     async def tree(self, session_id: str, user_id: str | None = None) -> tuple[Node, ...]:
         return await self._off(self._sync.tree, session_id, user_id)
 
-    async def delete(self, session_id: str, user_id: str | None = None, *, children: Children = "refuse") -> Receipt:
-        return await self._off(self._sync.delete, session_id, user_id, children=children)
+    async def delete(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        children: Children = "refuse",
+        progress: Progress | None = None,
+    ) -> Receipt:
+        return await self._off(self._sync.delete, session_id, user_id, children=children, progress=progress)
 
     async def erase_user(self, user_id: str, progress: Progress | None = None) -> Receipt:
         return await self._off(self._sync.erase_user, user_id, progress)

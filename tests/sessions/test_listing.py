@@ -77,6 +77,9 @@ def test_filters(many: Sessions) -> None:
         assert walk(many, user_id="ada", text="tITLE 1", limit=limit) == ["s11", "s10", "s01"]
         assert walk(many, user_id="ada", text="ÉÉÉÉÉÉÉÉÉÉ", limit=limit) == ["s11", "s10"]
         assert walk(many, user_id="ada", text="nowhere", limit=limit) == []
+        assert walk(many, user_id="ada", text="Title 1", ignore_case=False, limit=limit) == ["s11", "s10", "s01"]
+        assert walk(many, user_id="ada", text="title 1", ignore_case=False, limit=limit) == []
+        assert walk(many, user_id="ada", ignore_case=False, limit=limit) == ALL[::-1]
 
 
 def test_times(many: Sessions) -> None:
@@ -96,6 +99,7 @@ def test_by_ids(many: Sessions) -> None:
     assert ids(many.list("ada", ids=wanted)) == ["s05", "s01"]
     assert ids(many.list("ada", ids=wanted, descending=False, limit=1)) == ["s01"]
     assert ids(many.list("ada", ids=wanted, text="title 5")) == ["s05"]
+    assert ids(many.list("ada", ids=wanted, text="title 5", ignore_case=False)) == []
     assert ids(many.list("ada", ids=[])) == []
     page = many.list("ada", ids=wanted, offset=1)
     assert (ids(page), page.total) == (["s01"], 2)
@@ -149,6 +153,7 @@ def test_a_cursor_neither_loses_nor_doubles_what_did_not_change(many: Sessions) 
         ({"everyone": True, "parent_id": "p"}, "everyone"),
         ({"kind": ""}, "kind"),
         ({"text": 7}, "text"),
+        ({"text": "a", "ignore_case": 1}, "ignore_case"),
         ({"created_after": "2026-01-01"}, "created_after"),
         ({"order": "created", "updated_before": datetime(2026, 1, 1)}, "updated_before"),
         ({"updated_after": float("nan")}, "updated_after"),

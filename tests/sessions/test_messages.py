@@ -238,6 +238,11 @@ def test_search_looks_into_texts_and_tools_whatever_their_case(memory: Sessions)
     assert [found.index for found in search("s", "4711").found] == [1]
     assert [found.index for found in search("s", "RUA").found] == [2]
     assert search("s", "find").found == () and search("s", "nothing").cursor is None
+    assert [found.index for found in search("s", "strasse", ignore_case=False).found] == [2]
+    assert [found.index for found in search("s", "Straße", ignore_case=False).found] == [1]
+    assert search("s", "RUA", ignore_case=False).found == ()
+    with pytest.raises(ValueError, match="ignore_case"):
+        search("s", "RUA", ignore_case="no")  # type: ignore[arg-type]
     memory.messages.remove("s", search("s", "rua").found[0].entry.message["tracking_id"])
     assert [found.index for found in search("s", "strasse").found] == [1, 0]
 

@@ -22,6 +22,7 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     live_segment.py, segmenting.py, ending.py   how one ends     rollover.py   and where there is no live agent
     ended.py      those that have ended                          expiring.py   ... and expire with their conversation
     contexts.py   what a model would be given now                prompting.py  what it is to see of a history
+    searching.py  what texts have in them
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ from .shapes import (
     SessionPage,
     Step,
     Stored,
+    UsageReport,
     UserPage,
 )
 from .tree import Tree
@@ -92,6 +94,7 @@ __all__ = [
     "Step",
     "Stored",
     "Unset",
+    "UsageReport",
     "Usages",
     "UserPage",
     "Users",

@@ -102,6 +102,7 @@ class Access(Generic[R]):
         decide: Callable[[R, Look], tuple[R, Sequence[Change]]],
         *wants: Want,
         ttl: Callable[[Look], Ttl] = lambda look: KEEP,
+        expected: str | None = None,
     ) -> R:
         """Change the record, and what else ``decide`` says, in one commit. Its ``updated`` moves.
 
@@ -110,27 +111,31 @@ class Access(Generic[R]):
                 again when another writer came first; may raise what is to be raised.
             *wants: What it wants to see.
             ttl: What `Store.commit` is to be given, decided with it.
+            expected: The version of the record's document that is meant; None: whichever there is.
 
         Returns:
             The record as it is now.
 
         Raises:
             NotFoundError: It is not there.
-            ConflictError: Others came first each time.
+            ConflictError: Others came first each time; with ``expected``: once. Nothing was written.
         """
 
         def attempt() -> R:
             look = self.look(*wants)
+            own = look.docs[self.path].version
+            if expected not in (None, own):
+                raise ConflictError(self.path, expected, own)
             before = self.record(look)
             after, changes = decide(before, look)
             # never the same time twice, so that a change always shows
             now = max(records.now(), round((before.updated or 0) + 0.001, 3))
             after = after.model_copy(update={"updated": now})
-            own = PutDoc(self.path, codec.dump_document(after), expect=look.docs[self.path].version)
-            self.commit(look, own, *changes, ttl=ttl(look), summary=rows.summary(after))
+            put = PutDoc(self.path, codec.dump_document(after), expect=own)
+            self.commit(look, put, *changes, ttl=ttl(look), summary=rows.summary(after))
             return after
 
-        return self.insist(attempt)
+        return self.insist(attempt) if expected is None else attempt()
 
     def change(
         self,

@@ -74,6 +74,12 @@ def flag(argument: str, value: object) -> None:
         raise ValueError(f"{argument} must be True or False, got {value!r}")
 
 
+def revision(argument: str, value: object) -> None:
+    """An `Overview.revision`, or None. Whether there ever was such a one only the store knows."""
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{argument} must be the revision of an Overview, a text, or None; got {value!r:.80}")
+
+
 def kind(value: object) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= 64 or not value.isprintable():
         raise ValueError(f"kind must be a word of 1 to 64 printable characters, got {value!r}")

@@ -106,6 +106,7 @@ class Details(Part):
             tuple(ids_of(look, layout.MULTI_AGENTS)),
             sum(path.startswith(layout.OPEN_RUNS) for path in look.docs),
             holder(look),
+            look.docs[layout.SESSION].version,
         )
 
     def update(
@@ -119,16 +120,24 @@ class Details(Part):
         agent_instructions: str | Unset | None = UNSET,
         kind: str | Unset = UNSET,
         active: bool | Unset = UNSET,
+        expected: str | None = None,
     ) -> records.Session:
         """Change what is given; None empties a field. For the parent see `move`.
 
+        Args:
+            expected: Only if the session is as it was when `Overview.revision` was this; None: however it is.
+
         Returns:
             The session as it is now.
+
+        Raises:
+            ConflictError: It was changed since, or made anew. Nothing was written.
         """
         fields = {"title": title, "description": description, "agent_name": agent_name}
         for name, value in {**fields, "agent_instructions": agent_instructions}.items():
             checks.text(name, value)
         checks.flag("active", active)
+        checks.revision("expected", expected)
         if kind is not UNSET:
             checks.kind(kind)
         given = {
@@ -137,14 +146,20 @@ class Details(Part):
         changes: list[Change] = []
         if agent_instructions is not UNSET:
             changes.append(_instructions(agent_instructions))
-        return self._session(session_id, user_id).alter(lambda record, look: (record.model_copy(update=given), changes))
+        return self._session(session_id, user_id).alter(
+            lambda record, look: (record.model_copy(update=given), changes), expected=expected
+        )
 
-    def activate(self, session_id: str, user_id: str | None = None) -> records.Session:
-        return self.update(session_id, user_id, active=True)
+    def activate(self, session_id: str, user_id: str | None = None, *, expected: str | None = None) -> records.Session:
+        """Mark as active again. ``expected`` is as in `update`."""
+        return self.update(session_id, user_id, active=True, expected=expected)
 
-    def deactivate(self, session_id: str, user_id: str | None = None) -> records.Session:
-        """Mark as inactive. Nothing else changes: what it means is the application's matter."""
-        return self.update(session_id, user_id, active=False)
+    def deactivate(
+        self, session_id: str, user_id: str | None = None, *, expected: str | None = None
+    ) -> records.Session:
+        """Mark as inactive. Nothing else changes: what it means is the application's matter. ``expected`` is as in
+        `update`."""
+        return self.update(session_id, user_id, active=False, expected=expected)
 
     # ------------------------------------------------------------------------------------------------------ its end
 

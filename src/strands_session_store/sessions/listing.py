@@ -17,6 +17,7 @@ from ..stores.base import Counters, Doc, Order, Query, Row
 from ..stores.counting import Counting
 from . import checks, cursors
 from .access import Part, told
+from .searching import sought
 from .shapes import MAX_PAGE, Overview, SessionPage
 
 OrderBy: TypeAlias = Literal["created", "updated"]
@@ -29,7 +30,8 @@ LOOKED_AT: Final = 10_000
 class _Filter:
     active: bool | None
     kind: str | None
-    text: str | None
+    has: Callable[[str], bool] | None
+    """Of title or description."""
     parent: str | None
     """Only with ids: the index does not tell it then."""
     created: tuple[float | None, float | None]
@@ -44,9 +46,7 @@ class _Filter:
             return False
         if self.parent not in (None, session.parent_id):
             return False
-        if self.text is not None and not any(
-            self.text in (said or "").casefold() for said in (session.title, session.description)
-        ):
+        if self.has is not None and not any(self.has(said or "") for said in (session.title, session.description)):
             return False
         return _within(created, self.created) and _within(updated, self.updated)
 
@@ -64,6 +64,7 @@ class Listing(Part):
         kind: str | None = None,
         ids: Collection[str] | None = None,
         text: str | None = None,
+        ignore_case: bool = True,
         created_after: float | None = None,
         created_before: float | None = None,
         updated_after: float | None = None,
@@ -83,7 +84,8 @@ class Listing(Part):
             active: Only those that are, or are not.
             kind: Only those of this kind.
             ids: Only these, at most 1,000; costs a read each and no listing.
-            text: Only those with it in title or description, whatever its case.
+            text: Only those with it in title or description.
+            ignore_case: False: only as it is written.
             created_after: Unix seconds; at this time or later.
             created_before: Before this time.
             updated_after: As above; of the last commit, to within a minute.
@@ -103,6 +105,7 @@ class Listing(Part):
         owner = checks.owner(user_id)
         checks.limit(limit)
         checks.index("offset", offset)
+        checks.flag("ignore_case", ignore_case)
         moments = {"created_after": created_after, "created_before": created_before}
         for name, value in {**moments, "updated_after": updated_after, "updated_before": updated_before}.items():
             checks.moment(name, value)
@@ -118,7 +121,7 @@ class Listing(Part):
         sieve = _Filter(
             active,
             None if kind is None else checks.kind(kind),
-            None if text is None else checks.words("text", text, empty=True).casefold(),
+            None if text is None else sought(checks.words("text", text, empty=True), ignore_case),
             None,
             open_ended if by is Order.CREATED else times[Order.CREATED],
             open_ended if by is Order.UPDATED else times[Order.UPDATED],
@@ -198,12 +201,12 @@ class Listing(Part):
         for id in dict.fromkeys(wanted):
             own = self._session(id, owner)
             look = self.store.read(own.space, Doc(layout.SESSION), Counters(layout.COUNTERS))
-            if layout.SESSION not in look.docs:
+            if (there := look.docs.get(layout.SESSION)) is None:
                 continue
             session = own.record(look)
             updated = session.updated or session.created
             if sieve.admits(session, session.created, updated):
-                found.append(Overview(session, dict(look.counters), updated, look.expires))
+                found.append(Overview(session, dict(look.counters), updated, look.expires, revision=there.version))
         key: Callable[[Overview], tuple[float, str]] = lambda one: (  # noqa: E731
             one.session.created if by is Order.CREATED else one.updated,
             one.session.session_id,

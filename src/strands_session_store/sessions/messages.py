@@ -9,7 +9,7 @@ Rule 3. The history is changed by what is named so alone. What an agent's contex
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -30,6 +30,7 @@ from .finding import find, missing, span
 from .inside import ids_of
 from .rewriting import Change as Rewriting
 from .rewriting import edited, redacted, removed, rewrite
+from .searching import sought, texts
 from .shapes import MAX_PAGE, LogPage, Said, SearchPage
 from .submitted import checked
 
@@ -139,17 +140,19 @@ class Messages(Part):
         user_id: str | None = None,
         *,
         agent_id: str = DEFAULT,
+        ignore_case: bool = True,
         limit: int = 50,
         cursor: str | None = None,
     ) -> SearchPage:
-        """Messages with a text in them, newest first, whatever its case: in text blocks, and in what tools were given
-        and have answered. Looks at 10,000 messages at most, a thousand by a read.
+        """Messages with a text in them, newest first: in text blocks, and in what tools were given and have answered.
+        Looks at 10,000 messages at most, a thousand by a read.
 
         Args:
             session_id: Which session.
             text: What to look for; it stands within one text, key or value.
             user_id: Its owner.
             agent_id: Whose history.
+            ignore_case: False: only as it is written.
             limit: 1 to 1,000.
             cursor: `SearchPage.cursor`, for the same text: goes on where that ended.
 
@@ -161,10 +164,11 @@ class Messages(Part):
         where = place(log, cursor=cursor)
         if not where.back:
             raise InvalidCursorError(f"cursor {cursor!r} is none of a search; hand on what a search gave")
-        wanted = checks.words("text", text).casefold()
+        checks.flag("ignore_case", ignore_case)
+        has = sought(checks.words("text", text), ignore_case)
 
         def admits(said: records.Message) -> bool:
-            return said.removed is None and any(wanted in told.casefold() for told in texts(said.message))
+            return said.removed is None and any(map(has, texts(said.message)))
 
         access = self._session(session_id, user_id)
         found = page(access, log, records.Message, where, admits, limit=limit, first=MAX_PAGE)
@@ -312,30 +316,3 @@ class Messages(Part):
         ids.check("message_id", message_id)
         found = self._session(session_id, user_id)
         return wherever(found, agent_id, lambda access, _: rewrite(access, agent_id, message_id, change))
-
-
-def texts(message: Message) -> Iterator[str]:
-    """What can be searched of a message."""
-    for block in message["content"]:
-        if "text" in block:
-            yield block["text"]
-        if "toolUse" in block:
-            yield from _strings(block["toolUse"]["input"])
-        if "toolResult" in block:
-            for part in block["toolResult"]["content"]:
-                yield from _strings([part[kind] for kind in ("text", "json") if kind in part])
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """Keys and values, as texts; as deep as it goes, without recursion."""
-    todo = [value]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, Mapping):
-            todo += [*value.keys(), *value.values()]
-        elif isinstance(value, list | tuple | set | frozenset):
-            todo += value
-        elif isinstance(value, str):
-            yield value
-        elif isinstance(value, int | float):
-            yield str(value)

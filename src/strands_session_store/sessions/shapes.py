@@ -57,6 +57,10 @@ class Overview:
     """Invocations that have begun and not ended: under way, or their process was killed."""
     holder: Holder | None = None
     """Who has the lease; None: nobody. A process that was killed has it until another one comes."""
+    revision: str | None = None
+    """Which state of the session's own record this is; another one after each change of properties, metadata, state,
+    expiry or parent, not after messages. `Sessions.update` can be made to expect it. None: not asked (listings, but
+    for those by ids)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +210,17 @@ class ConversationStats:
     """What its model calls took, of all agents of its session, and with those that wrote summaries."""
     last_summary: str | None
     """Of all segments that have ended; None: none has."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """What model calls took."""
+
+    total: Totals
+    by: Mapping[str, Mapping[str | None, Totals]]
+    """For each thing that was asked to be told apart: its values, in order, and what each took. None: no owner."""
+    sessions: int
+    """That were looked into."""
 
 
 @dataclass(frozen=True, slots=True)
