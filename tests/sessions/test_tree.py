@@ -148,3 +148,12 @@ def test_a_chain_of_some_length_on_every_engine(sessions: Sessions) -> None:
     assert len(sessions.ancestors("s60")) == 60
     assert len(sessions.tree("s0")) == 61
     assert len(sessions.delete("s0", children="cascade").sessions) == 61
+
+
+def test_who_deletes_a_tree_is_told_how_far_it_is(memory: Sessions) -> None:
+    memory.create("root")
+    memory.create("child", parent_id="root")
+    memory.create("grandchild", parent_id="child")
+    told: list[tuple[str, ...]] = []
+    receipt = memory.delete("root", children="cascade", progress=lambda so_far: told.append(so_far.sessions))
+    assert told == [receipt.sessions[:number] for number in (1, 2, 3)] and receipt.sessions[-1] == "root"

@@ -138,3 +138,42 @@ def test_totals_read_no_message(memory: Sessions) -> None:
     store.calls.clear()
     sessions.usage.user_by("ada", "model", since="2999-01-01")
     assert store.calls == ["list"]
+
+
+def test_a_report_has_several_tables_of_one_look(sessions: Sessions) -> None:
+    talk(sessions, "a", turns=2)
+    talk(sessions, "below", parent_id="a", model="who knows")
+    talk(sessions, "a", "bob", model="tiny")
+    sessions.create("silent", "ada")
+    report, looked = sessions.usage.report, list[int]()
+    mine = report("ada", by=["model", "session"], progress=looked.append)
+    assert {model: spent.calls for model, spent in mine.by["model"].items()} == {"m": 2, "who knows": 1}
+    assert mine.by["session"] == {id: sessions.usage.session(id, "ada") for id in ("a", "below")}
+    assert mine.total == sessions.usage.user("ada") and mine.total.cost is None
+    assert (mine.sessions, looked) == (2, [1, 2])  # one that called no model is not looked into
+    one, tree = (report("ada", session_id="a", below=below) for below in (False, True))
+    assert (one.total, one.sessions) == (sessions.usage.session("a", "ada"), 1)
+    assert (tree.total, tree.sessions) == (sessions.usage.subtree("a", "ada"), 2)
+    every = report(everyone=True, by=["user", "source"])
+    assert {user: spent.calls for user, spent in every.by["user"].items()} == {"ada": 3, "bob": 1}
+    (day,) = one.by["day"]
+    assert day is not None
+    assert report("ada", since=day, until=day) == report("ada")
+    assert report("ada", since="2999-01-01").total == report("ada", until="1999-12-31").total == Totals()
+
+
+def test_a_report_refuses_what_contradicts_itself(memory: Sessions) -> None:
+    for wrong, says in (
+        ({"by": "day"}, "by must be a collection"),
+        ({"by": ["hour"]}, "by must be a collection"),
+        ({"everyone": True, "user_id": "ada"}, "everyone=True"),
+        ({"everyone": True, "by": ["session"]}, "everyone=True"),
+        ({"below": True}, "below=True goes with a session_id"),
+        ({"since": "yesterday"}, "since must be a day"),
+        ({"until": "2026-13-01"}, "until must be a day"),
+        ({"below": 1, "session_id": "s"}, "below must be"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            memory.usage.report(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(SessionNotFoundError):
+        memory.usage.report(session_id="nope")

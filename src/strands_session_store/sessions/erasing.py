@@ -35,7 +35,13 @@ def erase_user(store: Store, user_id: str, progress: Progress | None = None) -> 
     return receipt.plus(store.drop(layout.user_space(owner)))
 
 
-def erase_session(store: Store, space: Space, segments: Iterable[Space], receipt: Receipt | None = None) -> Receipt:
+def erase_session(
+    store: Store,
+    space: Space,
+    segments: Iterable[Space],
+    receipt: Receipt | None = None,
+    progress: Progress | None = None,
+) -> Receipt:
     """Erase a session, after its segments (`ending.segments_of`). Repeatable.
 
     Args:
@@ -43,11 +49,14 @@ def erase_session(store: Store, space: Space, segments: Iterable[Space], receipt
         space: Of the session.
         segments: Theirs.
         receipt: Of what was erased with it before.
+        progress: Called with what was erased so far, after each.
     """
     receipt = receipt or Receipt()
     parts = [*segments]
     for one in (*parts, space):
         receipt = receipt.plus(store.drop(one), one.id)
+        if progress is not None:
+            progress(receipt)
     if parts:  # one that ended meanwhile
         query = Query("session", space.owner, parent=space.id, order=Order.CREATED, limit=MAX_PAGE)
         for row in list(cursors.every(store, query)):

@@ -18,7 +18,7 @@ from . import cursors
 from .access import told
 from .branching import Branching
 from .ended import segments_of
-from .erasing import erase_session
+from .erasing import Progress, erase_session
 from .shapes import MAX_PAGE, Node, Receipt
 
 Children: TypeAlias = Literal["refuse", "cascade", "detach"]
@@ -81,7 +81,14 @@ class Tree(Branching):
             todo += reversed(below)
         return tuple(out)
 
-    def delete(self, session_id: str, user_id: str | None = None, *, children: Children = "refuse") -> Receipt:
+    def delete(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        children: Children = "refuse",
+        progress: Progress | None = None,
+    ) -> Receipt:
         """Erase a session, whole; a conversation with its segments.
 
         Args:
@@ -90,6 +97,7 @@ class Tree(Branching):
             children: What happens when others hang below it (forks, sub-agents; segments are a part of it, what hangs
                 below them does not): "refuse" to delete it, "cascade": erase them too, the lowest first, so that what
                 was interrupted can be repeated; "detach": they stay, below none.
+            progress: Called with what was erased so far, after each session.
 
         Raises:
             HasChildrenError: There are some, and ``children`` is "refuse". Nothing was erased.
@@ -115,7 +123,9 @@ class Tree(Branching):
         receipt = Receipt()
         for space in below:
             receipt = receipt.plus(self.store.drop(space), space.id)
-        return erase_session(self.store, own.space, parts, receipt)
+            if progress is not None:
+                progress(receipt)
+        return erase_session(self.store, own.space, parts, receipt, progress)
 
     # ------------------------------------------------------------------------------------------------------- private
 

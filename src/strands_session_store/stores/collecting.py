@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +28,20 @@ class Collected:
     """Where heads are that can not be read; they and what belongs to them were left alone."""
 
 
+Tell: TypeAlias = Callable[[Collected], None]
+"""Told what was found so far."""
+
+
 class Collecting(ABC):
     """A store that can collect its garbage. Nothing of it is ever visible to a read or listing."""
 
     @abstractmethod
-    def gc(self, *, dry_run: bool = False) -> Collected:
+    def gc(self, *, dry_run: bool = False, progress: Tell | None = None) -> Collected:
         """Delete what no verb can see any more. Safe while others read and write; costs a walk over everything.
 
         Args:
             dry_run: Only count.
+            progress: Told now and then what was found so far.
 
         Raises:
             StoreError: As the other verbs; what was deleted until then stays so, and it may be repeated.

@@ -38,7 +38,7 @@ from ..base import (
     Want,
 )
 from ..checks import check_commit, check_query, check_space
-from ..collecting import Collected, Collecting
+from ..collecting import Collected, Collecting, Tell
 from . import cells, names
 from .blobs import Blobs, Refused, Sealing, Tag
 from .cache import Turns
@@ -160,9 +160,9 @@ class ObjectStore(Store, Collecting):
         with self._turns.turn(names.head(space)), tries.judged():
             return self._drop(space, on, tries)
 
-    def gc(self, *, dry_run: bool = False) -> Collected:
+    def gc(self, *, dry_run: bool = False, progress: Tell | None = None) -> Collected:
         self._ready()
-        return collect(self._blobs, lambda space, incarnation: self.drop(space, on=incarnation), dry_run)
+        return collect(self._blobs, lambda space, incarnation: self.drop(space, on=incarnation), dry_run, progress)
 
     def close(self) -> None:
         if not self._closed:

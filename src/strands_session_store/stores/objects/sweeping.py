@@ -18,7 +18,7 @@ from typing import Final, NamedTuple, TypeAlias, TypeVar
 
 from ...errors import ConflictError, Corrupt, InDoubt
 from ..base import Dropped, Space
-from ..collecting import Collected
+from ..collecting import Collected, Tell
 from . import names
 from .blobs import Blob, Blobs, Listed, Refused
 from .head import Head, Tombstone, dump, parse
@@ -48,9 +48,9 @@ def fenced(head: Head, now: float) -> Head:
     return replace(head, swept=(now, head.swept[1] + 1))
 
 
-def collect(blobs: Blobs, drop: Drop, dry_run: bool) -> Collected:
+def collect(blobs: Blobs, drop: Drop, dry_run: bool, progress: Tell | None = None) -> Collected:
     """See `Collecting.gc`."""
-    sweep = _Sweep(blobs, drop, dry_run)
+    sweep = _Sweep(blobs, drop, dry_run, progress)
     for kind in _KINDS:
         owners = {*blobs.folders(f"{kind}s/"), *blobs.folders(f"index/{kind}s/")}
         for owner in sorted(owners):
@@ -73,6 +73,7 @@ class _Sweep:
     blobs: Blobs
     drop: Drop
     dry_run: bool
+    progress: Tell | None = None
     collected: Collected = field(default_factory=Collected)
 
     def owner(self, kind: str, owner: str) -> None:
@@ -92,6 +93,8 @@ class _Sweep:
                 if head is not None:
                     # only what its row says of it: there may be very many
                     lives[place.id] = Head(head.incarnation, 0, head.created, 0.0, parent=head.parent, moved=head.moved)
+            if self.progress is not None:
+                self.progress(self.collected)
         self._rows(kind, owner, lives)
 
     def _places(self, prefix: str) -> Iterator[_Place]:
