@@ -1,0 +1,162 @@
+"""The app: routes over a store, with whoever tells who calls, and whoever makes agents, as they were handed over."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.middleware.cors import CORSMiddleware
+
+from .. import __version__, ids
+from ..async_sessions import AsyncSessions
+from ..prices import Ask, Own, Prices
+from ..stores.base import Store
+from . import conversation, inside, messages, problems, shapes, users
+from . import sessions as session_routes
+from .asked import Face, Service
+from .callers import Auth
+from .conversing import AgentFactory, Conversations
+from .edge import Edge
+from .limits import Limits, Rate
+from .problems import documented
+
+PREFIX: Final = "/api"
+
+_ABOUT: Final = """\
+Sessions of [Strands](https://strandsagents.com) agents: what was said, by whom, and what it took.
+
+A caller sees what is theirs. What belongs to somebody else is not there, in the same words as what never was.
+Errors are problem details (RFC 9457). Lists have `items`, `limit`, `offset`, `total` and `next`, which is the
+`cursor` of the next page. An id with a slash in it is written with `%2F` in a path.
+"""
+
+
+def create_app(
+    store: Store | str,
+    *,
+    auth: Auth,
+    agent_factory: AgentFactory | None = None,
+    agent_id: str = "default",
+    manager_options: Mapping[str, Any] | None = None,
+    prices: Prices | Own | Ask | None = None,
+    limits: Limits | None = None,
+    cors_origins: Sequence[str] = (),
+    grace: float = 30.0,
+    docs: bool = True,
+) -> FastAPI:
+    """An ASGI app with the sessions in a store. It opens nothing before it is started.
+
+    Args:
+        store: A Store (shared, left open), or a URL for `open_store`: then the app's end closes it.
+        auth: Says who makes a request: `JwtAuth`, `ApiKeyAuth`, `NoAuth`, `AnyAuth`, or a callable.
+        agent_factory: Given an `AgentRequest`, returns a Strands agent that was built with its ``session_manager``; may
+            be a coroutine function. Called for each turn. None: there is nobody to speak to, and no route for it.
+        agent_id: Of the agents that it makes.
+        manager_options: Of `StoreSessionManager`, for the sessions of these agents: ``ttl``, ``segment_after``,
+            ``max_cost`` and so on. Who has a session, and how long it is waited for, is the app's matter.
+        prices: As for `Sessions`, and for these agents.
+        limits: See `Limits`.
+        cors_origins: Web pages of these origins may call it, with credentials; none may by default.
+        grace: Seconds that turns under way have to end when the app ends.
+        docs: Whether it shows its documentation (``/docs``) beside ``/openapi.json``.
+
+    Raises:
+        ValueError: An argument is out of its range.
+        InvalidUrlError: The URL names no known engine.
+    """
+    if not callable(auth):
+        raise ValueError(f"auth must say who calls: JwtAuth, ApiKeyAuth, NoAuth or a callable; got {auth!r:.80}")
+    limits = Limits() if limits is None else limits
+    options = dict(manager_options or {})
+    if own := [name for name in options if name in _OURS]:
+        raise ValueError(f"manager_options has {own[0]!r}, which is the app's own matter; leave it out")
+    ids.check("agent_id", agent_id)
+    sessions = AsyncSessions(store, prices=prices)
+    conversations = None
+    if agent_factory is not None:
+        options = {"prices": prices, **options}
+        conversations = Conversations(sessions, agent_factory, limits, agent_id=agent_id, options=options)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        if conversations is not None:
+            await conversations.close(grace)
+        await sessions.close()
+
+    app = FastAPI(
+        title="Agent sessions",
+        version=__version__,
+        description=_ABOUT,
+        lifespan=lifespan,
+        docs_url="/docs" if docs else None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.face = Face(sessions, auth, Rate(limits), conversations)
+    api = APIRouter(prefix=PREFIX)
+    for router in (
+        *((conversation.router,) if conversations is not None else ()),
+        session_routes.router,
+        messages.router,
+        inside.router,
+        inside.everywhere,
+        users.router,
+    ):
+        api.include_router(router)
+    app.include_router(api)
+    app.include_router(_health())
+    problems.install(app)
+    if cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(cors_origins),
+            allow_credentials="*" not in cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "Last-Event-ID", "Prefer", "X-API-Key"],
+            expose_headers=["ETag", "Link", "Location", "Retry-After", "X-Request-ID"],
+        )
+    app.add_middleware(Edge, max_body=limits.body, name="strands_session_store.rest")
+    app.openapi = _documenting(app, auth)  # type: ignore[method-assign]
+    return app
+
+
+_OURS: Final = ("store", "session_id", "user_id", "exclusive", "on_busy", "lease_timeout", "read_only", "auto_create")
+
+
+def _health() -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz", summary="Whether the server is alive")
+    async def healthz() -> shapes.Health:
+        return shapes.Health()
+
+    @router.get("/readyz", summary="Whether its store answers", responses={503: documented()[503]})
+    async def readyz(sessions: Service) -> shapes.Health:
+        await sessions.list(limit=1)
+        return shapes.Health()
+
+    return router
+
+
+def _documenting(app: FastAPI, auth: Auth) -> Callable[[], dict[str, Any]]:
+    """OpenAPI's document: with problems, and with how a caller is told."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            parts = made.setdefault("components", {})
+            parts.setdefault("schemas", {})["Problem"] = problems.SCHEMA
+            schemes = getattr(auth, "schemes", {"bearer": {"type": "http", "scheme": "bearer"}})
+            if schemes:
+                parts["securitySchemes"] = schemes
+                for path, operations in made["paths"].items():
+                    for operation in operations.values() if path.startswith(PREFIX) else ():
+                        operation["security"] = [{name: []} for name in schemes]
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    return document
