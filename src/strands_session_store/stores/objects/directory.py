@@ -20,7 +20,9 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from ...errors import InDoubt, Unavailable
+from ..diagnosing import Diagnosing, Finding
 from .blobs import Blob, Blobs, Listed, Refused, Sealing, Tag
+from .directory_diagnosis import diagnose
 
 _HIDDEN: Final = ".tmp-"
 _LEFT_OVER: Final = 3_600.0
@@ -39,7 +41,7 @@ _REMEDY: Final = {
 }
 
 
-class DirectoryBlobs(Blobs):
+class DirectoryBlobs(Blobs, Diagnosing):
     """A directory on a local file system (a network's knows no locks that can be relied on). Made by the first put.
 
     Args:
@@ -140,6 +142,22 @@ class DirectoryBlobs(Blobs):
 
     def now(self) -> float:
         return self._clock()
+
+    def diagnose(self) -> Sequence[Finding]:
+        return diagnose(self.path, self._written)
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """A hidden file is there, synced, and gone at the end."""
+        with _translated(self.path, "write in"):
+            hidden, file = self._hidden(self.path)
+            try:
+                _write(file, b"1", self._clock())
+                with _directory(self.path) as folder:
+                    _sync(folder)
+                yield
+            finally:
+                os.unlink(hidden)
 
     def close(self) -> None:
         pass

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import ClassVar, Final, NamedTuple
 
@@ -39,6 +39,7 @@ from ..base import (
 )
 from ..checks import check_commit, check_query, check_space
 from ..collecting import Collected, Collecting, Tell
+from ..diagnosing import Diagnosing, Finding
 from . import cells, names
 from .blobs import Blobs, Refused, Sealing, Tag
 from .cache import Turns
@@ -68,7 +69,7 @@ class _Remembered(Exception):
     """The head can not decide this, because it is not fresh."""
 
 
-class ObjectStore(Store, Collecting):
+class ObjectStore(Store, Collecting, Diagnosing):
     """Spaces in objects at a place: a directory, or a bucket of S3. Any number of processes may share it.
 
     What a verb costs, in requests:
@@ -163,6 +164,10 @@ class ObjectStore(Store, Collecting):
     def gc(self, *, dry_run: bool = False, progress: Tell | None = None) -> Collected:
         self._ready()
         return collect(self._blobs, lambda space, incarnation: self.drop(space, on=incarnation), dry_run, progress)
+
+    def diagnose(self) -> Sequence[Finding]:
+        self._ready()
+        return self._blobs.diagnose() if isinstance(self._blobs, Diagnosing) else ()
 
     def close(self) -> None:
         if not self._closed:

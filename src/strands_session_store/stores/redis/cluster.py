@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -158,6 +158,10 @@ class Cluster:
         except _UNREACHABLE as error:
             raise Cut(_reason(error), sent=False) from error
         self._stale = False
+
+    def servers(self) -> Mapping[str, Any]:
+        client = self._ready()
+        return {node.name: client.get_redis_connection(node) for node in client.get_nodes()}
 
     def close(self) -> None:
         with self._lock:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
@@ -40,6 +40,14 @@ class Link(Protocol):
 
         Raises:
             Cut: No answer to some of it.
+        """
+        ...
+
+    def servers(self) -> Mapping[str, Any]:
+        """A client of redis-py for each server, by a name for people: to ask about the server, not for data.
+
+        Raises:
+            Cut: They can not be found.
         """
         ...
 
@@ -184,6 +192,9 @@ class Single:
             return answers
         finally:
             self._wire.give_back(connection, broken=broken)
+
+    def servers(self) -> Mapping[str, Any]:
+        return {"": self._client}
 
     def close(self) -> None:
         self._client.close()

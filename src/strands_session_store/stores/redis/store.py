@@ -32,10 +32,12 @@ from ..base import (
     Want,
 )
 from ..checks import check_commit, check_query
+from ..diagnosing import Diagnosing, Finding
 from ..paging import read_cursor, write_cursor
 from .acknowledged import Acknowledged
 from .commits import Answer, Encoded, Moving, Unclaimed, corrupt, expected_word, regressed, short
 from .connect import link_over, link_to
+from .diagnosis import diagnose
 from .index import Found, ask_page, found_in, group_below, groups_of
 from .links import Link
 from .patience import ask
@@ -47,7 +49,7 @@ _PRUNED: Final = 50
 """Rows of absent spaces that a listing takes away at most."""
 
 
-class RedisStore(Store):
+class RedisStore(Store, Diagnosing):
     """Spaces in Redis >= 6.2 or Valkey, which any number of processes may share.
 
     Round trips: a commit 1, a read 1 (one for each 3 MiB, and one more for an
@@ -295,6 +297,9 @@ class RedisStore(Store):
             rows.append(group_below(self._prefix, space, unspell(parent)).ask(b"remove", moved))
         self._ask(rows)
         return Dropped(True, documents, entries, size)
+
+    def diagnose(self) -> Sequence[Finding]:
+        return diagnose(self._link_or_closed(), self._wait[0])
 
     def close(self) -> None:
         with self._closing:

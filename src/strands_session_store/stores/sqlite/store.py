@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final
 
 from ... import ids
@@ -33,8 +33,10 @@ from ..base import (
 )
 from ..checks import check_commit, check_query, check_space
 from ..counting import Counting
+from ..diagnosing import Diagnosing, Finding
 from ..paging import UPDATED_WITHIN, write_cursor
 from .connections import Connections
+from .diagnosis import diagnose
 from .erasing import bury, erase, sweep
 from .plan import Plan
 from .reads import counters_of, counting, listing, look
@@ -56,7 +58,7 @@ _PUT: Final = "REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?)"
 _FORGET: Final = "DELETE FROM cells WHERE space = ? AND name >= 'x' AND name < 'y' AND a < ? AND b < ?"
 
 
-class SQLiteStore(Store, Counting):
+class SQLiteStore(Store, Counting, Diagnosing):
     """Spaces in one SQLite file (WAL mode), which processes of one machine may share.
 
     Nothing is opened before the first verb. The first commit makes a missing file; a missing directory is an error.
@@ -176,6 +178,9 @@ class SQLiteStore(Store, Counting):
             receipt = erase(db, number)
             db.execute("DELETE FROM spaces WHERE space = ?", (number,))
         return receipt if live else Dropped()
+
+    def diagnose(self) -> Sequence[Finding]:
+        return diagnose(self._connections)
 
     def close(self) -> None:
         self._connections.close()

@@ -13,9 +13,11 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from ....errors import Corrupt, StoreError, Unavailable
+from ...diagnosing import Diagnosing, Finding
 from ..blobs import Blob, Blobs, Listed, Refused, Tag
 from .client import EVERYWHERE, check_put_options, client_maker, md5
 from .conditions import Conditions, Mode
+from .diagnosis import diagnose
 from .requests import Requests
 
 _SMALL: Final = 1000
@@ -26,7 +28,7 @@ _CHUNK: Final = 2**18
 _TYPES: Final = {"json": "application/json", "jsonl": "application/x-ndjson"}
 
 
-class S3Blobs(Blobs):
+class S3Blobs(Blobs, Diagnosing):
     """Objects of one bucket, below one prefix. What is stored can be read with the console, or with
     ``aws s3 cp s3://bucket/key - | zcat | jq``.
 
@@ -126,6 +128,9 @@ class S3Blobs(Blobs):
         """This machine's clock, moved as far as the endpoint's Date headers show it to be wrong; right to about a
         second, once there was an answer."""
         return self._requests.clock.now()
+
+    def diagnose(self) -> Sequence[Finding]:
+        return diagnose(self._requests, self._conditions, self._bucket, self._prefix)
 
     def close(self) -> None:
         self._requests.close()

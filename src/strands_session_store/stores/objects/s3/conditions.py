@@ -69,10 +69,30 @@ class Conditions:
         self._lock = threading.Lock()
         self._turns = [threading.Lock() for _ in range(64)]
 
+    @property
+    def assumed(self) -> bool:
+        """Whether nothing is asked of the endpoint, and a single writer is assumed."""
+        return self._mode != "required"
+
+    def find_out(self, until: float) -> None:
+        """Have the endpoint tested, once; Amazon's is not.
+
+        Raises:
+            StoreError: It does not honour them, or that could not be found out.
+        """
+        if self._known.is_set():
+            return
+        with self._lock:
+            if not self._known.is_set() and not self._ignored and not _AMAZON.fullmatch(self._endpoint()):
+                self._ignored = self._test(until)
+            if self._ignored:
+                raise StoreError(self._says(self._ignored))
+            self._known.set()
+
     def put(self, key: str, data: bytes, until: float, *, if_absent: bool, if_match: Tag | None) -> Tag:
         """See `Blobs.put`."""
         if self._mode == "required":
-            self._find_out(until)
+            self.find_out(until)
             if if_absent:
                 return self._put(key, data, until, IfNoneMatch="*")
             if if_match is not None:
@@ -88,7 +108,7 @@ class Conditions:
     def remove(self, key: str, tag: Tag, until: float) -> bool:
         """See `Blobs.remove`."""
         if self._mode == "required":
-            self._find_out(until)
+            self.find_out(until)
         if self._drops:
             with contextlib.suppress(Refused):
                 self._drop(key, until, IfMatch=self._spell(tag))
@@ -99,16 +119,6 @@ class Conditions:
             if found == tag:
                 self._drop(key, until)
             return found in (tag, None)
-
-    def _find_out(self, until: float) -> None:
-        if self._known.is_set():
-            return
-        with self._lock:
-            if not self._known.is_set() and not self._ignored and not _AMAZON.fullmatch(self._endpoint()):
-                self._ignored = self._test(until)
-            if self._ignored:
-                raise StoreError(self._says(self._ignored))
-            self._known.set()
 
     def _test(self, until: float) -> str:
         """The condition that the endpoint ignores; "" for none."""

@@ -30,6 +30,11 @@ class Clock:
     def __init__(self) -> None:
         self._ahead = 0.0
 
+    @property
+    def ahead(self) -> float:
+        """Seconds that it is ahead of ours."""
+        return self._ahead
+
     def now(self) -> float:
         return time.time() + self._ahead
 
