@@ -122,6 +122,7 @@ OPS: dict[str, Op] = {
     "messages: the last 50 of 400": lambda s: _last(s.messages.page("talk", OWNER, limit=50)),
     "messages: get, 10 from the end": lambda s: s.messages.get("talk", "m390", OWNER),
     "messages: 50 before one 200 back": lambda s: s.messages.page("talk", OWNER, before="m200", limit=50),
+    "messages: list, 50 behind 200": lambda s: s.messages.list("talk", OWNER, offset=200),
     "messages: append": lambda s: s.messages.append("talk", {"role": "user", "content": "x"}, OWNER),
     "messages: append 100": lambda s: s.messages.append("talk", [{"role": "user", "content": "x"}] * 100, OWNER),
     "messages: count": lambda s: s.messages.count("talk", OWNER),

@@ -7,6 +7,7 @@ task that is cancelled while it awaits one no longer waits; what was begun is do
 from __future__ import annotations
 
 import asyncio
+import builtins
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -34,6 +35,7 @@ from .sessions.shapes import (
     Exported,
     Imported,
     LogPage,
+    MessagePage,
     Node,
     Overview,
     Receipt,
@@ -390,6 +392,30 @@ class AsyncMessages(_Offloaded):
             cursor=cursor,
         )
 
+    async def list(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        agent_id: str = "default",
+        matching: Callable[[records.Message], bool] | None = None,
+        descending: bool = False,
+        limit: int = 50,
+        offset: int | None = None,
+        cursor: str | None = None,
+    ) -> MessagePage:
+        return await self._off(
+            self._sync.list,
+            session_id,
+            user_id,
+            agent_id=agent_id,
+            matching=matching,
+            descending=descending,
+            limit=limit,
+            offset=offset,
+            cursor=cursor,
+        )
+
     async def get(
         self, session_id: str, message_id: str, user_id: str | None = None, *, agent_id: str = "default"
     ) -> Said:
@@ -434,7 +460,9 @@ class AsyncMessages(_Offloaded):
             self._sync.append, session_id, messages, user_id, agent_id=agent_id, model=model, source=source
         )
 
-    async def context(self, session_id: str, user_id: str | None = None, *, agent_id: str = "default") -> list[Message]:
+    async def context(
+        self, session_id: str, user_id: str | None = None, *, agent_id: str = "default"
+    ) -> builtins.list[Message]:
         return await self._off(self._sync.context, session_id, user_id, agent_id=agent_id)
 
     async def edit_metadata(

@@ -79,9 +79,12 @@ def test_metadata_state_and_runs_of_another_are_not_there(sessions: Sessions) ->
         lambda: sessions.metadata("s", "bob").get_managed("n", "k"),
         lambda: sessions.state("s", "bob").set("a", 1),
         lambda: sessions.run("s", "bob").__enter__(),
+        lambda: sessions.update("s", "bob", title="mine", expected=sessions.get("s", "ada").revision),
+        lambda: sessions.messages.list("s", "bob", offset=0),
+        lambda: sessions.messages.list("s", "bob", offset=0, matching=bool),
     ):
         with pytest.raises(SessionNotFoundError):
             ask()
     assert not sessions.delete("s", "bob").existed
-    assert sessions.list("bob").sessions == ()
+    assert sessions.list("bob").sessions == sessions.list("bob", ids=["s"]).sessions == ()
     assert sessions.usage.user("bob").calls == 0

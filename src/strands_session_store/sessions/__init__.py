@@ -22,7 +22,8 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     live_segment.py, segmenting.py, ending.py   how one ends     rollover.py   and where there is no live agent
     ended.py      those that have ended                          expiring.py   ... and expire with their conversation
     contexts.py   what a model would be given now                prompting.py  what it is to see of a history
-    searching.py  what texts have in them
+    searching.py  what texts have in them                        conversation_listing.py   all of one, as a list
+    chain.py      which segments a conversation has
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from .shapes import (
     Holder,
     Imported,
     LogPage,
+    MessagePage,
     Node,
     Overview,
     Placed,
@@ -78,6 +80,7 @@ __all__ = [
     "Holder",
     "Imported",
     "LogPage",
+    "MessagePage",
     "Messages",
     "Metadata",
     "Node",

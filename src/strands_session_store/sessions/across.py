@@ -2,20 +2,27 @@
 
 Rule 1. What ended meanwhile is found where it is now: each message once, whichever way it goes.
 Rule 2. One read for the conversation's session and for each piece. A place in the middle is found by halving.
+Rule 3. A cursor is of one log: ``<log>/older/<index>`` goes on before the index, ``<log>/newer/<index>`` from it on; in
+        a segment that has ended ``/<number>:<start>:<end>`` of that follows, so that it need not be looked for.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from .. import layout, records
+from ..errors import InvalidCursorError
 from ..stores.base import Doc, Log, LogView, Space, Want
 from ..stores.reading import read_whole
 from .access import Access, load
 from .ended import complete
 from .entries import entry
 from .shapes import MAX_PAGE
+
+_REST: Final = re.compile(r"(\d{1,18})(?:/(\d{1,9}):(\d{1,18}):(\d{1,18}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,30 @@ class Piece:
     """Of all of it."""
     entries: Mapping[int, records.Message] = field(default_factory=dict)
     """By index in the conversation."""
+    last: bool = False
+    """True: nothing comes behind it on the way. False: something does, unless its segment is gone."""
+
+
+def cursor_at(log: str, at: int, where: Where | None, *, back: bool) -> str:
+    """What goes on at a place, for `place_of`."""
+    inside = "" if where is None else f"/{where.number}:{where.start}:{where.end}"
+    return f"{log}/{'older' if back else 'newer'}/{at}{inside}"
+
+
+def place_of(log: str, cursor: str) -> tuple[bool, int, Where | None]:
+    """Which way a cursor goes, and the place where it goes on, as `pieces` takes it.
+
+    Raises:
+        InvalidCursorError: It is none of this log.
+    """
+    name, _, rest = str(cursor).rpartition("/older/") if "/older/" in str(cursor) else str(cursor).rpartition("/newer/")
+    if name == log and (match := _REST.fullmatch(rest)) is not None:
+        at, number, *ends = (None if digits is None else int(digits) for digits in match.groups())
+        assert at is not None
+        return "/older/" in str(cursor), at, None if number is None else Where(number, *ends)
+    raise InvalidCursorError(
+        f"cursor {str(cursor)[:80]!r} is none of the history {log!r}; hand on what a page of it gave"
+    )
 
 
 def pieces(
@@ -66,15 +97,16 @@ def pieces(
         look = access.look(Doc(path), span)
         view = look.logs[log]
         ended = (load(look, path, records.Segments) if path in look.docs else records.Segments()).ended
-        spaces = _Ended(access, access.record(look).created, agent_id, ended, view.length)
+        spaces = _Ended(access, access.record(look).created, agent_id, ended, view)
         if where is None and ended and at is not None and (at <= view.start if back else at < view.start):
-            where = spaces.find(at, back=back)
+            where = spaces.find(at, back=back) if at else Where(1)
             at = at if where is not None or back else view.start
         if where is None:
             entries = _entries(log, view, 0)
             edge = view.length if at is None else min(max(at, view.start), view.length)
             low, high = min(entries, default=edge), max(entries, default=edge - 1) + 1
-            piece = Piece(access.space.id, None, low, high, view.length, entries)
+            last = low <= view.start and not ended if back else high >= view.length
+            piece = Piece(access.space.id, None, low, high, view.length, entries, last)
             yield piece
             at, size = piece.low if back else piece.high, min(2 * size, MAX_PAGE)
             if at < view.length if not back else at > view.start:
@@ -103,9 +135,10 @@ def pieces(
 class _Ended:
     """The segments of a conversation that have ended."""
 
-    def __init__(self, access: Access[records.Session], created: float, agent_id: str, ended: int, length: int) -> None:
+    def __init__(self, access: Access[records.Session], created: float, agent_id: str, ended: int, on: LogView) -> None:
+        """``on``: of the history that goes on."""
         self._access, self._created, self._agent_id, self._ended = access, created, agent_id, ended
-        self._length = length
+        self._on = on
 
     def read(self, where: Where, at: int | None, size: int, *, back: bool) -> Piece | None:
         """A piece of one; None: it is gone. Where all on the way was erased, it is empty and at the segment's end."""
@@ -124,7 +157,9 @@ class _Ended:
         entries = _entries(log, view, part.start)
         edge = part.start if back else part.end
         low, high = min(entries, default=edge), max(entries, default=edge - 1) + 1
-        return Piece(self._space(where.number).id, where, low, high, self._length, entries)
+        latest = where.number == self._ended and self._on.start == self._on.length
+        last = low <= part.start and where.number == 1 if back else high >= part.end and latest
+        return Piece(self._space(where.number).id, where, low, high, self._on.length, entries, last)
 
     def find(self, at: int, *, back: bool) -> Where | None:
         """The one that has the message before an index going back, else the one that has it; where it is gone, the next

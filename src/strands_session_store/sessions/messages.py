@@ -9,7 +9,8 @@ Rule 3. The history is changed by what is named so alone. What an agent's contex
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import builtins
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -24,6 +25,7 @@ from .access import Access, Part
 from .appending import append
 from .clearing import clear, existing, extent
 from .contexts import read_context
+from .conversation_listing import History
 from .ended import wherever
 from .entries import Place, page, place
 from .finding import find, missing, span
@@ -31,7 +33,7 @@ from .inside import ids_of
 from .rewriting import Change as Rewriting
 from .rewriting import edited, redacted, removed, rewrite
 from .searching import sought, texts
-from .shapes import MAX_PAGE, LogPage, Said, SearchPage
+from .shapes import MAX_PAGE, LogPage, MessagePage, Said, SearchPage
 from .submitted import checked
 
 Role: TypeAlias = Literal["user", "assistant"]
@@ -101,6 +103,42 @@ class Messages(Part):
             return said.removed is None and role in (None, said.message.get("role"))
 
         return page(access, log, records.Message, where, admits, limit=limit, first=limit, floor=floor, ceiling=ceiling)
+
+    def list(
+        self,
+        session_id: str,
+        user_id: str | None = None,
+        *,
+        agent_id: str = DEFAULT,
+        matching: Callable[[records.Message], bool] | None = None,
+        descending: bool = False,
+        limit: int = 50,
+        offset: int | None = None,
+        cursor: str | None = None,
+    ) -> MessagePage:
+        """All that was said in a conversation, whichever segment it is in, as a list: oldest first unless it is told
+        otherwise. What was removed or erased is not in it. Costs a read for each segment that is shown, and one more.
+
+        Args:
+            session_id: Which session.
+            user_id: Its owner.
+            agent_id: Whose history.
+            matching: Only messages of which this is true. One call looks at 10,000 at most, up to 1,000 by a read.
+            descending: Newest first.
+            limit: 1 to 1,000. Where 10,000 were looked at, a page can be shorter although there is a next one.
+            offset: How many to skip, instead of a cursor. The page then has a total. Without ``matching`` that costs
+                two reads whatever the offset, and where segments have ended as `Segments.chain`; where messages were
+                removed, the segment in question is read from its nearer end. With it, it costs what there is to look
+                at; `MessagePage.exact` says whether that was all.
+            cursor: `MessagePage.cursor` of the page before, with the same arguments.
+
+        Raises:
+            InvalidCursorError: The cursor is none of such a list.
+            ValueError: An argument is out of its range; with ``matching``, an offset behind what a call looks at.
+        """
+        checks.flag("descending", descending)
+        history = History(self._session(session_id, user_id), ids.check("agent_id", agent_id), descending)
+        return history.listed(matching, limit, offset, cursor)
 
     def get(self, session_id: str, message_id: str, user_id: str | None = None, *, agent_id: str = DEFAULT) -> Said:
         """The last message with this tracking id, looked for from the end as in `page`, then in segments that have
@@ -219,7 +257,9 @@ class Messages(Part):
         called = partial(counted, model=model, source=source, prices=self._prices)
         return append(self._session(session_id, user_id), ids.check("agent_id", agent_id), added, given, called)
 
-    def context(self, session_id: str, user_id: str | None = None, *, agent_id: str = DEFAULT) -> list[Message]:
+    def context(
+        self, session_id: str, user_id: str | None = None, *, agent_id: str = DEFAULT
+    ) -> builtins.list[Message]:
         """What an agent's model would be given now, as it is stored: of a conversation in segments the summary and what
         was said since, of one with a conversation manager what that has left. One read, or two. Roles need not
         alternate where several have written it, and a tool's use may wait for its result.
@@ -311,7 +351,7 @@ class Messages(Part):
 
     def _rewrite(
         self, session_id: str, message_id: str, user_id: str | None, agent_id: str, change: Rewriting
-    ) -> list[records.Message]:
+    ) -> builtins.list[records.Message]:
         ids.check("agent_id", agent_id)
         ids.check("message_id", message_id)
         found = self._session(session_id, user_id)

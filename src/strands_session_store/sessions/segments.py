@@ -10,24 +10,18 @@ Rule 3. A segment that was deleted is left out.
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 from .. import ids, layout, records
-from ..errors import InvalidCursorError
 from ..prices import Ask, Own, Prices
 from ..segments import SegmentAfter
-from ..stores.base import Counters, Doc, Log, Order, Query, Store
+from ..stores.base import Counters, Doc, Log, Store
 from ..usage import Totals
-from . import checks, cursors
-from .access import Part, load, told
-from .across import Where, pieces
-from .ended import complete
+from . import checks
+from .access import Part, load
+from .across import cursor_at, pieces, place_of
+from .chain import parts
 from .messages import DEFAULT
 from .rollover import counting, finished, measured, summarized, summarizer_of
-from .shapes import MAX_PAGE, ConversationPage, ConversationStats, Placed, SegmentOverview
-
-_REST: Final = re.compile(r"(\d{1,18})(?:/(\d{1,9}):(\d{1,18}):(\d{1,18}))?", re.ASCII)
+from .shapes import ConversationPage, ConversationStats, Placed, SegmentOverview
 
 
 class Segments(Part):
@@ -85,34 +79,7 @@ class Segments(Part):
     ) -> tuple[SegmentOverview, ...]:
         """All of them, oldest first; the last is the one that goes on. Two reads, and a listing for each 1,000 sessions
         directly below the conversation's."""
-        found = self._session(session_id, user_id)
-        log, path = layout.history(ids.check("agent_id", agent_id)), layout.segments(agent_id)
-        look = found.look(Doc(path), Log(log), Counters([layout.removed(agent_id)]))
-        own = found.record(look)
-        known = load(look, path, records.Segments) if path in look.docs else records.Segments()
-        if known.ended:
-            complete(self.store, layout.segment_space(found.space, own.created, agent_id, known.ended))
-        query = Query(
-            "session",
-            found.space.owner,
-            parent=session_id,
-            order=Order.CREATED,
-            descending=False,
-            limit=MAX_PAGE,
-            counters=["messages"],
-        )
-        out = []
-        for row in cursors.every(self.store, query) if known.ended else ():
-            one = told(self.store, records.Session, row)
-            part = None if one is None else one.segment
-            if one is None or part is None or part.agent_id != agent_id or part.number > known.ended:
-                continue
-            if row.space == layout.segment_space(found.space, own.created, agent_id, part.number):
-                out.append(SegmentOverview(one, part.number, part.start, part.end, row.counters["messages"]))
-        out.sort(key=lambda one: one.number)
-        view = look.logs[log]
-        here = view.length - view.start - look.counters[layout.removed(agent_id)]
-        return (*out, SegmentOverview(own, known.ended + 1, view.start, None, here))
+        return parts(self._session(session_id, user_id), ids.check("agent_id", agent_id))[0]
 
     def full_history(
         self,
@@ -143,7 +110,7 @@ class Segments(Part):
         checks.index("start", start)
         if start is not None and cursor is not None:
             raise ValueError("start and cursor both say where the page begins; give one of them")
-        back, at, where = _place(log, cursor) if cursor is not None else (start is None, start, None)
+        back, at, where = place_of(log, cursor) if cursor is not None else (start is None, start, None)
         found: dict[int, Placed] = {}
         looked = 0
         first = last = None
@@ -163,8 +130,8 @@ class Segments(Part):
         return ConversationPage(
             tuple(one for _, one in sorted(found.items())),
             length,
-            _cursor(log, "older", *older) if older[0] and not (back and looked < limit) else None,
-            _cursor(log, "newer", *newer) if newer[0] < length else None,
+            cursor_at(log, *older, back=True) if older[0] and not (back and looked < limit) else None,
+            cursor_at(log, *newer, back=False) if newer[0] < length else None,
         )
 
     def stats(self, session_id: str, user_id: str | None = None, *, agent_id: str = DEFAULT) -> ConversationStats:
@@ -173,19 +140,3 @@ class Segments(Part):
         look = self._session(session_id, user_id).look(Doc(path), Log(log), Counters(layout.USAGE_COUNTERS))
         known = load(look, path, records.Segments) if path in look.docs else records.Segments()
         return ConversationStats(known.ended + 1, look.logs[log].length, Totals.of(look.counters), known.summary)
-
-
-def _cursor(log: str, way: str, at: int, where: Where | None) -> str:
-    inside = "" if where is None else f"/{where.number}:{where.start}:{where.end}"
-    return f"{log}/{way}/{at}{inside}"
-
-
-def _place(log: str, cursor: str) -> tuple[bool, int, Where | None]:
-    name, _, rest = str(cursor).rpartition("/older/") if "/older/" in str(cursor) else str(cursor).rpartition("/newer/")
-    if name == log and (match := _REST.fullmatch(rest)) is not None:
-        at, number, *ends = (None if digits is None else int(digits) for digits in match.groups())
-        assert at is not None
-        return "/older/" in str(cursor), at, None if number is None else Where(number, *ends)
-    raise InvalidCursorError(
-        f"cursor {str(cursor)[:80]!r} is none of the history {log!r}; hand on what a page of it gave"
-    )

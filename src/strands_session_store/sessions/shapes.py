@@ -199,6 +199,20 @@ class ConversationPage:
 
 
 @dataclass(frozen=True, slots=True)
+class MessagePage:
+    """Some of the messages of a conversation, as a list."""
+
+    messages: tuple[Placed, ...]
+    """In the order that was asked for; without those removed."""
+    cursor: str | None
+    """Asks for the next page, the same way on; None when there is none."""
+    total: int | None = None
+    """How many there are in all; only with ``offset``."""
+    exact: bool = True
+    """False: ``total`` is where counting stopped; there may be more."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConversationStats:
     """A conversation in figures."""
 
