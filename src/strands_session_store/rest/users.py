@@ -18,7 +18,7 @@ router: Final = APIRouter(prefix="/users", tags=["users"])
 USER: Final = f"/{{of:{ID}}}"
 
 
-def whose(
+async def whose(
     caller: Calling,
     of: Annotated[
         str, Path(min_length=1, max_length=shapes.MAX_ID, pattern=shapes.NO_CONTROL, description="Id of the user.")
@@ -57,7 +57,7 @@ async def list_users(
 
 @router.post("", status_code=201, summary="Make the record of a user", responses=documented(409))
 async def create_user(sent: shapes.NewUser, sessions: Service, caller: Calling) -> shapes.UserTold:
-    user_id = whose(caller, sent.user_id)
+    user_id = await whose(caller, sent.user_id)
     with arguments():
         return views.user(await sessions.users.create(user_id, **sent.model_dump(exclude={"user_id"})))
 
