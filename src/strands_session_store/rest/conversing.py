@@ -14,12 +14,13 @@ import inspect
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..async_sessions import AsyncSessions
-from ..errors import AlreadyExistsError, SessionNotFoundError, StoreError
+from ..errors import AlreadyExistsError, SessionNotFoundError, StoreError, Unavailable
 from ..plugin import StoreSessionManager
 from ..sessions.shapes import Overview
 from ..turns import ends_turn
@@ -36,6 +37,10 @@ logger = logging.getLogger(__name__)
 
 LOOKED_AT: Final = 100
 """Messages at the end of a conversation among which a prompt that is sent again is looked for."""
+EXPIRY: Final = 5.0
+"""Seconds after which a server that was killed is succeeded: who sends its prompt again waits for that."""
+PAUSES: Final = (0.1, 0.2, 0.5, 1.0, 2.0, *[5.0] * 11)
+"""Seconds between tries to store what could not be stored, a minute in all. Then the session is let go of."""
 SHOWN: Final = 10_000
 """Characters of a tool's result that an event tells."""
 
@@ -68,6 +73,11 @@ class Asked:
     session_id: str | None
     fields: Mapping[str, Any] = field(default_factory=dict)
     """Of a session that is made."""
+
+    @property
+    def said(self) -> Any:
+        """What the prompt says; None: it answers interrupts."""
+        return self.messages[-1]["content"] if self.messages else None
 
 
 class Conversations:
@@ -104,24 +114,20 @@ class Conversations:
         if asked.session_id is not None:
             known = self._turns.get((owner, asked.session_id, asked.prompt_id))
             if known is not None and not (known.answer.done() and known.answer.exception() is not None):
-                await asyncio.shield(known.begun)
-                return known
+                return await _joined(known, asked)
         self._admit(owner)
         try:
             session_id = await self._found(owner, asked)
             key = owner, session_id, asked.prompt_id
             # two that were sent at once meet here
             if (known := self._turns.get(key)) is None or known.answer.done():
-                turn = self._turns[key] = Turn(session_id, asked.prompt_id)
+                turn = self._turns[key] = Turn(session_id, asked.prompt_id, asked.said)
                 self._at_work[owner] += 1
-                task = asyncio.create_task(self._run(turn, key, caller, owner, asked, wait))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._work(self._run(turn, key, caller, owner, asked, wait))
                 known = turn
         finally:
             self._at_work[owner] -= 1
-        await asyncio.shield(known.begun)
-        return known
+        return await _joined(known, asked)
 
     async def close(self, grace: float) -> None:
         """Let turns end, and after ``grace`` seconds end them."""
@@ -167,7 +173,9 @@ class Conversations:
         try:
             turn.end(await self._answered(turn, caller, owner, asked, wait))
         except BaseException as error:
-            problem = problems.problem_of(_cause(error))
+            known = problems.problem_of(_cause(error))
+            # with no traceback, which would keep the session manager, and with it the session's lease
+            problem = Problem(known.status, known.detail, known.headers, **known.more)
             if problem.status >= 500 and not isinstance(error, asyncio.CancelledError):
                 logger.error("session_id=<%s> | a conversation failed", turn.session_id, exc_info=error)
             turn.fail(problem, problems.body(problem, f"/api/agent-sessions/{turn.session_id}", None))
@@ -187,11 +195,11 @@ class Conversations:
     ) -> shapes.Answer:
         store = self._sessions.store
         busy: dict[str, Any] = {"lease_timeout": wait} if wait > 0 else {"on_busy": "raise"}
-        options = {"durability": "turn", **self._options, **busy}
+        options = {"durability": "turn", "lease_expiry": EXPIRY, **self._options, **busy}
         manager = await StoreSessionManager.open(
             turn.session_id, store, user_id=owner, exclusive=True, agent_ids=[self._agent_id], **options
         )
-        async with manager, manager.lease():
+        async with self._closing(manager), manager.lease():
             found = await self._sessions.get(turn.session_id, owner)
             if not found.session.active:
                 raise Problem(409, f"session {turn.session_id!r} is not active; activate it first")
@@ -203,18 +211,46 @@ class Conversations:
             else:
                 request = AgentRequest(manager, found, caller)
                 told = await self._invoked(turn, request, None if said is not None else asked)
-        count = await self._sessions.messages.count(turn.session_id, owner)
+        kept = await self._sessions.messages.list(turn.session_id, owner, agent_id=self._agent_id, limit=1, offset=0)
         return shapes.Answer(
             session_id=turn.session_id,
             session_uuid=views.uuid_of(found.session),
             response=told["response"],
-            messages_count=count,
+            messages_count=kept.total or 0,
             session_active=found.session.active,
             prompt_id=turn.prompt_id,
             message_id=told["message"].get("tracking_id"),
             stop_reason=told["stop_reason"],
             interrupts=told["interrupts"],
         )
+
+    @asynccontextmanager
+    async def _closing(self, manager: StoreSessionManager) -> AsyncIterator[None]:
+        """Closes a session manager. What it can't store now is stored later, while it holds the session: who sends the
+        prompt again waits for that, and finds it answered."""
+        try:
+            yield
+        finally:
+            try:
+                await manager.aclose()
+            except Unavailable:
+                self._work(self._closed_later(manager))
+                raise
+
+    async def _closed_later(self, manager: StoreSessionManager) -> None:
+        for pause in PAUSES:
+            await asyncio.sleep(pause)
+            try:
+                return await manager.aclose()
+            except Unavailable:
+                continue
+            except StoreError as error:  # it says what is lost
+                return logger.error("session_id=<%s> | %s", manager.session_id, error)
+
+    def _work(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _said(self, owner: str | None, turn: Turn, asked: Asked) -> _Said | None:
         """The prompt where it is stored, with the answer if it has one; None: it is not among the last messages.
@@ -229,8 +265,7 @@ class Conversations:
         at = next((i for i, one in enumerate(messages) if one.get("tracking_id") == turn.prompt_id), None)
         if at is None:
             return None
-        if asked.messages and messages[at]["content"] != asked.messages[-1]["content"]:
-            raise Problem(409, f"another message has the message_id {turn.prompt_id!r}; give each its own")
+        _check_same(messages[at]["content"], asked)
         # one that had no answer before the next prompt was answered with that
         return _Said(next((one for one in messages[at + 1 :] if ends_turn(one)), None))
 
@@ -255,8 +290,8 @@ class Conversations:
         except Exception as error:
             if isinstance(_cause(error), StoreError):
                 raise
-            await self._refuse_interrupted(request)
-            logger.error("session_id=<%s> | the agent failed", turn.session_id, exc_info=error)
+            if isinstance(error, TypeError | ValueError):
+                await self._refuse_interrupted(request, bool(asked and asked.interrupts))
             raise Problem(502, "the agent failed; what was said is kept, and can be sent again") from error
         structured = getattr(result, "structured_output", None)
         return {
@@ -269,15 +304,18 @@ class Conversations:
             ],
         }
 
-    async def _refuse_interrupted(self, request: AgentRequest) -> None:
+    async def _refuse_interrupted(self, request: AgentRequest, answers: bool) -> None:
         """
         Raises:
-            Problem: The agent waits for an interrupt's answer, and was not given it.
+            Problem: The agent waits for an interrupt's answer and was given none, or the other way round.
         """
         session = request.session.session
         agents = await self._sessions.agents(session.session_id, session.user_id)
-        if any(one.agent.agent_id == self._agent_id and one.agent.interrupts for one in agents):
+        waits = any(one.agent.agent_id == self._agent_id and one.agent.interrupts for one in agents)
+        if waits and not answers:
             raise Problem(409, "the agent waits for the answer to an interrupt; send it as interrupt_responses")
+        if answers and not waits:
+            raise Problem(409, "the agent waits for no answer to an interrupt; send messages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +323,22 @@ class _Said:
     """A prompt that is stored."""
 
     answer: Mapping[str, Any] | None
+
+
+async def _joined(turn: Turn, asked: Asked) -> Turn:
+    """The turn, when it has begun."""
+    _check_same(turn.said, asked)
+    await asyncio.shield(turn.begun)
+    return turn
+
+
+def _check_same(said: Any, asked: Asked) -> None:
+    """
+    Raises:
+        Problem: It is another prompt.
+    """
+    if said != asked.said:
+        raise Problem(409, f"another message has the message_id {asked.prompt_id!r}; give each its own")
 
 
 def new_id() -> str:

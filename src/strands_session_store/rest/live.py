@@ -57,8 +57,10 @@ class EventId:
 class Turn:
     """A prompt and what becomes of it. Belongs to one event loop."""
 
-    def __init__(self, session_id: str, prompt_id: str) -> None:
-        self.session_id, self.prompt_id, self._mark = session_id, prompt_id, secrets.token_hex(4)
+    def __init__(self, session_id: str, prompt_id: str, said: Any) -> None:
+        """``said``: what the prompt says."""
+        self.session_id, self.prompt_id, self.said = session_id, prompt_id, said
+        self._mark = secrets.token_hex(4)
         loop = asyncio.get_running_loop()
         self.begun: asyncio.Future[None] = loop.create_future()
         """Done when the session is had and the agent may begin; what went wrong before is raised there."""

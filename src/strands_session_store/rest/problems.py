@@ -133,7 +133,8 @@ def install(app: FastAPI) -> None:
 
     async def told(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
-        if problem.status >= 500 or isinstance(error, SessionBusyError | ConflictError):
+        # a problem was logged by who raised it
+        if not isinstance(error, Problem) and (problem.status >= 500 or not str(error).startswith(problem.detail[:1])):
             level = logging.ERROR if problem.status == 500 else logging.WARNING
             logger.log(level, "request=<%s> | %s: %s", request.state.request_id, type(error).__name__, error)
         return answer(problem, paths.shown(request.scope), request.state.request_id)

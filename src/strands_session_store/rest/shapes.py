@@ -138,7 +138,7 @@ class SessionTold(BaseModel):
     created_at: datetime
     updated_at: datetime = Field(description="In lists of the last message or change, to within a minute.")
     expires_at: datetime | None = Field(description="Null: never; and in lists.")
-    messages_count: int
+    messages_count: int = Field(description="Of the segment that goes on, where it is a conversation in segments.")
     runs_count: int
     usage: UsageTold
     is_busy: bool | None = Field(description="Whether somebody has it to themselves now; null in lists.")
@@ -274,7 +274,7 @@ class Answer(BaseModel):
     session_id: str
     session_uuid: str
     response: str = Field(description="What the agent answered.")
-    messages_count: int = Field(description="Of the session, now.")
+    messages_count: int = Field(description="In all that was said, now.")
     session_active: bool
     prompt_id: str = Field(description="Id of the message that was answered.")
     message_id: str | None = Field(description="Id of the answer.")
