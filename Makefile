@@ -30,7 +30,7 @@ soak: $(VENV)/made-dev       ## the long versions
 
 # What says no more with an older strands-agents is left to the newest, as it takes long: programs (CLI, examples, docs,
 # wheel), engines, the service, and processes that meet, are killed or stopped.
-ELSEWHERE := test_cli test_cli_archive test_examples test_docs test_package stores/test_* sessions/test_* testing/test_* summaries/test_* \
+ELSEWHERE := cli/test_* test_examples test_docs test_package stores/test_* sessions/test_* testing/test_* summaries/test_* \
 	$(addprefix plugin/test_,many_processes failover redis_agents regressed schedules killed paused_holder lease_costs redo)
 test-lowest: .venv-lowest/made    ## with the lowest supported strands-agents, what that may matter to
 	.venv-lowest/bin/python -m pytest -n auto -m "not soak" $(ELSEWHERE:%=--ignore-glob='tests/%.py') $(ARGS)

@@ -1,59 +1,109 @@
-"""Export, import and copy in a terminal: how far it is (on stderr, where that is a terminal), and what was done."""
+"""`export`, `import` and `copy`: what they take, how far they are, and what was done."""
 
 from __future__ import annotations
 
-import enum
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+import typer
 
-from ..errors import StoreError
-from ..sessions import Exported, Imported, Step
-from .pages import console, many, size
+from .options import (
+    EveryoneOption,
+    Existing,
+    ExistingOption,
+    IdsOption,
+    JsonOption,
+    StoreOption,
+    UserOption,
+    opened,
+)
+from .terminal import Tell, console, many, print_json, progress, repeatable, size
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-@contextmanager
-def shown(what: str) -> Iterator[Callable[[Step], None]]:
-    """A progress bar around a block, and what moves it. What the system says of files becomes one line.
+    from ..sessions import Exported, Imported, Step
 
-    Raises:
-        StoreError: A file can not be read or written, or an argument will not do.
-    """
-    on = Console(stderr=True, highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[so_far]}"), TimeElapsedColumn())
-    with Progress(*columns, console=on, disable=not on.is_terminal, transient=True) as bar:
-        task = bar.add_task(what, total=None, so_far="")
-
-        def tell(step: Step) -> None:
-            so_far = f"{many(step.entries, 'log entry', 'log entries')}, {size(step.bytes)}"
-            bar.update(task, completed=step.done, total=step.of, so_far=so_far)
-
-        try:
-            yield tell
-        except StoreError:
-            raise
-        except OSError as error:
-            raise StoreError(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from error
-        except ValueError as error:
-            raise StoreError(str(error)) from error
+commands = typer.Typer()
+PANEL = "Move"
+AGAIN = "the same command goes on: what is there already is not written again"
 
 
-class Existing(str, enum.Enum):
-    """`OnExisting`, as options name it."""
+@commands.command(rich_help_panel=PANEL)
+def export(
+    file: Annotated[Path, typer.Argument(dir_okay=False, show_default=False)],
+    store: StoreOption = None,
+    user: UserOption = None,
+    everyone: EveryoneOption = False,
+    ids: IdsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write sessions to a file of JSON lines, which is there once it is whole."""
+    _one_selection(everyone, user, ids)
+    with (
+        opened(store) as sessions,
+        repeatable(f"there is no {file}; repeat the command"),
+        progress("Exporting") as tell,
+    ):
+        done = sessions.archive.export(file, user, everyone=everyone, ids=ids or None, progress=_moving(tell))
+    _report(done, as_json, "Exported", f"to {file}")
 
-    ERROR = "error"
-    SKIP = "skip"
-    REPLACE = "replace"
+
+@commands.command(name="import", rich_help_panel=PANEL)
+def import_(
+    file: Annotated[Path, typer.Argument(dir_okay=False, show_default=False)],
+    store: StoreOption = None,
+    user: Annotated[str | None, typer.Option("--user", metavar="USER_ID", help="Only what is this user's.")] = None,
+    on_existing: ExistingOption = Existing.ERROR,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the sessions of an exported file to a store. Interrupted, it is repeated and goes on."""
+    only = {} if user is None else {"user_id": user}
+    with opened(store, make=True) as sessions, repeatable(AGAIN), progress("Importing") as tell:
+        done = sessions.archive.import_(file, **only, on_existing=on_existing.value, progress=_moving(tell))
+    _report(done, as_json, "Imported", f"from {file}")
 
 
-def report(done: Exported | Imported, as_json: bool, verb: str, where: str) -> None:
-    """Say what was done."""
+@commands.command(rich_help_panel=PANEL)
+def copy(
+    target: Annotated[str, typer.Argument(metavar="TARGET_URL", show_default=False)],
+    store: StoreOption = None,
+    user: UserOption = None,
+    everyone: EveryoneOption = False,
+    ids: IdsOption = None,
+    on_existing: ExistingOption = Existing.ERROR,
+    as_json: JsonOption = False,
+) -> None:
+    """Write sessions to another store. Interrupted, it is repeated and goes on."""
+    from ..stores import redact
+
+    _one_selection(everyone, user, ids)
+    with opened(store) as sessions, repeatable(AGAIN), progress("Copying") as tell:
+        done = sessions.archive.copy(
+            target, user, everyone=everyone, ids=ids or None, on_existing=on_existing.value, progress=_moving(tell)
+        )
+    _report(done, as_json, "Copied", f"to {redact(target)}")
+
+
+# ------------------------------------------------------------------------------------------------------------- private
+
+
+def _one_selection(everyone: bool, user: str | None, ids: list[str] | None) -> None:
+    if everyone and (user is not None or ids):
+        raise typer.BadParameter("--all takes the sessions of all users; leave --user and --id out")
+
+
+def _moving(tell: Tell) -> Callable[[Step], None]:
+    def moved(step: Step) -> None:
+        tell(step.done, step.of, f"{many(step.entries, 'log entry', 'log entries')}, {size(step.bytes)}")
+
+    return moved
+
+
+def _report(done: Exported | Imported, as_json: bool, verb: str, where: str) -> None:
     if as_json:
-        print(json.dumps(asdict(done), indent=2))
+        print_json(asdict(done))
     else:
         console.print(f"{verb} {_told(done, where)}", markup=False, soft_wrap=True)
 
@@ -64,12 +114,12 @@ def _told(done: Exported | Imported, where: str) -> str:
     if done.users:
         out += f" and {many(done.users, 'user')}"
     out += f" ({many(done.entries, 'log entry', 'log entries')}, {size(done.bytes)}) {where}"
-    if isinstance(done, Imported):
-        rest = {
-            "there already": done.same,
-            "there with other content, left alone": done.skipped,
-            "in the place of others": done.replaced,
-            "expired": done.expired,
-        }
-        out += "".join(f"; {count:,} {what}" for what, count in rest.items() if count)
+    counts = asdict(done)
+    rest = {
+        "same": "there already",
+        "skipped": "there with other content, left alone",
+        "replaced": "in the place of others",
+        "expired": "expired",
+    }
+    out += "".join(f"; {counts[name]:,} {what}" for name, what in rest.items() if counts.get(name))
     return f"{out}."

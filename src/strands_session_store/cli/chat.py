@@ -7,9 +7,9 @@ import sys
 from rich.text import Text
 
 from ..stores import redact
-from . import pages
 from .agents import agent_of, ask, model_named, session
-from .pages import console
+from .spoken import say, say_message
+from .terminal import console, dim, many
 
 
 def talk(session_id: str, store: str, user_id: str | None, model: str) -> None:
@@ -21,19 +21,19 @@ def talk(session_id: str, store: str, user_id: str | None, model: str) -> None:
 
     def on_event(**event: object) -> None:
         if isinstance(message := event.get("message"), dict):
-            pages.say_message(message, prompts=False)
+            say_message(message, prompts=False)
 
     with session(session_id, store, user_id) as manager:
         agent = agent_of(manager, model_named(model), on_event)
         count = len(agent.messages)
-        before = f"resumed, {pages.many(count, 'message')} restored" if count else "new"
+        before = f"resumed, {many(count, 'message')} restored" if count else "new"
         note = f"session {session_id} in {redact(store)}: {before}. Model: {model}. Ctrl-D ends."
-        console.print(Text(pages.plain(note), "dim"))
+        dim(note)
         while (prompt := _prompt()) is not None:
             if prompt.strip():
                 ask(agent, prompt)
         count = len(agent.messages)
-    console.print(Text(f"{pages.many(count, 'message')} in context" if count else "nothing was said or stored", "dim"))
+    dim(f"{many(count, 'message')} in context" if count else "nothing was said or stored")
 
 
 def _prompt() -> str | None:
@@ -42,7 +42,7 @@ def _prompt() -> str | None:
         if sys.stdin.isatty():
             return console.input(Text("    you ", "bold cyan"))
         line = input()
-        pages.say("user", line)
+        say("you", line)
         return line
     except (EOFError, KeyboardInterrupt):
         console.print()

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,8 +25,9 @@ from ..errors import StoreError
 from ..sessions import Sessions
 from ..stores import DEFAULT, open_store, redact
 from ..stores.base import Capability
-from . import pages
-from .pages import console
+from .showing import layout_tree
+from .spoken import say_message
+from .terminal import complain, console, heading, many, plain
 
 TELLING = "Hello! My name is Ada and my favourite colour is teal."
 ASKING = "What is the weather in Lisbon?"
@@ -51,15 +53,15 @@ def play(store: str, model: str) -> bool:
     console.print(Text(f"session {session_id} in {redact(store)}; model: {about}"))
 
     with Talker(session_id, store, model) as first:
-        _heading(f"process {first.pid} begins")
+        heading(f"process {first.pid} begins")
         first.held()
         for prompt in (TELLING, ASKING):
             left = first.say(prompt)
         status = first.kill()
-    _heading(f"process {first.pid} was ended by {status}, between two turns")
+    heading(f"process {first.pid} was ended by {status}, between two turns")
 
     with Talker(session_id, store, model) as second:
-        _heading(f"process {second.pid} resumes session {session_id}")
+        heading(f"process {second.pid} resumes session {session_id}")
         restored = second.held()
         with open_store(store) as opened:
             sessions = Sessions(opened)
@@ -67,7 +69,7 @@ def play(store: str, model: str) -> bool:
             proofs = [
                 (f"process {first.pid} had no chance to save anything at its end: {status}", status in KILLED),
                 (
-                    f"{pages.many(len(restored['messages']), 'message')} restored, equal to those it held",
+                    f"{many(len(restored['messages']), 'message')} restored, equal to those it held",
                     bool(restored["messages"]) and restored["messages"] == left["messages"],
                 ),
                 (f"agent state restored: {restored['state']}", restored["state"] == left["state"] != {}),
@@ -81,11 +83,11 @@ def play(store: str, model: str) -> bool:
             answer = second.say(RECALLING)["answer"]
             held.append(_prove(f"it knows what was said before: {', '.join(KNOWN)}", all(k in answer for k in KNOWN)))
             second.end()
-            _heading("what is stored, and where")
-            console.print(pages.layout_tree(sessions.layout_tree(session_id), f"{redact(store)}: session {session_id}"))
+            heading("what is stored, and where")
+            console.print(layout_tree(sessions.layout_tree(session_id), f"{redact(store)}: session {session_id}"))
     _next(session_id, store, model)
     if not all(held):
-        pages.complain(f"{held.count(False)} of {len(held)} proofs failed")
+        complain(f"{held.count(False)} of {len(held)} proofs failed")
     return all(held)
 
 
@@ -122,11 +124,12 @@ class Talker:
     def say(self, prompt: str) -> dict[str, Any]:
         """One turn, printed. When this returns, the process has acknowledged it."""
         assert self._process.stdin is not None
-        self._process.stdin.write(codec.encode(prompt) + b"\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has ended; `held` says how
+            self._process.stdin.write(codec.encode(prompt) + b"\n")
+            self._process.stdin.flush()
         report = self.held()
         for message in report["messages"][self._before :]:
-            pages.say_message(message)
+            say_message(message)
         return report
 
     def kill(self) -> str:
@@ -158,13 +161,8 @@ class Talker:
 
 def _prove(text: str, holds: bool) -> bool:
     mark = ("   ok   ", "bold green") if holds else ("FAILED  this does not hold: ", "bold red")
-    console.print(Text.assemble(mark, pages.plain(text)))
+    console.print(Text.assemble(mark, plain(text)))
     return holds
-
-
-def _heading(text: str) -> None:
-    console.print()
-    console.print(Text(text, "bold"))
 
 
 def _next(session_id: str, store: str, model: str) -> None:
@@ -174,11 +172,12 @@ def _next(session_id: str, store: str, model: str) -> None:
         # a password is not printed; the reader has it
         options = f" --store {shlex.quote(store) if redact(store) == store else 'URL'}"
     chat_options = options + (f" --model {shlex.quote(model)}" if model != "offline" else "")
-    _heading("next")
+    heading("next")
     for line, why in (
         (f"chat {session_id}{chat_options}", "go on talking"),
         (f"show {session_id}{options}", "look closer"),
-        (f"delete {session_id}{options}", "leave nothing behind"),
+        (f"usage {session_id}{options}", "what it took"),
+        (f"rm {session_id}{options}", "leave nothing behind"),
     ):
         console.print(Text.assemble(f"  {_program()} {line}  ", (f"# {why}", "dim")), soft_wrap=True)
 
