@@ -13,8 +13,10 @@ class AnyAuth:
     """The first of several that knows the caller."""
 
     def __init__(self, *auths: Auth) -> None:
-        if not auths:
-            raise ValueError("AnyAuth needs at least one way to tell who calls")
+        if not auths or not all(map(callable, auths)):
+            raise ValueError(
+                f"AnyAuth needs one or more ways to tell who calls, each of which is callable; got {auths!r:.80}"
+            )
         self._auths = auths
         self.schemes: dict[str, Any] = {}
         for auth in auths:

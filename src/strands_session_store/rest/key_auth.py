@@ -36,11 +36,10 @@ class ApiKeyAuth:
             callers: By the hash of their keys, as `hashed` gives it.
 
         Raises:
-            ValueError: Something is no such hash.
+            ValueError: Something is no such hash, or no `Caller`.
         """
-        for digest in callers:
-            if _HASH.fullmatch(str(digest)) is None:
-                raise ValueError("callers are by the hashes of their keys (ApiKeyAuth.hashed), not by the keys")
+        for digest, caller in callers.items():
+            _check(digest, caller)
         self._callers = dict(callers)
 
     @classmethod
@@ -53,8 +52,11 @@ class ApiKeyAuth:
         """
         path = Path(file)
         try:
-            entries = json.loads(path.read_bytes())["keys"]
-            return cls(dict(_entry(i, one) for i, one in enumerate(entries)))
+            found = json.loads(path.read_bytes())["keys"]
+            entries = [_entry(i, one) for i, one in enumerate(found)]
+            if len(callers := dict(entries)) < len(entries):
+                raise ValueError("two of its keys have the same hash")
+            return cls(callers)
         except (KeyError, TypeError, ValueError) as error:
             told = f'it has to be {{"keys": [{{"hash": ..., "user_id": ...}}]}}: {error!s:.200}'
             raise ValueError(f"{str(path)!r} is no file of API keys; {told}") from error
@@ -76,6 +78,13 @@ class ApiKeyAuth:
         if caller is None:
             raise Refused("the API key is not known")
         return caller
+
+
+def _check(digest: object, caller: object) -> None:
+    if not isinstance(digest, str) or _HASH.fullmatch(digest) is None:
+        raise ValueError("callers are by the hashes of their keys (ApiKeyAuth.hashed), not by the keys")
+    if not isinstance(caller, Caller):
+        raise ValueError(f"each hash must have a rest.Caller, got {type(caller).__name__}")
 
 
 def _entry(at: int, one: Any) -> tuple[str, Caller]:

@@ -7,13 +7,14 @@ Rule. A request is refused that does not come from this machine, came through a 
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Any, Final
 
 from starlette.requests import Request
 
 from .callers import Caller, Refused
 
-_PROXIED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+_PROXIED: Final = re.compile("forwarded|x-forwarded-.*|x-real-ip|via")
 
 
 class NoAuth:
@@ -27,7 +28,7 @@ class NoAuth:
 
     def __call__(self, request: Request) -> Caller:
         host = "" if request.client is None else request.client.host
-        if not is_loopback(host) or any(name in request.headers for name in _PROXIED):
+        if not is_loopback(host) or any(map(_PROXIED.fullmatch, request.headers)):
             raise Refused("without authentication only this machine is served; have the server tell its callers")
         if not is_loopback(_host(request.headers.get("host", ""))):
             raise Refused("without authentication the server is to be called localhost, 127.0.0.1 or [::1]")
