@@ -138,10 +138,13 @@ def session(session_id: str, store: str, user_id: str | None = None) -> StoreSes
         raise StoreError(str(error)) from error
 
 
-def agent_of(manager: StoreSessionManager, model: Model, callback: Callable[..., Any] | None = None) -> Agent:
+def agent_of(
+    manager: StoreSessionManager, model: Model, callback: Callable[..., Any] | None = None, *, prompt: str | None = None
+) -> Agent:
     """An agent with tools, restored if the session has it."""
     tools: list[Any] = [weather, clock, calculator]
-    return Agent(model=model, system_prompt=PROMPT, tools=tools, session_manager=manager, callback_handler=callback)
+    said = prompt or PROMPT
+    return Agent(model=model, system_prompt=said, tools=tools, session_manager=manager, callback_handler=callback)
 
 
 def ask(agent: Agent, prompt: str) -> str:
