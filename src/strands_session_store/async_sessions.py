@@ -202,8 +202,10 @@ class AsyncUsers(_Offloaded):
     async def activate(self, user_id: str) -> records.User:
         return await self._off(self._sync.activate, user_id)
 
-    async def list(self, *, active: bool | None = None, limit: int = 50, cursor: str | None = None) -> UserPage:
-        return await self._off(self._sync.list, active=active, limit=limit, cursor=cursor)
+    async def list(
+        self, *, active: bool | None = None, limit: int = 50, cursor: str | None = None, offset: int | None = None
+    ) -> UserPage:
+        return await self._off(self._sync.list, active=active, limit=limit, cursor=cursor, offset=offset)
 
     async def delete(self, user_id: str) -> Receipt:
         return await self._off(self._sync.delete, user_id)

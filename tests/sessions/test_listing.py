@@ -10,7 +10,7 @@ import pytest
 
 from strands_session_store import InvalidIdError
 from strands_session_store.errors import InvalidCursorError
-from strands_session_store.sessions import Sessions, listing
+from strands_session_store.sessions import Sessions, indexed
 from strands_session_store.stores.base import Space, new_commit_id
 from strands_session_store.testing.wrapping import Call, Wrapped
 
@@ -117,7 +117,7 @@ def test_offset_skips_and_counts(many: Sessions) -> None:
 
 
 def test_counting_ends_at_its_bound_and_says_so(many: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "LOOKED_AT", 7)
+    monkeypatch.setattr(indexed, "LOOKED_AT", 7)
     page = many.list("ada", offset=0, limit=2, active=True)
     assert (page.total, page.exact) == (6, False)
     assert ids(page) == ["s11", "s10"]
@@ -224,7 +224,7 @@ def test_what_is_too_large_for_its_row_is_read(memory: Sessions) -> None:
 
 def test_an_offset_past_the_bound_of_counting_is_reached(memory: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the engine does not count."""
-    monkeypatch.setattr(listing, "LOOKED_AT", 5)
+    monkeypatch.setattr(indexed, "LOOKED_AT", 5)
     sessions = Sessions(Counted(memory.store))
     for at in range(20):
         sessions.create(f"s{at:02}")
@@ -243,7 +243,7 @@ def test_an_offset_past_the_bound_of_counting_is_reached(memory: Sessions, monke
 
 
 def test_a_filter_that_nothing_passes_ends_at_the_bound(memory: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "LOOKED_AT", 1_500)
+    monkeypatch.setattr(indexed, "LOOKED_AT", 1_500)
     for at in range(2_600):
         memory.create(f"s{at}")
     store = Counted(memory.store)

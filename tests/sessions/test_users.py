@@ -8,7 +8,7 @@ import pytest
 
 from strands_session_store import SessionNotFoundError
 from strands_session_store.errors import AlreadyExistsError, UserNotFoundError
-from strands_session_store.sessions import Receipt, Sessions
+from strands_session_store.sessions import Receipt, Sessions, indexed
 
 from .test_details import talk
 
@@ -55,6 +55,50 @@ def test_users_are_listed_newest_first(sessions: Sessions) -> None:
     assert [one.user_id for one in sessions.users.list(active=False).users] == ["u3"]
     with pytest.raises(ValueError, match="limit"):
         sessions.users.list(limit=0)
+
+
+def test_users_are_skipped_and_counted(sessions: Sessions) -> None:
+    for at in range(9):
+        sessions.users.create(f"u{at}")
+        if at % 2:
+            sessions.users.deactivate(f"u{at}")
+    sessions.create("s", "u1")  # no user of its own
+
+    def listed(**options: Any) -> tuple[list[str], int | None, bool, str | None]:
+        page = sessions.users.list(**options)
+        return [one.user_id for one in page.users], page.total, page.exact, page.cursor
+
+    names = [f"u{at}" for at in range(9)][::-1]
+    found, *rest, cursor = listed(offset=2, limit=3)
+    assert (found, rest) == (names[2:5], [9, True])
+    assert listed(cursor=cursor) == (names[5:], None, True, None)
+    assert listed(offset=7, limit=3) == (names[7:], 9, True, None)
+    assert listed(offset=9) == listed(offset=99) == ([], 9, True, None)
+    found, *rest, cursor = listed(offset=1, limit=2, active=False)
+    assert (found, rest) == (["u5", "u3"], [4, True])
+    assert listed(cursor=cursor, active=False) == (["u1"], None, True, None)
+    assert listed(active=True, limit=2)[0] == ["u8", "u6"]  # a page is filled
+
+
+def test_counting_users_ends_at_its_bound(memory: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    for at in range(9):
+        memory.users.create(f"u{at}")
+    memory.users.deactivate("u8")
+    monkeypatch.setattr(indexed, "LOOKED_AT", 5)
+    page = memory.users.list(offset=1, limit=2, active=True)
+    assert ([one.user_id for one in page.users], page.total, page.exact) == (["u6", "u5"], 4, False)
+    assert [one.user_id for one in memory.users.list(cursor=page.cursor, active=True).users] == [
+        "u4",
+        "u3",
+        "u2",
+        "u1",
+        "u0",
+    ]
+    with pytest.raises(ValueError, match="offset=5 is further than the 5 users"):
+        memory.users.list(offset=5, active=True)
+    for options, named in (({"offset": -1}, "offset"), ({"offset": 0, "cursor": "x"}, "offset and cursor")):
+        with pytest.raises(ValueError, match=named):
+            memory.users.list(**options)  # type: ignore[arg-type]
 
 
 def test_a_user_is_erased_with_a_receipt(sessions: Sessions) -> None:

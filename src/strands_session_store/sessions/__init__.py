@@ -23,7 +23,7 @@ Rule 4. Everything blocks; `async_sessions` is the same, awaitable.
     ended.py      those that have ended                          expiring.py   ... and expire with their conversation
     contexts.py   what a model would be given now                prompting.py  what it is to see of a history
     searching.py  what texts have in them                        conversation_listing.py   all of one, as a list
-    chain.py      which segments a conversation has
+    chain.py      which segments a conversation has              indexed.py    rows of the index by the page
 """
 
 from __future__ import annotations

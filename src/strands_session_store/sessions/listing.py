@@ -1,29 +1,24 @@
 """Sessions by the page. Owner, parent, order and times of the order are told by the index; the rest is sifted here.
 
-Rule 1. A page costs what it shows: one listing. With a filter it costs what it looks at, at most `LOOKED_AT` sessions.
-Rule 2. A cursor never loses or doubles a session that did not change.
-Rule 3. What a listing tells of a session is in its row: nothing else is read.
+Law: what a listing tells of a session is in its row; nothing else is read. What a page costs is said in `indexed`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from .. import ids as _ids
 from .. import layout, records
 from ..stores.base import Counters, Doc, Order, Query, Row
-from ..stores.counting import Counting
-from . import checks, cursors
+from . import checks
 from .access import Part, told
+from .indexed import Rows
 from .searching import sought
 from .shapes import MAX_PAGE, Overview, SessionPage
 
 OrderBy: TypeAlias = Literal["created", "updated"]
-
-LOOKED_AT: Final = 10_000
-"""Sessions that one call looks at, at most, to fill a page that is filtered or to count, besides an ``offset``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,47 +138,8 @@ class Listing(Part):
             cursor=cursor,
             counters=layout.COUNTERS,
         )
-        if offset is None:
-            return self._page(query, sieve, limit)
-        return self._offset(query, sieve, limit, offset)
-
-    def _page(self, query: Query, sieve: _Filter, limit: int) -> SessionPage:
-        found: list[Overview] = []
-        for looked, (row, last) in enumerate(self._rows(query, sieve), 1):
-            if (shown := self._shown(row, sieve)) is not None:
-                found.append(shown)
-            if len(found) == limit or looked == LOOKED_AT:
-                return SessionPage(tuple(found), None if last else cursors.behind(query, row))
-        return SessionPage(tuple(found), None)
-
-    def _offset(self, query: Query, sieve: _Filter, limit: int, offset: int) -> SessionPage:
-        counted = self.store.count(query) if isinstance(self.store, Counting) and not sieve.sifts else None
-        found: list[Overview] = []
-        matched, exact, cursor = 0, True, None
-        for looked, (row, last) in enumerate(self._rows(replace(query, limit=MAX_PAGE), sieve), 1):
-            wanted = offset <= matched < offset + limit
-            # of those that are only skipped or counted, nothing has to be shown
-            shown = self._shown(row, sieve) if sieve.sifts or wanted else None
-            if wanted and shown is not None:
-                found.append(shown)
-                if len(found) == limit and not last:
-                    cursor = cursors.behind(query, row)
-            matched += shown is not None or not (sieve.sifts or wanted)
-            if counted is not None and len(found) == limit:
-                break
-            # what a filter leaves to be skipped is not known, so it has no part in the bound
-            if looked >= LOOKED_AT + (0 if sieve.sifts else offset):
-                exact = last
-                if not last and len(found) < limit:
-                    cursor = cursors.behind(query, row)
-                break
-        if not exact and matched < offset:
-            raise ValueError(
-                f"offset={offset:,} is further than the {LOOKED_AT:,} sessions that a call with a filter looks at; "
-                "go on from page to page by the cursor"
-            )
-        total, exact = (matched, exact) if counted is None else (counted, True)
-        return SessionPage(tuple(found), cursor, total, exact)
+        rows = Rows(self.store, query, lambda row: self._shown(row, sieve), sieve.sifts)
+        return SessionPage(*(rows.page() if offset is None else rows.behind(offset)))
 
     def _by_ids(
         self,
@@ -215,18 +171,6 @@ class Listing(Part):
         first = offset or 0
         total = None if offset is None else len(found)
         return SessionPage(tuple(found[first : first + limit]), None, total)
-
-    def _rows(self, query: Query, sieve: _Filter) -> Iterator[tuple[Row, bool]]:
-        """Rows, and whether each is the last one there is."""
-        if sieve.sifts:  # most will not be shown, so fewer and larger pages
-            query = replace(query, limit=min(MAX_PAGE, query.limit * 4))
-        while True:
-            page = cursors.listed(self.store, query)
-            for at, row in enumerate(page.rows, 1):
-                yield row, page.cursor is None and at == len(page.rows)
-            if page.cursor is None:
-                return
-            query = replace(query, cursor=page.cursor)
 
     def _shown(self, row: Row, sieve: _Filter) -> Overview | None:
         session = told(self.store, records.Session, row)

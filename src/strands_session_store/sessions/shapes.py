@@ -72,7 +72,7 @@ class SessionPage:
     total: int | None = None
     """How many there are in all; only with ``offset``."""
     exact: bool = True
-    """False: ``total`` is where counting stopped (`COUNTED`); there are more."""
+    """False: ``total`` is where counting stopped; there are more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,10 @@ class UserPage:
     users: tuple[records.User, ...]
     cursor: str | None
     """Asks for the next page; None when there is none."""
+    total: int | None = None
+    """How many there are in all; only with ``offset``."""
+    exact: bool = True
+    """False: ``total`` is where counting stopped; there are more."""
 
 
 @dataclass(frozen=True, slots=True)

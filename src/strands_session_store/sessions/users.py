@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from .. import layout, records
 from ..errors import AlreadyExistsError
-from ..stores.base import Order, Query
-from . import access, checks, cursors
+from ..stores.base import Order, Query, Row
+from . import access, checks
 from .access import Access, Part, told
 from .checks import UNSET, Unset
 from .erasing import erase_user
+from .indexed import Rows
 from .shapes import Receipt, UserPage
 from .values import Metadata, write
 
@@ -79,25 +79,39 @@ class Users(Part):
     def activate(self, user_id: str) -> records.User:
         return self.update(user_id, active=True)
 
-    def list(self, *, active: bool | None = None, limit: int = 50, cursor: str | None = None) -> UserPage:
-        """One page, newest first; costs one listing.
+    def list(
+        self,
+        *,
+        active: bool | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        offset: int | None = None,
+    ) -> UserPage:
+        """One page, newest first; costs one listing, with ``active`` as many as it takes to fill it.
 
         Args:
             active: Only those that are, or are not.
-            limit: 1 to 1,000. With ``active`` a page can be shorter although there is a next one.
-            cursor: `UserPage.cursor` of the page before.
+            limit: 1 to 1,000. With ``active``, a page can be shorter although there is a next one, where 10,000 users
+                were looked at.
+            cursor: `UserPage.cursor` of the page before, with the same arguments.
+            offset: How many to skip, instead of a cursor; the page then has a total. As of `Sessions.list`.
 
         Raises:
             InvalidCursorError: The cursor is none.
+            ValueError: An argument is out of its range, or offset and cursor are both given.
         """
-        query = Query("user", order=Order.CREATED, limit=checks.limit(limit))
-        page = cursors.listed(self.store, replace(query, cursor=cursor))
-        users = []
-        for row in page.rows:
+        checks.limit(limit)
+        checks.index("offset", offset)
+        if offset is not None and cursor is not None:
+            raise ValueError("offset and cursor both say where the page begins; give one of them")
+
+        def shown(row: Row) -> records.User | None:
             record = told(self.store, records.User, row)
-            if record is not None and active in (None, record.active):
-                users.append(record)
-        return UserPage(tuple(users), page.cursor)
+            return record if record is not None and active in (None, record.active) else None
+
+        query = Query("user", order=Order.CREATED, limit=limit, cursor=cursor)
+        rows = Rows(self.store, query, shown, sifts=active is not None)
+        return UserPage(*(rows.page() if offset is None else rows.behind(offset)))
 
     def delete(self, user_id: str) -> Receipt:
         """Erase the user's record and all sessions; see `Sessions.erase_user`."""
