@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 for needed in ("redis", "fastapi", "uvicorn"):
@@ -43,6 +44,37 @@ def test_redis_agent_goes_on_where_it_ended(server: Server) -> None:
     command = [sys.executable, str(EXAMPLES / "redis_agent.py"), f"{server.url}?prefix=redis_agent"]
     first, second = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
     assert "restored" not in first and "2 messages restored" in second and "Ada" in second
+
+
+# ----------------------------------------------------------------------------------------------------- rest_server.py
+
+
+def test_rest_server_answers_whom_it_knows(server: Server, tmp_path: Path) -> None:
+    cli = [sys.executable, "-m", "strands_session_store.cli"]
+    make = [*cli, "key", "--user", "ada", "--keys-file", str(tmp_path / "keys.json")]
+    key = subprocess.run(make, capture_output=True, text=True, check=True).stdout.strip()
+    port = servers.free_port()
+    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(EXAMPLES), "rest_server:app", "--port", f"{port}"]
+    store = f"{server.url}?prefix=rest_server"
+    env = {**os.environ, "STRANDS_SESSION_STORE": store, "API_KEYS": str(tmp_path / "keys.json")}
+    with open(tmp_path / "log", "wb") as log, subprocess.Popen(command, stdout=log, stderr=log, env=env) as process:
+        try:
+            api = f"http://127.0.0.1:{port}"
+
+            def ready() -> bool:
+                assert process.poll() is None, (tmp_path / "log").read_text()
+                with contextlib.suppress(httpx.TransportError):
+                    return httpx.get(f"{api}/readyz").status_code == 200
+                return False
+
+            until(ready)
+            said = {"messages": [{"role": "user", "content": "What are your opening hours on day 'sunday'?"}]}
+            talk = f"{api}/api/agent-sessions/conversation"
+            answer = httpx.post(talk, json=said, headers={"X-API-Key": key}, timeout=30)
+            assert answer.status_code == 201 and answer.json()["messages_count"] >= 2
+            assert httpx.post(talk, json=said, headers={"X-API-Key": "another"}).status_code == 401
+        finally:
+            process.kill()
 
 
 # ------------------------------------------------------------------------------------------------------- redis_web.py
