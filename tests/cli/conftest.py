@@ -13,6 +13,7 @@ from strands import Agent
 from tests.cli.programs import clean
 
 from strands_session_store import StoreSessionManager
+from strands_session_store.cli import terminal
 from strands_session_store.cli.app import run
 from strands_session_store.sessions import Sessions
 from strands_session_store.testing.models import OfflineModel
@@ -42,6 +43,7 @@ def cli(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     def call(*args: str, typed: str = "", status: int = 0) -> Done:
         monkeypatch.setattr(sys, "argv", ["strands-session", *args])
         monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        monkeypatch.setattr(terminal.console, "width", terminal.PIPED)  # whatever it was where it was imported
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             run()

@@ -34,9 +34,8 @@ class _Commands(TyperGroup):
             result = super().invoke(ctx)
             sys.stdout.flush()
             return result
-        except BrokenPipeError:
-            if not _deaf():
-                raise
+        except BrokenPipeError:  # engines and models translate theirs, so it is of what is written here
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
 
 
@@ -58,13 +57,3 @@ def run() -> None:
     except StoreError as error:
         complain(str(error))
         sys.exit(1)
-
-
-def _deaf() -> bool:
-    """Whether it is stdout that nobody reads any more; then what is still to be written goes nowhere."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False

@@ -60,6 +60,6 @@ def as_data(totals: Totals) -> dict[str, Any]:
         "calls": totals.calls,
         "estimated_calls": totals.estimated,
         "unpriced_calls": totals.unpriced,
-        "cost": None if totals.dollars is None else f"{totals.dollars:f}",
-        "known_cost": f"{totals.known_dollars:f}",
+        "cost": None if totals.dollars is None else f"{totals.dollars.normalize():f}",
+        "known_cost": f"{totals.known_dollars.normalize():f}",
     }
