@@ -8,8 +8,9 @@ app.py           the app, composed                 asked.py       what routes as
 sessions.py, messages.py, conversation.py, inside.py, users.py    routes
 conversing.py    a turn of an agent                live.py        what has happened in it so far
 callers.py       who calls                         jwt_auth.py, key_auth.py, no_auth.py, any_auth.py   told by what
-shapes.py        what is sent and answered         views.py       records as that, pure
+shapes/          what is sent and answered         views.py       records as that, pure
 problems.py      errors as problem details         limits.py      how much of everything
+openapi.py       the app's own document            paths.py       ids in paths
 edge.py          what every request passes
 """
 

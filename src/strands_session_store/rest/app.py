@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from fastapi import APIRouter, FastAPI
-from fastapi.openapi.utils import get_openapi
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from .. import __version__, ids
@@ -16,14 +16,13 @@ from ..prices import Ask, Own, Prices
 from ..stores.base import Store
 from . import conversation, inside, messages, problems, shapes, users
 from . import sessions as session_routes
-from .asked import Face, Service
+from .asked import Face, Service, known
 from .callers import Auth
 from .conversing import AgentFactory, Conversations
 from .edge import Edge
 from .limits import Limits, Rate
+from .openapi import PREFIX, Document
 from .problems import documented
-
-PREFIX: Final = "/api"
 
 _ABOUT: Final = """\
 Sessions of [Strands](https://strandsagents.com) agents: what was said, by whom, and what it took.
@@ -73,6 +72,8 @@ def create_app(
     options = dict(manager_options or {})
     if own := [name for name in options if name in _OURS]:
         raise ValueError(f"manager_options has {own[0]!r}, which is the app's own matter; leave it out")
+    if isinstance(cors_origins, str) or not all(_ORIGIN.fullmatch(one) for one in cors_origins):
+        raise ValueError(f"cors_origins must be like ['https://app.example.com'], or ['*']; got {cors_origins!r:.200}")
     ids.check("agent_id", agent_id)
     sessions = AsyncSessions(store, prices=prices)
     conversations = None
@@ -94,10 +95,14 @@ def create_app(
         lifespan=lifespan,
         docs_url="/docs" if docs else None,
         redoc_url=None,
+        redirect_slashes=False,  # what is sent to another path would be lost on the way
+        openapi_tags=list(_TAGS),
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.face = Face(sessions, auth, Rate(limits), conversations)
-    api = APIRouter(prefix=PREFIX)
+    document = Document(app, auth)
+    app.openapi = document  # type: ignore[method-assign]
+    app.state.face = Face(sessions, auth, Rate(limits), document, conversations)
+    api = APIRouter(prefix=PREFIX, dependencies=[Depends(known)])
     for router in (
         *((conversation.router,) if conversations is not None else ()),
         session_routes.router,
@@ -109,21 +114,39 @@ def create_app(
         api.include_router(router)
     app.include_router(api)
     app.include_router(_health())
+    for route in app.routes:  # FastAPI puts off what it makes of them; the first request would wait for that
+        route.matches({"type": "http", "method": "GET", "path": "/", "headers": []})
     problems.install(app)
-    if cors_origins:
+    app.add_middleware(Edge, max_body=limits.body, document=document, name="strands_session_store.rest")
+    if cors_origins:  # around the edge, so that a page can read what that refuses
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(cors_origins),
             allow_credentials="*" not in cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "If-Match", "Last-Event-ID", "Prefer", "X-API-Key"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "If-Match",
+                "Last-Event-ID",
+                "Prefer",
+                "X-API-Key",
+                "X-Request-ID",
+            ],
             expose_headers=["ETag", "Link", "Location", "Retry-After", "X-Request-ID"],
         )
-    app.add_middleware(Edge, max_body=limits.body, name="strands_session_store.rest")
-    app.openapi = _documenting(app, auth)  # type: ignore[method-assign]
     return app
 
 
+_ORIGIN: Final = re.compile(r"\*|https?://[^/?#\s*]+", re.ASCII)
+_TAGS: Final = (
+    {"name": "conversation", "description": "An agent that answers."},
+    {"name": "sessions", "description": "What is kept under one id: messages, state, runs, events."},
+    {"name": "messages", "description": "What was said in a session, its ended segments' among it."},
+    {"name": "runs, events, usage", "description": "What was done in a session, and what it took."},
+    {"name": "users", "description": "Records of those who own sessions."},
+    {"name": "health", "description": "For whoever watches the server."},
+)
 _OURS: Final = ("store", "session_id", "user_id", "exclusive", "on_busy", "lease_timeout", "read_only", "auto_create")
 
 
@@ -140,23 +163,3 @@ def _health() -> APIRouter:
         return shapes.Health()
 
     return router
-
-
-def _documenting(app: FastAPI, auth: Auth) -> Callable[[], dict[str, Any]]:
-    """OpenAPI's document: with problems, and with how a caller is told."""
-
-    def document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-            parts = made.setdefault("components", {})
-            parts.setdefault("schemas", {})["Problem"] = problems.SCHEMA
-            schemes = getattr(auth, "schemes", {"bearer": {"type": "http", "scheme": "bearer"}})
-            if schemes:
-                parts["securitySchemes"] = schemes
-                for path, operations in made["paths"].items():
-                    for operation in operations.values() if path.startswith(PREFIX) else ():
-                        operation["security"] = [{name: []} for name in schemes]
-            app.openapi_schema = made
-        return app.openapi_schema
-
-    return document

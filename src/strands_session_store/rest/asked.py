@@ -8,8 +8,10 @@ Rule 2. What is asked for by ``Depends`` is a coroutine function, though it awai
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from urllib.parse import urlencode
 
 from fastapi import Depends, Header, Path, Query, Request, Response
 
@@ -18,7 +20,8 @@ from . import shapes
 from .callers import Auth, Caller, called
 from .conversing import Conversations
 from .limits import Rate
-from .paths import ID, shown
+from .openapi import Document
+from .paths import ID, segment, shown
 from .problems import Problem
 
 T = TypeVar("T")
@@ -35,6 +38,7 @@ class Face:
     sessions: AsyncSessions
     auth: Auth
     rate: Rate
+    document: Document
     conversations: Conversations | None
     """None: there is no agent to talk to."""
 
@@ -64,11 +68,38 @@ async def caller(request: Request) -> Caller:
 Calling: TypeAlias = Annotated[Caller, Depends(caller)]
 
 
+async def known(request: Request, caller: Calling) -> None:
+    """Whether the query says only what is understood: a filter whose name is misspelled would be none.
+
+    Raises:
+        Problem: It does not.
+    """
+    if request.query_params:
+        names = set(_queried(request.scope["route"].dependant))
+        for name in request.query_params:
+            if name not in names:
+                told = f"there is no such parameter; there is {', '.join(sorted(names)) or 'none'}"
+                error = {"loc": ["query", name], "msg": told, "type": "extra_forbidden"}
+                raise Problem(422, f"query.{name:.80}: {told}", errors=[error])
+
+
+def _queried(dependant: Any) -> Iterator[str]:
+    """The parameters that a query may have."""
+    yield from (one.alias for one in dependant.query_params)
+    for below in dependant.dependencies:
+        yield from _queried(below)
+
+
 async def owner(
     caller: Calling,
     user_id: Annotated[
         str | None,
-        Query(max_length=shapes.MAX_ID, description="Whose; for administrators. Empty: the sessions without an owner."),
+        Query(
+            max_length=shapes.MAX_ID,
+            pattern=shapes.NO_CONTROL.replace("+", "*"),
+            description="Whose; for administrators. Empty: the sessions without an owner.",
+            examples=["ada"],
+        ),
     ] = None,
 ) -> str | None:
     """Whose sessions are meant.
@@ -97,7 +128,14 @@ Service: TypeAlias = Annotated[AsyncSessions, Depends(service)]
 Owner: TypeAlias = Annotated[str | None, Depends(owner)]
 Administrator: TypeAlias = Annotated[Caller, Depends(administrator)]
 SessionId: TypeAlias = Annotated[
-    str, Path(min_length=1, max_length=shapes.MAX_ID, pattern=shapes.NO_CONTROL, description="Of the session.")
+    str,
+    Path(
+        min_length=1,
+        max_length=shapes.MAX_ID,
+        pattern=shapes.NO_CONTROL,
+        description="Of the session.",
+        examples=["trip-1"],
+    ),
 ]
 AgentId: TypeAlias = Annotated[
     str,
@@ -108,6 +146,19 @@ AgentId: TypeAlias = Annotated[
         pattern=shapes.NO_CONTROL,
         description="Whose history, where a session has several agents.",
     ),
+]
+_AT: Final = "2026-11-01T12:00:00Z"
+CreatedAfter: TypeAlias = Annotated[
+    shapes.Moment | None, Query(alias="createdAfter", description="At this time or later.", examples=[_AT])
+]
+CreatedBefore: TypeAlias = Annotated[
+    shapes.Moment | None, Query(alias="createdBefore", description="Earlier than this.", examples=[_AT])
+]
+UpdatedAfter: TypeAlias = Annotated[
+    shapes.Moment | None, Query(alias="updatedAfter", description="At this time or later.", examples=[_AT])
+]
+UpdatedBefore: TypeAlias = Annotated[
+    shapes.Moment | None, Query(alias="updatedBefore", description="Earlier than this.", examples=[_AT])
 ]
 IfMatch: TypeAlias = Annotated[
     str | None, Header(alias="If-Match", description="The ETag that the session has to have still.")
@@ -147,6 +198,17 @@ def paged(
         url = request.url.remove_query_params("currentPage").include_query_params(cursor=next)
         response.headers["Link"] = f'<{shown(request.scope)}?{url.query}>; rel="next"'
     return shapes.Page(items=items, limit=limit, offset=offset, total=total, total_is_exact=exact, next=next)
+
+
+LOCATION: Final[dict[str, Any]] = {"Location": {"description": "Where it is.", "schema": {"type": "string"}}}
+
+
+def located(request: Request, response: Response, id: str, *, up: int = 0) -> None:
+    """Say where what was made is: below the request's path, or one that is further up, for whom the request was."""
+    above = shown(request.scope).split("/")
+    path = "/".join([*above[: len(above) - up], segment(id)])
+    named = [one for one in request.query_params.multi_items() if one[0] in ("user_id", "agentId")]
+    response.headers["Location"] = f"{path}?{urlencode(named)}" if named else path
 
 
 def revision(etag: str | None) -> str | None:

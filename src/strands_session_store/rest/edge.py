@@ -10,26 +10,45 @@ import logging
 import re
 import secrets
 import time
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
-from opentelemetry import trace
+from opentelemetry import propagate, trace
+from opentelemetry.propagators.textmap import Getter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import paths, problems
+from .openapi import Document
 from .problems import Problem
 
 logger = logging.getLogger(__name__)
 access = logging.getLogger("strands_session_store.rest.access")
 
+Headers: TypeAlias = "Sequence[tuple[bytes, bytes]]"
+
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 
-class Edge:
-    """Around the app, as the outermost of all."""
+class _Headers(Getter[Headers]):
+    """Headers as ASGI has them, for whoever looks for the trace that a request belongs to."""
 
-    def __init__(self, app: ASGIApp, *, max_body: int, name: str) -> None:
+    def get(self, carrier: Headers, key: str) -> list[str] | None:
+        wanted = key.lower().encode("latin-1")
+        return [value.decode("latin-1") for name, value in carrier if name == wanted] or None
+
+    def keys(self, carrier: Headers) -> list[str]:
+        return [name.decode("latin-1") for name, _ in carrier]
+
+
+_HEADERS: Final = _Headers()
+
+
+class Edge:
+    """Around all that answers."""
+
+    def __init__(self, app: ASGIApp, *, max_body: int, document: Document, name: str) -> None:
         """``max_body``: bytes. ``name``: of the tracer; without a configured OpenTelemetry it does nothing."""
-        self._app, self._max_body = app, max_body
+        self._app, self._max_body, self._document = app, max_body, document
         self._tracer = trace.get_tracer(name)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,8 +58,10 @@ class Edge:
         request_id = given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
-        scope["path"] = paths.segmented(scope)
-        begun, status, path = time.perf_counter(), 0, paths.shown(scope)
+        method, path = scope["method"], paths.shown(scope)
+        # what answers a GET answers a HEAD as well; the server that is around us is to see no other request
+        scope = {**scope, "path": paths.segmented(scope), "method": "GET" if method == "HEAD" else method}
+        begun, status = time.perf_counter(), 0
 
         async def told(message: Message) -> None:
             nonlocal status
@@ -49,11 +70,13 @@ class Edge:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
                 if not any(name.lower() == b"cache-control" for name, _ in message["headers"]):
                     message["headers"].append((b"cache-control", b"no-store"))  # it is somebody's own
+            elif method == "HEAD":
+                message = {**message, "body": b""}
             await send(message)
 
-        method = scope["method"]
         with self._tracer.start_as_current_span(
             method,
+            context=propagate.extract(scope["headers"], getter=_HEADERS),
             kind=trace.SpanKind.SERVER,
             attributes={"http.request.method": method, "url.path": path},
         ) as span:
@@ -68,8 +91,8 @@ class Edge:
                 failed = problems.problem_of(Exception())
                 await problems.answer(failed, path, request_id)(scope, receive, told)
             finally:
-                route = getattr(scope.get("route"), "path_format", None)
-                if route is not None:
+                if span.is_recording() and (place := self._document.place(scope)) is not None:
+                    route = f"{scope.get('root_path', '')}{place.template}"
                     span.update_name(f"{method} {route}")
                     span.set_attribute("http.route", route)
                 span.set_attribute("http.response.status_code", status)

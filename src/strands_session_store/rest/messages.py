@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -11,7 +10,25 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from .. import records
 from ..sessions.searching import texts
 from . import shapes, views
-from .asked import SESSION, SESSIONS, AgentId, Cursor, Owner, PageNumber, PageSize, Service, SessionId, offset_of, paged
+from .asked import (
+    LOCATION,
+    SESSION,
+    SESSIONS,
+    AgentId,
+    CreatedAfter,
+    CreatedBefore,
+    Cursor,
+    Owner,
+    PageNumber,
+    PageSize,
+    Service,
+    SessionId,
+    UpdatedAfter,
+    UpdatedBefore,
+    located,
+    offset_of,
+    paged,
+)
 from .paths import ID
 from .problems import arguments, documented
 from .sessions import unix
@@ -20,7 +37,14 @@ router: Final = APIRouter(prefix=SESSIONS, tags=["messages"])
 
 MESSAGE: Final = f"{SESSION}/messages/{{message_id:{ID}}}"
 MessageId = Annotated[
-    str, Path(min_length=1, max_length=shapes.MAX_ID, pattern=shapes.NO_CONTROL, description="Of the message.")
+    str,
+    Path(
+        min_length=1,
+        max_length=shapes.MAX_ID,
+        pattern=shapes.NO_CONTROL,
+        description="Of the message.",
+        examples=["q-1"],
+    ),
 ]
 WithBlocks = Annotated[bool, Query(alias="withBlocks", description="With their content as Strands has it.")]
 
@@ -40,10 +64,10 @@ async def list_messages(
         Query(alias="searchString", max_length=1000, description="In texts, and in what tools were given and gave."),
     ] = None,
     ignore_case: Annotated[bool, Query(alias="searchIgnoreCase")] = True,
-    created_after: Annotated[datetime | None, Query(alias="createdAfter", description="At this time or later.")] = None,
-    created_before: Annotated[datetime | None, Query(alias="createdBefore")] = None,
-    updated_after: Annotated[datetime | None, Query(alias="updatedAfter", description="At this time or later.")] = None,
-    updated_before: Annotated[datetime | None, Query(alias="updatedBefore")] = None,
+    created_after: CreatedAfter = None,
+    created_before: CreatedBefore = None,
+    updated_after: UpdatedAfter = None,
+    updated_before: UpdatedBefore = None,
     order_by: Annotated[Literal["created_at"], Query(alias="orderBy")] = "created_at",
     sort_order: Annotated[Literal["asc", "desc"], Query(alias="sortOrder")] = "asc",
     page: PageNumber = None,
@@ -70,14 +94,27 @@ async def list_messages(
     return paged(request, response, items, size, offset=offset, total=found.total, next=found.cursor, exact=found.exact)
 
 
-@router.post(f"{SESSION}/messages", status_code=201, summary="Add a message", responses=documented(404, 409, 413))
+@router.post(
+    f"{SESSION}/messages",
+    status_code=201,
+    summary="Add a message",
+    responses={201: {"headers": LOCATION}, **documented(404, 409, 413)},
+)
 async def add_message(
-    session_id: SessionId, sent: shapes.Message, sessions: Service, owner: Owner, agent_id: AgentId = "default"
+    session_id: SessionId,
+    sent: shapes.Message,
+    request: Request,
+    response: Response,
+    sessions: Service,
+    owner: Owner,
+    agent_id: AgentId = "default",
 ) -> shapes.MessageTold:
     """Puts it behind what was said; no agent answers. An agent that goes on in the session knows it."""
     with arguments():
         (said,) = await sessions.messages.append(session_id, views.sent(sent), owner, agent_id=agent_id)
-    return views.message(said.index, said.entry, session_id, blocks=False)
+    told = views.message(said.index, said.entry, session_id, blocks=False)
+    located(request, response, told.message_id)
+    return told
 
 
 @router.get(MESSAGE, summary="A message", responses=documented(404))

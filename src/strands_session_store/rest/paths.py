@@ -39,6 +39,11 @@ def segmented(scope: MutableMapping[str, Any]) -> str:
     return "/".join(one.replace("/", SLASH) for one in segments)
 
 
+def segment(id: str) -> str:
+    """An id as a segment of a path. Dots alone would go up in the path, so they are escaped as well."""
+    return id.replace(".", "%2E") if id in (".", "..") else quote(id, safe="")
+
+
 def shown(scope: MutableMapping[str, Any]) -> str:
     """The path as it was asked for: ASCII, without the query."""
     raw: bytes | None = scope.get("raw_path")

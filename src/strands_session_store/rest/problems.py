@@ -141,17 +141,22 @@ def install(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        problem = Problem(error.status_code, str(error.detail), error.headers)
+        problem = _unmet(request, error)
         return answer(problem, paths.shown(request.scope), request.state.request_id)
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         errors = [{"loc": list(one["loc"]), "msg": one["msg"], "type": one["type"]} for one in error.errors()]
         status = 400 if any(one["type"] == "json_invalid" for one in errors) else 422
-        first = errors[0]
-        place = ".".join(map(str, first["loc"]))
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        problem = Problem(status, f"{place}: {first['msg']}{more}", errors=errors)
+        if status == 400:
+            why = error.errors()[0].get("ctx", {}).get("error", "JSON decode error")
+            detail = f"the body is no JSON: {why} at character {errors[0]['loc'][-1]}"
+        elif errors[0]["type"] == "model_attributes_type" and not _is_json(request):
+            detail = "the body is taken as text; send it with 'Content-Type: application/json'"
+        else:
+            more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+            detail = f"{'.'.join(map(str, errors[0]['loc']))}: {errors[0]['msg']}{more}"
+        problem = Problem(status, detail, errors=errors)
         return answer(problem, paths.shown(request.scope), request.state.request_id)
 
     app.add_exception_handler(StoreError, told)
@@ -159,6 +164,25 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refused, told)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
+
+
+def _unmet(request: Request, error: HTTPException) -> Problem:
+    """What the framework answers by itself, in words that help."""
+    detail, headers = str(error.detail), dict(error.headers or {})
+    if detail == HTTPStatus(error.status_code).phrase:
+        if error.status_code == 404:
+            detail = "there is no such path here; /openapi.json has those that there are"
+        elif error.status_code == 405:
+            place = request.app.state.face.document.place(request.scope)
+            if place is not None:  # the framework knows one route, where a path may have several
+                methods = {*place.methods, *(("HEAD",) if "GET" in place.methods else ())}
+                headers["Allow"] = ", ".join(sorted(methods))
+            detail = f"this path has no {request.method}; it has {headers.get('Allow', 'others')}"
+    return Problem(error.status_code, detail, headers)
+
+
+def _is_json(request: Request) -> bool:
+    return "json" in request.headers.get("content-type", "")
 
 
 # ------------------------------------------------------------------------------------------------------ documentation
@@ -191,7 +215,7 @@ SCHEMA: Final[dict[str, Any]] = {
 }
 
 _SAYS: Final[Mapping[int, tuple[str, str]]] = {
-    400: ("What was sent is no JSON.", "body.0: JSON decode error"),
+    400: ("What was sent is no JSON.", "the body is no JSON: Expecting value at character 0"),
     401: ("Nobody that is known has sent this.", "send your token as 'Authorization: Bearer <token>'"),
     403: ("This is for administrators.", "naming another user needs the scope 'admin'"),
     404: ("It is not there, or belongs to somebody else.", "there is no session 'trip-1' of user 'ada'"),

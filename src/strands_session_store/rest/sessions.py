@@ -7,7 +7,6 @@ import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.background import BackgroundTask
@@ -17,8 +16,11 @@ from ..errors import ConflictError, SessionNotFoundError
 from ..sessions.shapes import Overview
 from . import shapes, views
 from .asked import (
+    LOCATION,
     SESSION,
     SESSIONS,
+    CreatedAfter,
+    CreatedBefore,
     Cursor,
     IfMatch,
     Owner,
@@ -26,11 +28,13 @@ from .asked import (
     PageSize,
     Service,
     SessionId,
+    UpdatedAfter,
+    UpdatedBefore,
+    located,
     offset_of,
     paged,
     revision,
 )
-from .paths import shown
 from .problems import Problem, arguments, documented
 
 router: Final = APIRouter(prefix=SESSIONS, tags=["sessions"])
@@ -62,10 +66,10 @@ async def list_sessions(
         str | None, Query(alias="searchString", max_length=1000, description="In session_name and description.")
     ] = None,
     ignore_case: Annotated[bool, Query(alias="searchIgnoreCase")] = True,
-    created_after: Annotated[datetime | None, Query(alias="createdAfter", description="At this time or later.")] = None,
-    created_before: Annotated[datetime | None, Query(alias="createdBefore")] = None,
-    updated_after: Annotated[datetime | None, Query(alias="updatedAfter", description="At this time or later.")] = None,
-    updated_before: Annotated[datetime | None, Query(alias="updatedBefore")] = None,
+    created_after: CreatedAfter = None,
+    created_before: CreatedBefore = None,
+    updated_after: UpdatedAfter = None,
+    updated_before: UpdatedBefore = None,
     is_active: Annotated[bool | None, Query(alias="isActive")] = None,
     kind: Annotated[str | None, Query(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")] = None,
     parent_id: Annotated[
@@ -107,7 +111,7 @@ async def list_sessions(
     "",
     status_code=201,
     summary="Make a session",
-    responses={201: {"headers": ETAG | {"Location": {"schema": {"type": "string"}}}}, **documented(409, 413)},
+    responses={201: {"headers": ETAG | LOCATION}, **documented(404, 409, 413)},
 )
 async def create_session(
     sent: shapes.NewSession, request: Request, response: Response, sessions: Service, owner: Owner
@@ -125,7 +129,7 @@ async def create_session(
             metadata=sent.metadata,
             expires_in=sent.expires_in,
         )
-    response.headers["Location"] = f"{shown(request.scope)}/{quote(made.session_id, safe='')}"
+    located(request, response, made.session_id)
     return _told(await sessions.get(made.session_id, owner), response)
 
 
@@ -190,13 +194,17 @@ async def session_tree(session_id: SessionId, sessions: Service, owner: Owner) -
 
 
 @router.post(
-    f"{SESSION}/fork", status_code=201, summary="A new session that goes on from here", responses=documented(404, 409)
+    f"{SESSION}/fork",
+    status_code=201,
+    summary="A new session that goes on from here",
+    responses={201: {"headers": ETAG | LOCATION}, **documented(404, 409, 413)},
 )
 async def fork_session(
-    session_id: SessionId, sent: shapes.Fork, response: Response, sessions: Service, owner: Owner
+    session_id: SessionId, sent: shapes.Fork, request: Request, response: Response, sessions: Service, owner: Owner
 ) -> shapes.SessionTold:
     with arguments():
         made = await sessions.fork(session_id, owner, at=sent.at, new_id=sent.session_id, title=sent.session_name)
+    located(request, response, made.session_id, up=2)
     return _told(await sessions.get(made.session_id, owner), response)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import uuid
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -151,11 +152,11 @@ def text(message: Mapping[str, Any]) -> str:
         elif "toolResult" in block:
             parts = block["toolResult"].get("content", ())
             found += [part["text"] if "text" in part else _json(part.get("json", part)) for part in parts]
-    return "\n".join(found)
+    return legible("\n".join(found))
 
 
 def message(index: int, entry: records.Message, session_id: str, *, blocks: bool) -> shapes.MessageTold:
-    said = entry.message
+    said = plain(entry.message)
     results = [block["toolResult"] for block in said["content"] if "toolResult" in block]
     uses = [block["toolUse"] for block in said["content"] if "toolUse" in block]
     at = None if entry.at is None else moment(entry.at)
@@ -165,9 +166,7 @@ def message(index: int, entry: records.Message, session_id: str, *, blocks: bool
         index=index,
         role=role(said),
         content=text(said),
-        tool_calls=[
-            shapes.ToolCallTold(id=use["toolUseId"], name=use["name"], input=plain(use.get("input"))) for use in uses
-        ],
+        tool_calls=[shapes.ToolCallTold(id=use["toolUseId"], name=use["name"], input=use.get("input")) for use in uses],
         tool_call_id=results[0]["toolUseId"] if results else None,
         tool_name=_own(said).get("tool_name"),
         tool_status=("error" if results[0].get("status") == "error" else "success") if results else None,
@@ -175,14 +174,13 @@ def message(index: int, entry: records.Message, session_id: str, *, blocks: bool
         is_redacted=entry.redacted is not None,
         created_at=at,
         updated_at=at if entry.redacted is None else moment(entry.redacted),
-        blocks=plain(said["content"]) if blocks else None,
+        blocks=said["content"] if blocks else None,
     )
 
 
 def extra(message: Mapping[str, Any]) -> dict[str, Any] | None:
     """What is the application's of a message."""
-    custom = {key: value for key, value in _custom(message).items() if key != OWN}
-    return plain(custom) or None
+    return {key: value for key, value in _custom(message).items() if key != OWN} or None
 
 
 def _custom(message: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -199,14 +197,21 @@ def _own(message: Mapping[str, Any]) -> Mapping[str, Any]:
 def plain(value: Any) -> Any:
     """As JSON can say it: bytes in Base64, what has no name of its own there by its text."""
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {legible(str(key)): plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(one) for one in value]
     if isinstance(value, bytes | bytearray):
         return base64.b64encode(value).decode()
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+    return value if value is None or isinstance(value, bool | int | float) else legible(str(value))
+
+
+def legible(text: str) -> str:
+    """With a mark for what is no character (a lone surrogate): UTF-8 can't say it, though a model may."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _json(value: Any) -> str:
@@ -227,18 +232,18 @@ def run(found: records.Run) -> shapes.RunTold:
         started_at=moment(found.started),
         ended_at=None if found.ended is None else moment(found.ended),
         messages_count=found.messages,
-        model=found.model,
+        model=plain(found.model),
         input_tokens=found.usage.input_tokens,
         output_tokens=found.usage.output_tokens,
         cost=None if cost is None else dollars(to_dollars(cost)),
-        error=found.error,
+        error=plain(found.error),
         metadata=plain(found.metadata),
     )
 
 
 def event(found: records.Event) -> shapes.EventTold:
-    told = {name: getattr(found, name) for name in shapes.EventTold.model_fields}
-    return shapes.EventTold(**told | {"at": moment(found.at), "data": plain(found.data)})
+    told = {name: plain(getattr(found, name)) for name in shapes.EventTold.model_fields}
+    return shapes.EventTold(**told | {"at": moment(found.at)})
 
 
 def user(found: records.User) -> shapes.UserTold:

@@ -1,0 +1,80 @@
+"""What is sent and what is answered, as JSON. Names are those of the fields, times ISO 8601.
+
+sent.py   bodies of requests          told.py   bodies of answers          common.py   what both are made of
+"""
+
+from __future__ import annotations
+
+from .common import (
+    MAX_DEPTH,
+    MAX_ID,
+    MAX_PAGE_NUMBER,
+    MAX_PAGE_SIZE,
+    NO_CONTROL,
+    Id,
+    Json,
+    Kind,
+    Moment,
+    Name,
+    Role,
+)
+from .sent import Fork, InterruptAnswer, Message, MessageChange, NewSession, NewUser, Prompt, SessionChange, UserChange
+from .told import (
+    Answer,
+    Deleted,
+    Erased,
+    EventTold,
+    Health,
+    InterruptTold,
+    MessageTold,
+    NodeTold,
+    Page,
+    RunTold,
+    SessionTold,
+    T,
+    ToolCallTold,
+    TreeTold,
+    UsageBy,
+    UsageTold,
+    UserTold,
+)
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_ID",
+    "MAX_PAGE_NUMBER",
+    "MAX_PAGE_SIZE",
+    "NO_CONTROL",
+    "Answer",
+    "Deleted",
+    "Erased",
+    "EventTold",
+    "Fork",
+    "Health",
+    "Id",
+    "InterruptAnswer",
+    "InterruptTold",
+    "Json",
+    "Kind",
+    "Message",
+    "MessageChange",
+    "MessageTold",
+    "Moment",
+    "Name",
+    "NewSession",
+    "NewUser",
+    "NodeTold",
+    "Page",
+    "Prompt",
+    "Role",
+    "RunTold",
+    "SessionChange",
+    "SessionTold",
+    "T",
+    "ToolCallTold",
+    "TreeTold",
+    "UsageBy",
+    "UsageTold",
+    "UserChange",
+    "UserTold",
+]
