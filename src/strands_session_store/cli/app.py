@@ -19,10 +19,10 @@ from typer.core import TyperGroup
 
 from ..errors import StoreError
 from ..stores import DEFAULT
-from . import archiving, changing, checking, erasing, looking, talking
+from . import archiving, changing, checking, erasing, looking, serving, talking
 from .terminal import complain
 
-GROUPS = (talking, looking, checking, changing, erasing, archiving)
+GROUPS = (talking, looking, checking, changing, erasing, archiving, serving)
 """Modules whose ``commands`` are those of the program, in the order in which help shows them."""
 
 

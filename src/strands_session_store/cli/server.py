@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -73,7 +74,8 @@ def run(
         timeout_graceful_shutdown=int(grace) + 5,
     )
     server = _Told(config, redact(store), auth)
-    server.run()
+    with contextlib.suppress(SystemExit):  # uvicorn's own way to say that it did not start
+        server.run()
     if not server.started:
         raise StoreError(f"the server did not start; is port {port} of {host} taken, or the store away?")
 

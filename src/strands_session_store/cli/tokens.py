@@ -45,7 +45,9 @@ def mint(
     if algorithm not in known:
         raise StoreError(f"--jwt-algorithm must be one of {', '.join(known)} here, got {algorithm!r}")
     if secret is not None and len(secret.encode()) < LEAST_SECRET[algorithm]:
-        raise StoreError(f"the secret has {len(secret.encode())} bytes; {algorithm} needs {LEAST_SECRET[algorithm]} or more")
+        raise StoreError(
+            f"the secret has {len(secret.encode())} bytes; {algorithm} needs {LEAST_SECRET[algorithm]} or more"
+        )
     now = int(time.time())
     claims: dict[str, Any] = {"sub": user, "iat": now, "exp": now + expires_in}
     claims |= {"scope": "admin"} if admin else {}
@@ -53,6 +55,8 @@ def mint(
     try:
         signed_by: Any = secret if key_file is None else key_file.read_bytes()
         made = jwt.encode(claims, signed_by, algorithm, headers=None if key_id is None else {"kid": key_id})
+    except AttributeError as error:  # PyJWT does not look
+        raise StoreError(f"{str(key_file)!r} is a public key; a token is signed by a private one") from error
     except (OSError, ValueError, TypeError, jwt.PyJWTError) as error:
         raise StoreError(f"the token can not be signed: {error}") from error
     if as_json:
