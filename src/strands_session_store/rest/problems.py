@@ -133,8 +133,7 @@ def install(app: FastAPI) -> None:
 
     async def told(request: Request, error: Exception) -> Response:
         problem = problem_of(error)
-        # a problem was logged by who raised it
-        if not isinstance(error, Problem) and (problem.status >= 500 or not str(error).startswith(problem.detail[:1])):
+        if problem.detail != str(error):  # what is not told is logged
             level = logging.ERROR if problem.status == 500 else logging.WARNING
             logger.log(level, "request=<%s> | %s: %s", request.state.request_id, type(error).__name__, error)
         return answer(problem, paths.shown(request.scope), request.state.request_id)
