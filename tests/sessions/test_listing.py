@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from strands_session_store import InvalidIdError
+from strands_session_store import InvalidIdError, layout
 from strands_session_store.errors import InvalidCursorError
 from strands_session_store.sessions import Sessions, indexed
 from strands_session_store.stores.base import Space, new_commit_id
@@ -240,6 +240,27 @@ def test_an_offset_past_the_bound_of_counting_is_reached(memory: Sessions, monke
     with pytest.raises(ValueError, match="offset=12"):
         sessions.list(offset=12, kind="session")
     assert sessions.list(offset=99).sessions == ()
+
+
+def test_rows_that_are_skipped_or_counted_are_not_asked_what_they_show(memory: Sessions) -> None:
+    class Listings(Wrapped):
+        def _ask(self, call: Call, engine: Any) -> Any:
+            if call.verb == "list":
+                (query,) = call.args
+                asked.append((query.limit, len(query.counters)))
+            return engine()
+
+    asked: list[tuple[int, int]] = []
+    sessions = Sessions(Listings(memory.store))
+    for at in range(20):
+        sessions.create(f"s{at:02}")
+    shown = len(layout.COUNTERS)
+    page = sessions.list(offset=4, limit=3, descending=False)
+    assert (ids(page), page.total, page.exact) == (["s04", "s05", "s06"], 20, True)
+    assert asked == [(4, 0), (3, shown), (1000, 0)]
+    asked.clear()
+    assert sessions.list(offset=0, limit=20).total == 20
+    assert asked == [(20, shown)]
 
 
 def test_a_filter_that_nothing_passes_ends_at_the_bound(memory: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:

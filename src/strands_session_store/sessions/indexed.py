@@ -6,8 +6,10 @@ Rule 2. A cursor never loses or doubles a space that did not change.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from ..stores.base import Query, Row, Store
@@ -52,23 +54,46 @@ class Rows(Generic[T]):
         Raises:
             ValueError: Sifted, these are not all among those that a call looks at.
         """
+        return self._sifted_behind(offset) if self.sifts else self._all_behind(offset)
+
+    def _all_behind(self, offset: int) -> Found[T]:
+        page = self
+        if offset:
+            skipped, row, last = self._passed(None, offset)
+            if last or row is None:
+                return (), None, skipped, True
+            page = replace(self, query=replace(self.query, cursor=cursors.behind(self.query, row)))
+        found, cursor, _, _ = page.page()
+        if cursor is None:
+            return found, None, offset + len(found), True
+        if isinstance(self.store, Counting):
+            return found, cursor, self.store.count(self.query), True
+        more, _, last = self._passed(cursor, max(1, LOOKED_AT - len(found)))
+        return found, cursor, offset + len(found) + more, last
+
+    def _passed(self, cursor: str | None, most: int) -> tuple[int, Row | None, bool]:
+        """How many rows come behind the cursor, up to ``most``; the last of these, and whether there is none behind it.
+        They are skipped or counted, so what they show is not asked for."""
+        query = replace(self.query, cursor=cursor, limit=min(MAX_PAGE, most), counters=())
+        counted = deque(enumerate(islice(self._rows(query), most), 1), maxlen=1)
+        if not counted:
+            return 0, None, True
+        passed, (row, last) = counted.pop()
+        return passed, row, last
+
+    def _sifted_behind(self, offset: int) -> Found[T]:
         query, limit = self.query, self.query.limit
-        counted = self.store.count(query) if isinstance(self.store, Counting) and not self.sifts else None
         found: list[T] = []
         matched, exact, cursor = 0, True, None
         for looked, (row, last) in enumerate(self._rows(replace(query, limit=MAX_PAGE)), 1):
-            wanted = offset <= matched < offset + limit
-            # of those that are only skipped or counted, nothing has to be shown
-            shown = self.shown(row) if self.sifts or wanted else None
-            if wanted and shown is not None:
+            shown = self.shown(row)
+            if offset <= matched < offset + limit and shown is not None:
                 found.append(shown)
                 if len(found) == limit and not last:
                     cursor = cursors.behind(query, row)
-            matched += shown is not None or not (self.sifts or wanted)
-            if counted is not None and len(found) == limit:
-                break
+            matched += shown is not None
             # what a filter leaves to be skipped is not known, so it has no part in the bound
-            if looked >= LOOKED_AT + (0 if self.sifts else offset):
+            if looked >= LOOKED_AT:
                 exact = last
                 if not last and len(found) < limit:
                     cursor = cursors.behind(query, row)
@@ -78,8 +103,7 @@ class Rows(Generic[T]):
                 f"offset={offset:,} is further than the {LOOKED_AT:,} {query.kind}s that a call with a filter looks "
                 "at; go on from page to page by the cursor"
             )
-        total, exact = (matched, exact) if counted is None else (counted, True)
-        return tuple(found), cursor, total, exact
+        return tuple(found), cursor, matched, exact
 
     def _rows(self, query: Query) -> Iterator[tuple[Row, bool]]:
         """Rows, and whether each is the last one there is."""
