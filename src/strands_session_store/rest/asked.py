@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Depends, Header, Path, Query, Request, Response
@@ -160,6 +160,9 @@ UpdatedAfter: TypeAlias = Annotated[
 UpdatedBefore: TypeAlias = Annotated[
     shapes.Moment | None, Query(alias="updatedBefore", description="Earlier than this.", examples=[_AT])
 ]
+Ids: TypeAlias = Annotated[
+    list[shapes.Id] | None, Query(max_length=1000, description="Only these; given several times, as `ids=a&ids=b`.")
+]
 IfMatch: TypeAlias = Annotated[
     str | None, Header(alias="If-Match", description="The ETag that the session has to have still.")
 ]
@@ -167,7 +170,18 @@ PageNumber: TypeAlias = Annotated[
     int | None,
     Query(alias="currentPage", ge=1, le=shapes.MAX_PAGE_NUMBER, description="From 1 on. Not together with cursor."),
 ]
-PageSize: TypeAlias = Annotated[int, Query(alias="pageSize", ge=1, le=shapes.MAX_PAGE_SIZE)]
+PageSize: TypeAlias = Annotated[
+    int, Query(alias="pageSize", ge=1, le=shapes.MAX_PAGE_SIZE, description="How many there are on a page at most.")
+]
+IgnoreCase: TypeAlias = Annotated[
+    bool, Query(alias="searchIgnoreCase", description="Whether searchString means capitals as well as small letters.")
+]
+SortOrder: TypeAlias = Annotated[
+    Literal["asc", "desc"], Query(alias="sortOrder", description="Oldest first, or newest first.")
+]
+Active: TypeAlias = Annotated[
+    bool | None, Query(alias="isActive", description="Only those that are active, or that are not.")
+]
 Cursor: TypeAlias = Annotated[str | None, Query(max_length=2000, description="`next` of another page.")]
 
 

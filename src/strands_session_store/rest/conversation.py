@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -73,6 +72,7 @@ async def converse(
     """Finds the session, or makes it, and has an agent answer in it, one prompt after the other.
 
     The same prompt sent again, by its `message_id`, is said once: it gets the answer that it had, or that is under way.
+    So it is with what is told before it, where that has ids: what was said already is left out.
     A stream has the events `start` (also where a turn begins anew: what came before is to be forgotten), `delta`,
     `reasoning`, `tool_call`, `tool_result`, and at its end `result`, as the answer without a stream is, or `problem`.
     The turn goes on when the connection is cut. Sent again with `Last-Event-ID`, the stream goes on behind that event;
@@ -106,6 +106,9 @@ def _asked(sent: shapes.Prompt, seen: EventId | None) -> Asked:
     if seen is not None and sent.session_id not in (None, seen.session_id):
         raise Problem(422, f"Last-Event-ID is of the session {seen.session_id!r}, and this is {sent.session_id!r}")
     prompt_id = seen.prompt_id if seen is not None else given or new_id()
+    given_ids = [one.message_id for one in sent.messages[:-1] if one.message_id is not None]
+    if len({*given_ids, prompt_id}) <= len(given_ids):
+        raise Problem(422, "several of messages have the same message_id; give each its own")
     with arguments():
         messages = [views.sent(one) for one in sent.messages]
     if messages:
@@ -125,6 +128,7 @@ def _asked(sent: shapes.Prompt, seen: EventId | None) -> Asked:
         prompt_id,
         repeats=given is not None or seen is not None,
         session_id=seen.session_id if seen is not None else sent.session_id,
+        resumes=seen is not None,
         fields=fields,
     )
 
@@ -142,6 +146,6 @@ async def _frames(turn: Turn, after: EventId | None) -> AsyncIterator[bytes]:
             yield frame(*event)
 
 
-def frame(id: EventId, type: str, data: dict[str, Any]) -> bytes:
-    """An event as it is sent. JSON has no line ends."""
-    return f"id: {id}\nevent: {type}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+def frame(id: EventId, type: str, data: bytes) -> bytes:
+    """An event as it is sent."""
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (str(id).encode(), type.encode(), data)

@@ -117,7 +117,8 @@ class Conversations:
                 return await _joined(known, asked)
         self._admit(owner)
         try:
-            session_id = await self._found(owner, asked)
+            # whether one that was named is there shows when it is opened
+            session_id = await self._made(None, owner, asked) if asked.session_id is None else asked.session_id
             key = owner, session_id, asked.prompt_id
             # two that were sent at once meet here
             if (known := self._turns.get(key)) is None or known.answer.done():
@@ -152,20 +153,14 @@ class Conversations:
             raise Problem(429, "too many of your conversations are under way; try again later", problems.LATER)
         self._at_work[owner] += 1
 
-    async def _found(self, owner: str | None, asked: Asked) -> str:
-        """The session's id; it is made where it is not there."""
-        if asked.session_id is not None:
-            try:
-                await self._sessions.get(asked.session_id, owner)
-                return asked.session_id
-            except SessionNotFoundError:
-                pass
+    async def _made(self, session_id: str | None, owner: str | None, asked: Asked) -> str:
+        """The id of the session, which was made, or is there by now."""
         with problems.arguments():
             try:
-                return (await self._sessions.create(asked.session_id, owner, **asked.fields)).session_id
+                return (await self._sessions.create(session_id, owner, **asked.fields)).session_id
             except AlreadyExistsError:
-                assert asked.session_id is not None
-                return asked.session_id
+                assert session_id is not None
+                return session_id
 
     async def _run(
         self, turn: Turn, key: tuple[str | None, str, str], caller: Caller, owner: str | None, asked: Asked, wait: float
@@ -193,12 +188,11 @@ class Conversations:
     async def _answered(
         self, turn: Turn, caller: Caller, owner: str | None, asked: Asked, wait: float
     ) -> shapes.Answer:
-        store = self._sessions.store
-        busy: dict[str, Any] = {"lease_timeout": wait} if wait > 0 else {"on_busy": "raise"}
-        options = {"durability": "turn", "lease_expiry": EXPIRY, **self._options, **busy}
-        manager = await StoreSessionManager.open(
-            turn.session_id, store, user_id=owner, exclusive=True, agent_ids=[self._agent_id], **options
-        )
+        try:
+            manager = await self._opened(turn.session_id, owner, wait)
+        except SessionNotFoundError:
+            await self._made(turn.session_id, owner, asked)
+            manager = await self._opened(turn.session_id, owner, wait)
         async with self._closing(manager), manager.lease():
             found = await self._sessions.get(turn.session_id, owner)
             if not found.session.active:
@@ -209,19 +203,37 @@ class Conversations:
                 told: dict[str, Any] = {"stop_reason": None, "message": said.answer, "interrupts": []}
                 told["response"] = views.text(said.answer)
             else:
+                manager.expect(turn.prompt_id)  # it was drawn here, or is not among those that count as said
                 request = AgentRequest(manager, found, caller)
                 told = await self._invoked(turn, request, None if said is not None else asked)
-        kept = await self._sessions.messages.list(turn.session_id, owner, agent_id=self._agent_id, limit=1, offset=0)
+        parts = await self._sessions.segments.chain(turn.session_id, owner, agent_id=self._agent_id)
         return shapes.Answer(
             session_id=turn.session_id,
             session_uuid=views.uuid_of(found.session),
             response=told["response"],
-            messages_count=kept.total or 0,
+            messages_count=sum(one.messages for one in parts),
             session_active=found.session.active,
             prompt_id=turn.prompt_id,
             message_id=told["message"].get("tracking_id"),
             stop_reason=told["stop_reason"],
             interrupts=told["interrupts"],
+        )
+
+    async def _opened(self, session_id: str, owner: str | None, wait: float) -> StoreSessionManager:
+        """
+        Raises:
+            SessionNotFoundError: It is not there.
+        """
+        busy: dict[str, Any] = {"lease_timeout": wait} if wait > 0 else {"on_busy": "raise"}
+        options = {"durability": "turn", "lease_expiry": EXPIRY, **self._options, **busy}
+        return await StoreSessionManager.open(
+            session_id,
+            self._sessions.store,
+            user_id=owner,
+            auto_create=False,
+            exclusive=True,
+            agent_ids=[self._agent_id],
+            **options,
         )
 
     @asynccontextmanager

@@ -18,8 +18,8 @@ router: Final = APIRouter(prefix=SESSIONS, tags=["runs, events, usage"])
 
 R = TypeVar("R", records.Run, records.Event)
 By = Annotated[Literal["day", "model", "source"] | None, Query(description="Apart for each.")]
-Day = Annotated[str | None, Query(pattern=r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$", examples=["2026-11-01"])]
-Only = Annotated[str | None, Query(min_length=1, max_length=shapes.MAX_ID, pattern=shapes.NO_CONTROL)]
+Day = Annotated[shapes.Day | None, Query(description="In UTC, itself counted.", examples=["2026-11-01"])]
+OfAgent = Annotated[shapes.Id | None, Query(alias="agentId", description="Only of this agent.")]
 
 
 @router.get(f"{SESSION}/runs", summary="Runs that have ended", responses=documented(404))
@@ -29,8 +29,8 @@ async def list_runs(
     response: Response,
     sessions: Service,
     owner: Owner,
-    status: Ended | None = None,
-    agent_id: Annotated[Only, Query(alias="agentId")] = None,
+    status: Annotated[Ended | None, Query(description="Only those that ended so.")] = None,
+    agent_id: OfAgent = None,
     size: PageSize = 50,
     cursor: Cursor = None,
 ) -> shapes.Page[shapes.RunTold]:
@@ -54,10 +54,13 @@ async def list_events(
     response: Response,
     sessions: Service,
     owner: Owner,
-    type: Literal["tool_call", "summary", "reference", "context_bridge", "custom", "rewind"] | None = None,
-    source: records.EventSource | None = None,
-    run_id: Annotated[Only, Query(alias="runId")] = None,
-    agent_id: Annotated[Only, Query(alias="agentId")] = None,
+    type: Annotated[
+        Literal["tool_call", "summary", "reference", "context_bridge", "custom", "rewind"] | None,
+        Query(description="Only those of this type."),
+    ] = None,
+    source: Annotated[records.EventSource | None, Query(description="Only those that come from it.")] = None,
+    run_id: Annotated[shapes.Id | None, Query(alias="runId", description="Only of this run.")] = None,
+    agent_id: OfAgent = None,
     size: PageSize = 50,
     cursor: Cursor = None,
 ) -> shapes.Page[shapes.EventTold]:
@@ -97,7 +100,8 @@ async def user_usage(
     if by is None and (since, until) == (None, None):
         return shapes.UsageBy(total=views.usage(await sessions.usage.user(owner)), by=None)
     with arguments():
-        apart = await sessions.usage.user_by(owner, by or "day", since=since, until=until)
+        first, last = (None if day is None else day.isoformat() for day in (since, until))
+        apart = await sessions.usage.user_by(owner, by or "day", since=first, until=last)
     total = views.usage(sum(apart.values(), Totals()))
     told = None if by is None else {name: views.usage(one) for name, one in apart.items()}
     return shapes.UsageBy(total=total, by=told)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import secrets
-from collections.abc import AsyncIterator
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, unquote
@@ -22,8 +24,18 @@ from .problems import Problem
 KEPT: Final = 60.0
 """Seconds that a turn is kept after its end."""
 
-Event: TypeAlias = "tuple[EventId, str, dict[str, Any]]"
-"""Id, type, data."""
+KEPT_BYTES: Final = 64 * 2**20
+"""What all turns that are kept take at the most, about; of more, those that ended first go."""
+
+Event: TypeAlias = "tuple[EventId, str, bytes]"
+"""Id, type, data as JSON, which has no line ends."""
+
+_EACH: Final = 150
+"""Bytes that an event takes beside its data."""
+
+
+Key: TypeAlias = "tuple[str | None, str, str]"
+"""Of a turn: owner, session, prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +69,11 @@ class EventId:
 class Turn:
     """A prompt and what becomes of it. Belongs to one event loop."""
 
-    def __init__(self, session_id: str, prompt_id: str, said: Any) -> None:
-        """``said``: what the prompt says."""
+    def __init__(self, session_id: str, prompt_id: str, said: bytes) -> None:
+        """``said``: a digest of what the prompt says."""
         self.session_id, self.prompt_id, self.said = session_id, prompt_id, said
+        self.size = 0
+        """Bytes that it takes, about."""
         self._mark = secrets.token_hex(4)
         loop = asyncio.get_running_loop()
         self.begun: asyncio.Future[None] = loop.create_future()
@@ -68,11 +82,14 @@ class Turn:
         """Done when all of it is stored."""
         for future in (self.begun, self.answer):
             future.add_done_callback(_heard)
-        self._events: list[tuple[str, dict[str, Any]]] = []
+        self._events: list[tuple[str, bytes]] = []
         self._more = asyncio.Event()
 
-    def tell(self, type: str, data: dict[str, Any]) -> None:
-        self._events.append((type, data))
+    def tell(self, type: str, data: Mapping[str, Any]) -> None:
+        """``data``: as JSON and UTF-8 can say it."""
+        said = json.dumps(data, ensure_ascii=False).encode()
+        self._events.append((type, said))
+        self.size += len(said) + _EACH
         more, self._more = self._more, asyncio.Event()
         more.set()
 
@@ -81,8 +98,10 @@ class Turn:
         self.begun.set_result(None)
 
     def end(self, answer: shapes.Answer) -> None:
+        told = answer.model_dump(mode="json")
+        self.size += len(answer.response)
         self.answer.set_result(answer)
-        self.tell("result", answer.model_dump(mode="json"))
+        self.tell("result", told)
 
     def fail(self, error: BaseException, told: dict[str, Any]) -> None:
         """``told``: the problem, for those who follow already."""
@@ -110,6 +129,48 @@ class Turn:
                 await asyncio.wait_for(more.wait(), pause)
             except asyncio.TimeoutError:
                 yield None
+
+
+class Kept:
+    """The turns of a process, by what they are known by: those under way, and for a while those that have ended."""
+
+    def __init__(self) -> None:
+        self._turns: dict[Key, Turn] = {}
+        self._ended: OrderedDict[Key, Turn] = OrderedDict()
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def get(self, key: Key) -> Turn | None:
+        """One that is under way, or has ended with an answer."""
+        turn = self._turns.get(key)
+        failed = turn is not None and turn.answer.done() and turn.answer.exception() is not None
+        return None if failed else turn
+
+    def add(self, key: Key, turn: Turn) -> None:
+        """It begins."""
+        self._drop(key)
+        self._turns[key] = turn
+
+    def ended(self, key: Key, turn: Turn) -> None:
+        """It is kept for `KEPT` seconds, in `KEPT_BYTES` with all others."""
+        if self._turns.get(key) is not turn:
+            return
+        self._ended[key] = turn
+        self._size += turn.size
+        while self._size > KEPT_BYTES:
+            self._drop(next(iter(self._ended)))
+        asyncio.get_running_loop().call_later(KEPT, self.forget, key, turn)
+
+    def forget(self, key: Key, turn: Turn) -> None:
+        if self._turns.get(key) is turn:
+            self._drop(key)
+
+    def _drop(self, key: Key) -> None:
+        self._turns.pop(key, None)
+        if (ended := self._ended.pop(key, None)) is not None:
+            self._size -= ended.size
 
 
 def _heard(future: asyncio.Future[Any]) -> None:

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.types import Scope
 
-from . import problems
+from . import problems, shapes
 from .callers import Auth
 
 PREFIX: Final = "/api"
@@ -68,8 +68,9 @@ class Document:
                 tags=app.openapi_tags,
             )
             made = copy.deepcopy(told)  # it has parts of routes, which are those of all apps
-            parts = made.setdefault("components", {})
-            parts.setdefault("schemas", {})["Problem"] = problems.SCHEMA
+            parts = made["components"]
+            parts["schemas"]["Problem"] = problems.SCHEMA
+            _exemplify(parts["schemas"])
             if self._schemes:
                 parts["securitySchemes"] = self._schemes
             shared: dict[str, Any] = {}
@@ -90,6 +91,14 @@ class Document:
         if not self._places:
             self._places = _places(self())
         return next((place for pattern, place in self._places if pattern.fullmatch(path)), None)
+
+
+def _exemplify(schemas: dict[str, Any]) -> None:
+    """Put in examples once more, as FastAPI drops what is null in them."""
+    for name in shapes.__all__:
+        extra = getattr(getattr(shapes, name), "model_config", {}).get("json_schema_extra", {})
+        if name in schemas and "examples" in extra:
+            schemas[name]["examples"] = extra["examples"]
 
 
 def _places(document: Mapping[str, Any]) -> list[tuple[re.Pattern[str], Place]]:

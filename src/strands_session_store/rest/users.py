@@ -5,11 +5,23 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 
 from ..errors import UserNotFoundError
 from . import shapes, views
-from .asked import LOCATION, Administrator, Calling, Cursor, PageNumber, PageSize, Service, located, offset_of, paged
+from .asked import (
+    LOCATION,
+    Active,
+    Administrator,
+    Calling,
+    Cursor,
+    PageNumber,
+    PageSize,
+    Service,
+    located,
+    offset_of,
+    paged,
+)
 from .paths import ID
 from .problems import Problem, arguments, documented
 
@@ -49,7 +61,7 @@ async def list_users(
     response: Response,
     sessions: Service,
     admin: Administrator,
-    is_active: Annotated[bool | None, Query(alias="isActive")] = None,
+    is_active: Active = None,
     page: PageNumber = None,
     size: PageSize = 50,
     cursor: Cursor = None,
@@ -83,7 +95,7 @@ async def get_user(whose: Whose, sessions: Service) -> shapes.UserTold:
     return views.user(await sessions.users.get(whose))
 
 
-@router.patch(USER, summary="Change a user", responses=documented(404, 409))
+@router.patch(USER, summary="Change a user", responses=documented(404, 409, 413))
 async def change_user(whose: Whose, sent: shapes.UserChange, sessions: Service) -> shapes.UserTold:
     given = {name: getattr(sent, name) for name in sent.model_fields_set}
     if "is_active" in given:

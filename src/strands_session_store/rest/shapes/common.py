@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -37,6 +37,13 @@ def _written(value: Any) -> Any:
     return value
 
 
+def _day(value: Any) -> Any:
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value) is None:
+        raise ValueError("a day is written as 2026-11-01")
+    return value
+
+
+Day: TypeAlias = Annotated[date, BeforeValidator(_day)]
 Moment: TypeAlias = Annotated[datetime, BeforeValidator(_written)]
 """Of a query. Without a zone it is in UTC; a day is its beginning."""
 

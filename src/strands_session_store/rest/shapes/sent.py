@@ -82,7 +82,12 @@ class Message(Sent):
     model_config = ConfigDict(
         extra="forbid",
         strict=True,
-        json_schema_extra={"examples": [{"role": "user", "content": "Where is the tram?", "extra_data": {"stars": 5}}]},
+        json_schema_extra={
+            "examples": [{"role": "user", "content": "Where is the tram?", "extra_data": {"stars": 5}}],
+            "if": {"properties": {"role": {"const": "tool"}}},
+            "then": {"required": ["tool_call_id"], "properties": {"tool_call_id": {"type": "string"}}},
+            "else": {"properties": {"tool_call_id": {"type": "null"}, "tool_name": {"type": "null"}}},
+        },
     )
 
 
@@ -124,7 +129,17 @@ class Prompt(Sent):
                     "session_name": "A week in Lisbon",
                     "messages": [{"role": "user", "content": "Where is the tram?", "message_id": "q-1"}],
                 }
-            ]
+            ],
+            "oneOf": [
+                {
+                    "required": ["messages"],
+                    "properties": {"messages": {"minItems": 1}, "interrupt_responses": {"maxItems": 0}},
+                },
+                {
+                    "required": ["interrupt_responses"],
+                    "properties": {"messages": {"maxItems": 0}, "interrupt_responses": {"minItems": 1}},
+                },
+            ],
         },
     )
 
