@@ -115,20 +115,19 @@ def test_a_failed_run_names_its_error(store: Store) -> None:
 
 
 def test_a_run_cancelled_by_the_agent_or_by_its_task(store: Store) -> None:
-    agent = agent_of(store, [ToolCall("look"), "never said", Reply("slow", delay=60), "hi"])
+    agent = agent_of(store, [ToolCall("look"), "never said"])
     agent.hooks.add_callback(BeforeToolCallEvent, lambda event: agent.cancel())
     agent("go")
+    agent.model = model = ScriptedModel([Reply("slow", delay=60), "hi"])
 
     async def cancelled() -> None:
         task = asyncio.create_task(agent.invoke_async("go on"))
-        while len(agent.messages) < before + 1:
+        while not model.calls:  # or it is the next call that gets the slow reply
             await asyncio.sleep(0.001)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    before = len(agent.messages)
-    agent.model = ScriptedModel([Reply("slow", delay=60), "hi"])
     asyncio.run(cancelled())
     agent("hello")
     assert [r.status for r in runs(store)] == ["cancelled", "cancelled", "completed"]
