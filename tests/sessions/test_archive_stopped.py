@@ -17,10 +17,34 @@ from strands_session_store.stores.base import Append, new_commit_id
 from strands_session_store.stores.memory import MemoryStore
 from strands_session_store.testing.faults import FaultyStore, Stopped
 
-from ..plugin.children import wait_for
 from .contents import OWNED, fill, shape
 
 CLI = [sys.executable, "-m", "strands_session_store.cli"]
+STRUCK = """
+import os, sys
+from strands_session_store.cli import main
+from strands_session_store.stores.sqlite import SQLiteStore
+
+_, number, verb, times = sys.argv[:4]
+left, real = int(times), getattr(SQLiteStore, verb)
+
+def struck(self, space, *args, **options):
+    global left
+    done = real(self, space, *args, **options)
+    left -= space.id == "large"
+    if left == 0:
+        os.kill(os.getpid(), int(number))
+    return done
+
+setattr(SQLiteStore, verb, struck)
+del sys.argv[1:4]
+main()
+"""
+
+
+def struck(number: signal.Signals, verb: str, times: int) -> list[str]:
+    """The command line's program, sent a signal once it has done something with the large session so many times."""
+    return [sys.executable, "-c", STRUCK, f"{int(number)}", verb, f"{times}"]
 
 
 def whole_or_absent(target: Sessions, source: Sessions) -> int:
@@ -117,39 +141,26 @@ def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_killed_process_leaves_nothing_half(large: str, plain: None, tmp_path: Path, how: str) -> None:
     target = f"sqlite:///{tmp_path}/target.db"
     subprocess.run([*CLI, "export", "a.jsonl", "--store", large], check=True, capture_output=True)
-    command = (
-        [*CLI, "import", "a.jsonl", "--store", target] if how == "import" else [*CLI, "copy", target, "--store", large]
-    )
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    files = [tmp_path / "target.db", tmp_path / "target.db-wal"]
-    wait_for(lambda: sum(f.stat().st_size for f in files if f.exists()) > 6 * 10**6, "6 MB in the target")
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
+    words = ["import", "a.jsonl", "--store", target] if how == "import" else ["copy", target, "--store", large]
+    killed = subprocess.run([*struck(signal.SIGKILL, "commit", 3), *words], stdout=subprocess.DEVNULL)
+    assert killed.returncode == -signal.SIGKILL
     with Sessions(target) as there, Sessions(large) as source:
         assert [one.session.session_id for one in there.list().sessions] == ["small"]
         half = there.store.read(layout.session_space("large", None))
         assert half.incarnation is not None and half.expires is not None
-    done = subprocess.run([*command, "--json"], check=True, capture_output=True, text=True).stdout
+    done = subprocess.run([*CLI, *words, "--json"], check=True, capture_output=True, text=True).stdout
     assert '"sessions": 1,' in done and '"same": 1,' in done
     with Sessions(target) as there, Sessions(large) as source:
         assert there.layout_tree("large") == source.layout_tree("large")
         assert there.get("large").expires is None
 
 
-@pytest.mark.parametrize("how", ["export", "copy"])
-def test_ctrl_c_leaves_nothing_half(large: str, plain: None, tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize(("how", "verb", "times"), [("export", "read", 3), ("copy", "commit", 3)])
+def test_ctrl_c_leaves_nothing_half(large: str, plain: None, tmp_path: Path, how: str, verb: str, times: int) -> None:
     target = f"sqlite:///{tmp_path}/target.db"
-    process = subprocess.Popen(
-        [*CLI, how, "a.jsonl" if how == "export" else target, "--store", large],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    begun = ".a.jsonl.*.part" if how == "export" else "target.db-wal"
-    wait_for(lambda: [*tmp_path.glob(begun)], "what it writes")
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode not in (0, -signal.SIGINT) and out == "" and "Traceback" not in err
+    words = [how, "a.jsonl" if how == "export" else target, "--store", large]
+    done = subprocess.run([*struck(signal.SIGINT, verb, times), *words], capture_output=True, text=True)
+    assert done.returncode not in (0, -signal.SIGINT) and done.stdout == "" and "Traceback" not in done.stderr
     assert not [*tmp_path.glob("*a.jsonl*")]
     with Sessions(target) as there:
         assert there.store.read(layout.session_space("large", None)).incarnation is None
