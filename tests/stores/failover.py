@@ -42,6 +42,7 @@ class Failover:
         primary, replica, watch = self._made.servers
         assert replica.process is not None
         primary.stop()
+        servers.give_up_soon(watch)
         os.kill(replica.process.pid, signal.SIGCONT)
         with contextlib.closing(watch.client(decode_responses=True)) as client:
             until(lambda: client.sentinel_get_master_addr_by_name("main")[1] == replica.port)

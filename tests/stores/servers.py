@@ -155,7 +155,9 @@ def whole(client: Any, known: int = 3) -> bool:
 
 
 def sentinel(folder: Path, *options: str, **more: Any) -> Servers:
-    """A primary, its replica, and one Sentinel that decides alone. The servers are in this order."""
+    """A primary, its replica, and one Sentinel that decides alone. The servers are in this order.
+
+    A primary that is only slow, on a busy machine, is left in its place: see `give_up_soon`."""
     options = *AT_ONCE, *options
     primary = Server(folder / "primary", *options, **more).start()
     replica = Server(folder / "replica", "--replicaof", "127.0.0.1", f"{primary.port}", *options, **more).start()
@@ -164,13 +166,19 @@ def sentinel(folder: Path, *options: str, **more: Any) -> Servers:
     watch = Server(
         folder / "sentinel",
         f"sentinel monitor main 127.0.0.1 {primary.port} 1",
-        "sentinel down-after-milliseconds main 300",
+        "sentinel down-after-milliseconds main 600000",
         "sentinel failover-timeout main 2000",
         sentinel=True,
     ).start()
     with contextlib.closing(watch.client(decode_responses=True)) as client:
         until(lambda: client.sentinel_slaves("main"))
     return Servers(f"redis+sentinel://127.0.0.1:{watch.port}/main/0", [primary, replica, watch])
+
+
+def give_up_soon(watch: Server) -> None:
+    """Have a Sentinel replace the primary when it has not answered for 0.3 s, as one does that is stopped next."""
+    with contextlib.closing(watch.client()) as client:
+        client.execute_command("SENTINEL", "SET", "main", "down-after-milliseconds", "300")
 
 
 @contextlib.contextmanager

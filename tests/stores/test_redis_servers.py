@@ -78,12 +78,13 @@ def _loading(server: Server) -> bool:
 
 def test_a_failover_in_mid_conversation_is_survived_and_what_it_lost_is_noticed(tmp_path: Path) -> None:
     with servers.ended(servers.sentinel(tmp_path)) as made:
-        primary, replica, _ = made.servers
+        primary, replica, watch = made.servers
         # each of them waits for its replica, so nothing acknowledged is lost
         with open_store(f"{made._url}?wait_replicas=1&wait_timeout=5", timeout=30.0) as store:
             for at in range(20):
                 say(store, at)
             primary.stop()
+            servers.give_up_soon(watch)
             with contextlib.suppress(InDoubt):  # there is no replica left to wait for
                 say(store, 20)
         with open_store(made._url, timeout=30.0) as store, contextlib.closing(replica.client()) as admin:
