@@ -157,7 +157,9 @@ async def change_message(
     return views.message(said.index, said.entry, session_id, blocks=False)
 
 
-@router.delete(MESSAGE, status_code=204, summary="Take a message away", responses=documented(404, 409))
+@router.delete(
+    MESSAGE, status_code=204, response_class=Response, summary="Take a message away", responses=documented(404, 409)
+)
 async def delete_message(
     session_id: SessionId, message_id: MessageId, sessions: Service, owner: Owner, agent_id: AgentId = "default"
 ) -> None:

@@ -172,7 +172,9 @@ async def deactivate_session(
     return await _updated(session_id, response, sessions, owner, if_match, {"active": False})
 
 
-@router.delete(SESSION, status_code=204, summary="Delete a session", responses=documented(404, 409, 412))
+@router.delete(
+    SESSION, status_code=204, response_class=Response, summary="Delete a session", responses=documented(404, 409, 412)
+)
 async def delete_session(
     session_id: SessionId,
     sessions: Service,
@@ -207,8 +209,10 @@ async def session_tree(session_id: SessionId, sessions: Service, owner: Owner) -
 async def fork_session(
     session_id: SessionId, sent: shapes.Fork, request: Request, response: Response, sessions: Service, owner: Owner
 ) -> shapes.SessionTold:
+    """It hangs below the session, and has what the session had right after a message; what that took stays there."""
+    named = {"title": sent.session_name} if "session_name" in sent.model_fields_set else {}
     with arguments():
-        made = await sessions.fork(session_id, owner, at=sent.at, new_id=sent.session_id, title=sent.session_name)
+        made = await sessions.fork(session_id, owner, at=sent.at, new_id=sent.session_id, **named)
     located(request, response, made.session_id, up=2)
     return _told(await sessions.get(made.session_id, owner), response)
 

@@ -23,7 +23,7 @@ class NewSession(Sent):
     kind: Kind = "session"
     parent_id: Id | None = Field(None, description="The session of the same user to hang it below.")
     metadata: Json | None = None
-    expires_in: Annotated[float, Field(gt=0, lt=10**10)] | None = Field(
+    expires_in: Annotated[float, Field(ge=1, lt=10**10)] | None = Field(
         None, description="Seconds until it is deleted, whole, whatever is said in it; null: never."
     )
 
@@ -57,7 +57,7 @@ class SessionChange(Sent):
 class Fork(Sent):
     at: Id | None = Field(None, description="Id of the last message that the fork has; null: all that there is.")
     session_id: Id | None = Field(None, description="Of the fork; null: one is drawn.")
-    session_name: Name | None = None
+    session_name: Name | None = Field(None, description="Of the fork; not given: that of the session.")
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [{"session_id": "trip-2"}]})
 
