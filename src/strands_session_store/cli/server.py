@@ -70,6 +70,7 @@ def run(
         port=port,
         log_config=None,
         access_log=False,  # the app has its own, without queries
+        ws="none",
         server_header=False,
         timeout_graceful_shutdown=int(grace) + 5,
     )
