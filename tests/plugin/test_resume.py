@@ -200,3 +200,24 @@ def test_a_turn_that_does_not_wait_for_the_store_does_not_fail_with_its_reads(st
     history = Sessions(store).messages.page("s", limit=1000)
     ids = [entry.message["tracking_id"] for entry in history.entries.values()]
     assert len(set(ids)) == len(ids) == length + 4 and history.entries[length].message["content"] == [{"text": "go on"}]
+
+
+def test_a_prompt_with_an_id_has_the_history_read_unless_it_is_known_to_be_new(store: Store) -> None:
+    faulty = FaultyStore(store)
+    agent, _, length = resumed_long(faulty)
+    session_manager = agent._session_manager
+    assert isinstance(session_manager, StoreSessionManager)
+
+    def asked(id: str) -> int:
+        """How many reads it takes."""
+        before = faulty.count("read")
+        agent([{"role": "user", "content": [{"text": "go on"}], "tracking_id": id}])
+        return faulty.count("read") - before
+
+    session_manager.expect("new", "other")
+    without = asked("new")
+    assert asked("other") == without
+    assert asked("unknown") == without + 1
+    history = Sessions(store).messages.page("s", limit=1000)
+    ids = [entry.message["tracking_id"] for entry in history.entries.values()]
+    assert ids[length::2] == ["new", "other", "unknown"] and len(set(ids)) == len(ids) == length + 6

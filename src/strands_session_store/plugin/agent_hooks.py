@@ -73,6 +73,8 @@ class AgentHooks(LiveAgents):
         """
         super().__init__(session, below)
         self._rebase, self._segmenting = rebase, segmenting
+        self.expected: set[str] = set()
+        """Tracking ids of prompts that are known to be new."""
         session.whole_turns = rebase
 
     def register(self, registry: HookRegistry) -> None:
@@ -136,7 +138,8 @@ class AgentHooks(LiveAgents):
             if self._segmenting is not None and not tracked.edited():
                 await self._segmenting.make_room(self, agent, tracked, prompt)
                 tracked = self._tracked(agent)
-            sure = await self._sure(agent, prompt=prompt)
+            known_new = self.expected
+            sure = await self._sure(agent, prompt=[one for one in prompt if one.get("tracking_id") not in known_new])
             with self.session.lock:
                 # alone: nothing else is to be stored with it. A stateful model has heard another conversation
                 alone = not self.session.waits(tracked.fence) and not getattr(agent.model, "stateful", False)

@@ -251,6 +251,12 @@ class StoreSessionManager(SessionManager["LocalAgent"]):
         """As `reload`, without blocking the event loop."""
         await self._agents.reload(agent)
 
+    def expect(self, *tracking_ids: str) -> None:
+        """Take prompts with these ids for new. Else the rest of the history is read, once a manager, to see whether a
+        prompt that has an id was said before. For who has drawn the ids, or has looked: one that is in the history all
+        the same is said again."""
+        self._agents.expected.update(tracking_ids)
+
     def lease(self) -> AbstractAsyncContextManager[None]:
         """Have the session to oneself for a block, ``async with manager.lease():``, where one invocation is not all
         there is: to look at the agent first, or to invoke it several times. Agents that are built in the block are as
