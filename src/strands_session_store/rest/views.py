@@ -12,11 +12,11 @@ import json
 import math
 import uuid
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, Final
 
-from .. import records
+from .. import ids, records
 from ..sessions.shapes import Node, Overview
 from ..usage import Totals, to_dollars
 from . import shapes
@@ -26,7 +26,9 @@ _NAMESPACE: Final = uuid.UUID("6f1c1c0e-6ad2-5d0f-9a3c-0a7f3c9c2f11")
 
 
 def moment(at: float) -> datetime:
-    return datetime.fromtimestamp(at, timezone.utc)
+    """Never later than it was, so that a list from this time on has what was told to be of it."""
+    told = datetime.fromtimestamp(at, timezone.utc)
+    return told if told.timestamp() <= at else told - timedelta(microseconds=1)
 
 
 def uuid_of(session: records.Session) -> str:
@@ -120,7 +122,7 @@ def sent(message: shapes.Message) -> dict[str, Any]:
     custom = extra_sent(message.extra_data or {}) | ({OWN: own} if own else {})
     out: dict[str, Any] = {"role": "assistant" if message.role == "assistant" else "user", "content": [content]}
     out |= {"metadata": {"custom": custom}} if custom else {}
-    return out | ({} if message.message_id is None else {"tracking_id": message.message_id})
+    return out | ({} if message.message_id is None else {"tracking_id": ids.check("message_id", message.message_id)})
 
 
 def extra_sent(given: dict[str, Any]) -> dict[str, Any]:
