@@ -6,7 +6,8 @@ app = create_app("sqlite:///sessions.db", auth=ApiKeyAuth.read("keys.json"), age
 
 app.py           the app, composed                 asked.py       what routes ask of a request
 sessions.py, messages.py, conversation.py, inside.py, users.py    routes
-conversing.py    a turn of an agent                live.py        what has happened in it so far
+conversing.py    a turn of an agent                invoking.py    the agent is made, and answers
+said.py          what was said of it before        live.py        what has happened in it so far
 callers.py       who calls                         jwt_auth.py, key_auth.py, no_auth.py, any_auth.py   told by what
 shapes/          what is sent and answered         views.py       records as that, pure
 problems.py      errors as problem details         limits.py      how much of everything
@@ -20,7 +21,7 @@ try:
     from .any_auth import AnyAuth
     from .app import create_app
     from .callers import Auth, Caller, Refused
-    from .conversing import AgentFactory, AgentRequest
+    from .invoking import AgentFactory, AgentRequest
     from .jwt_auth import JwtAuth
     from .key_auth import ApiKeyAuth
     from .limits import Limits

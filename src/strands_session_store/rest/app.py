@@ -18,8 +18,9 @@ from . import conversation, inside, messages, problems, shapes, users
 from . import sessions as session_routes
 from .asked import Face, Service, known
 from .callers import Auth
-from .conversing import AgentFactory, Conversations
+from .conversing import Conversations
 from .edge import Edge
+from .invoking import AgentFactory
 from .limits import Limits, Rate
 from .openapi import PREFIX, Document
 from .problems import documented

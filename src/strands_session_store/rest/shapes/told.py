@@ -192,7 +192,7 @@ class Answer(BaseModel):
     prompt_id: str = Field(description="Id of the message that was answered.")
     message_id: str | None = Field(description="Id of the answer.")
     stop_reason: str | None = Field(
-        description="Why the agent stopped: end_turn, max_tokens, interrupt ...; null: it was answered before, and why is not known."
+        description="Why the agent stopped: end_turn, max_tokens, interrupt ...; null: not known any more."
     )
     interrupts: list[InterruptTold] = Field(description="What it waits for, where it was interrupted.")
 
