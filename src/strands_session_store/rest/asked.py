@@ -209,8 +209,9 @@ def paged(
 ) -> shapes.Page[T]:
     """A page, with a link to the next one in the answer's header."""
     if next is not None:
-        url = request.url.remove_query_params("currentPage").include_query_params(cursor=next)
-        response.headers["Link"] = f'<{shown(request.scope)}?{url.query}>; rel="next"'
+        others = [one for one in request.query_params.multi_items() if one[0] not in ("currentPage", "cursor")]
+        query = urlencode([*others, ("cursor", next)])
+        response.headers["Link"] = f'<{shown(request.scope)}?{query}>; rel="next"'
     return shapes.Page(items=items, limit=limit, offset=offset, total=total, total_is_exact=exact, next=next)
 
 
