@@ -98,6 +98,30 @@ def test_serve_knows_who_has_a_key_or_a_token_and_ends_with_what_it_has_begun(cl
         serving.gone()
 
 
+def test_a_turn_that_takes_longer_than_the_grace_is_told_so_and_its_prompt_is_kept_for_later(here: Path) -> None:
+    (here / "mine.py").write_text(
+        "from strands import Agent\n"
+        "from strands_session_store.testing.models import Reply, ScriptedModel\n"
+        "def make(request):\n"
+        "    model = ScriptedModel(lambda messages: Reply('never', delay=3600))\n"
+        "    return Agent(model=model, session_manager=request.session_manager, callback_handler=None)\n"
+    )
+    serving = Serving("--auth", "none", "--agent", "mine:make", "--grace", "0.5")
+    try:
+        said = {"session_id": "c", "messages": [{"role": "user", "content": "hello", "message_id": "p-1"}]}
+        url = f"{serving.url}/api/agent-sessions/conversation"
+        with httpx.stream("POST", url, json=said, headers={"Accept": "text/event-stream"}, timeout=60) as stream:
+            lines = stream.iter_lines()
+            assert next(lines).startswith("id:")
+            serving.process.send_signal(signal.SIGTERM)
+            told = [line for line in lines if line.startswith("data:")]
+        assert json.loads(told[-1][5:])["status"] == 503 and "the server ends" in told[-1]
+        serving.ended(signal.SIGTERM)
+        assert "Traceback" not in serving.said
+    finally:
+        serving.gone()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no Ctrl-C for a process of one's own")
 def test_ctrl_c_ends_a_server_and_a_taken_port_is_said(cli: Cli, here: Path) -> None:
     serving = Serving("--auth", "none")

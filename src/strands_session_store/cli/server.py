@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -74,7 +75,7 @@ def run(
         server_header=False,
         timeout_graceful_shutdown=int(grace) + 5,
     )
-    server = _Told(config, redact(store), auth)
+    server = _Told(config, app, redact(store), auth, grace)
     with contextlib.suppress(SystemExit):  # uvicorn's own way to say that it did not start
         server.run()
     if not server.started:
@@ -82,11 +83,11 @@ def run(
 
 
 class _Told(uvicorn.Server):
-    """Says where it is, once it is."""
+    """Says where it is, once it is; when it ends, its turns end first, as their clients' connections wait for them."""
 
-    def __init__(self, config: uvicorn.Config, store: str, auth: Auth) -> None:
+    def __init__(self, config: uvicorn.Config, app: Any, store: str, auth: Auth, grace: float) -> None:
         super().__init__(config)
-        self._store, self._auth = store, auth
+        self._app, self._store, self._auth, self._grace = app, store, auth, grace
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
@@ -97,6 +98,15 @@ class _Told(uvicorn.Server):
         everybody = " to everybody on this machine" if isinstance(self._auth, NoAuth) else ""
         told = f"Serving {self._store}{everybody} at http://{shown}:{port}, documented at http://{shown}:{port}/docs"
         print(plain(told), file=sys.stderr, flush=True)
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        conversations = self._app.state.face.conversations
+        ending = asyncio.create_task(conversations.close(self._grace))
+        await super().shutdown(sockets)
+        if self.force_exit:
+            ending.cancel()
+        else:
+            await ending
 
 
 def _offered(model: str) -> AgentFactory:

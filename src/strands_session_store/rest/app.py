@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from .. import __version__, ids
 from ..async_sessions import AsyncSessions
+from ..plugin import StoreSessionManager
 from ..prices import Ask, Own, Prices
 from ..stores.base import Store
 from . import conversation, inside, messages, problems, shapes, users
@@ -80,6 +81,10 @@ def create_app(
     conversations = None
     if agent_factory is not None:
         options = {"prices": prices, **options}
+        try:  # what can't be meant is told now, and not by each request
+            StoreSessionManager("trial", "memory://", user_id="trial", exclusive=True, **options).close()
+        except TypeError as error:
+            raise ValueError(f"manager_options: {error}") from error
         conversations = Conversations(sessions, agent_factory, limits, agent_id=agent_id, options=options)
 
     @asynccontextmanager
