@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -24,7 +25,10 @@ from .edge import Edge
 from .invoking import AgentFactory
 from .limits import Limits, Rate
 from .openapi import PREFIX, Document
-from .problems import documented
+from .problems import LATER, Problem, documented
+
+READY: Final = 2.0
+"""Seconds in which a store that is well answers."""
 
 _ABOUT: Final = """\
 Sessions of [Strands](https://strandsagents.com) agents: what was said, by whom, and what it took.
@@ -165,7 +169,11 @@ def _health() -> APIRouter:
 
     @router.get("/readyz", summary="Whether its store answers", responses={503: documented()[503]})
     async def readyz(sessions: Service) -> shapes.Health:
-        await sessions.list(limit=1)
+        """At once, or in two seconds: whoever asks does not wait as long as other requests do for the store."""
+        try:
+            await asyncio.wait_for(sessions.list(limit=1), READY)
+        except asyncio.TimeoutError:
+            raise Problem(503, f"the store has not answered within {READY:g} seconds", LATER) from None
         return shapes.Health()
 
     return router
