@@ -14,6 +14,7 @@ from tests.cli.programs import program
 
 from strands_session_store.cli import doctor
 from strands_session_store.sessions import Sessions
+from strands_session_store.stores.base import Query
 
 # pytest finds fixtures by name; servers are those of the engines' tests
 from ..stores.conftest import *  # noqa: F403
@@ -41,7 +42,8 @@ def test_a_file_that_is_well(cli: Cli, here: Path, sessions: Sessions) -> None:
         assert text in done.stdout
     assert set(levels(cli, DEFAULT).values()) == {"ok"}
     assert "it takes commits" in cli("doctor", "--write").out
-    assert [one.session.session_id for one in sessions.list().sessions] == ["c"]  # and erases its own
+    rows = sessions.store.list(Query("session", everyone=True)).rows
+    assert [row.space.id for row in rows] == ["c"]  # and erases its own
 
 
 def test_a_file_that_is_none_is_a_problem_with_what_to_do(cli: Cli, here: Path) -> None:

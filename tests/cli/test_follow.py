@@ -73,6 +73,19 @@ def test_each_look_has_what_is_new(sessions: Sessions) -> None:
     assert list(follower.look()) == []
 
 
+def test_a_look_that_is_cut_off_is_gone_on_with(sessions: Sessions) -> None:
+    sessions.create("c")
+    sessions.messages.append("c", [{"role": "user", "content": f"{n}"} for n in range(250)])
+    faulty = FaultyStore(sessions.store)
+    follower = Follower(Sessions(faulty), "c", None, None, {})
+    faulty.plan("read", before=Unavailable("away"), at=3)  # of the session, of a page, of the next one
+    heard: list[int] = []
+    with pytest.raises(Unavailable):
+        heard.extend(one.said.index for one in follower.look())
+    assert 0 < len(heard) < 250
+    assert heard + [one.said.index for one in follower.look()] == list(range(250))
+
+
 def test_what_was_made_anew_is_followed_from_its_beginning_and_what_is_gone_is_an_error(sessions: Sessions) -> None:
     sessions.create("c")
     sessions.messages.append("c", {"role": "user", "content": "old"})

@@ -14,6 +14,7 @@ import pytest
 from strands import Agent
 from tests.cli.conftest import DEFAULT, Cli
 from tests.cli.programs import CLI
+from tests.sessions.contents import fill
 
 from strands_session_store import Conversation, StoreSessionManager
 from strands_session_store.cli import reading, showing, terminal
@@ -65,6 +66,18 @@ def test_a_long_conversation_is_not_read_to_number_its_turns(
     monkeypatch.setattr(reading, "COUNTED", 10)
     out = cli("show", "c", "-n", "1").out
     assert "from message 14" in out and "turn " not in out.partition("\nmore: ")[0] and "Number7" in out
+
+
+def test_a_turn_whose_beginning_is_too_far_back_is_left_out(
+    cli: Cli, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions.create("c")
+    said = [{"role": "user", "content": "go"}, *({"role": "assistant", "content": f"step {n}"} for n in range(14))]
+    sessions.messages.append("c", said * 4)
+    monkeypatch.setattr(reading, "COUNTED", 10)
+    monkeypatch.setattr(reading, "LOOKED_AT", 20)
+    out = cli("show", "c", "-n", "2").out
+    assert "from message 45" in out and out.count("step 12") == 1 and "... 45 earlier messages" in out
 
 
 def test_a_turn_that_is_longer_than_a_page_is_shown_whole(cli: Cli, sessions: Sessions) -> None:
@@ -137,6 +150,13 @@ def test_one_agent_of_several(cli: Cli, sessions: Sessions) -> None:
     assert "agent one" in out and "agent two" in out and out.count("turn 1 ") == 2
     only = cli("show", "c", "--agent", "two").out
     assert "agent one" not in only and "Two" in only
+
+
+def test_a_graph_is_shown_with_its_nodes(cli: Cli, sessions: Sessions) -> None:
+    fill(sessions)
+    out = cli("show", "graph", "--user", "ada").out
+    assert "multi-agent default_graph: completed\nnodes so far: one, two\n" in out and "state  {" not in out
+    assert 'state  {"type": "graph"' in cli("show", "graph", "--user", "ada", "--all").out
 
 
 def test_show_as_json_is_one_document(cli: Cli, talk: Talk) -> None:

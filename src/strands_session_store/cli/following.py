@@ -78,7 +78,6 @@ class Follower:
                 self.seen[agent_id] = said.index + 1
                 yield Heard(agent_id, said)
             if page.newer is None:
-                self.seen[agent_id] = page.length  # what was removed is not looked for again
                 return
             start, cursor = None, page.newer
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Final
 
-from rich import box
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -17,27 +16,38 @@ from ..usage import Totals
 from . import money
 from .terminal import console, dim, many, plain, short, when
 
+_ID: Final = 20
+"""Columns that an id has at least, if it is so long."""
+_TITLE: Final = 40
+
 
 def show_page(page: SessionPage, *, everyone: bool, order: str) -> None:
     """A page of a listing; columns that would say nothing are left out."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     shown = [one.session for one in page.sessions]
     titles = any(session.title for session in shown)
     kinds = any(_kind(session) for session in shown)
-    names = ["session", *["user"] * everyone, *["title"] * titles, *["kind"] * kinds, "messages", "runs"]
-    for name in (*names, "tokens", "cost", "created" if order == "created" else "last used"):
-        right = name in ("messages", "runs", "tokens", "cost")
-        table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=right)
+    longest = max((len(plain(session.session_id)) for session in shown), default=0)
+    # where it is narrow, titles are cut first, then ids are folded; what is counted and timed stays whole
+    table.add_column("session", overflow="fold", min_width=min(longest, _ID))
+    if everyone:
+        table.add_column("user", overflow="fold", min_width=8)
+    if titles:
+        table.add_column("title", max_width=_TITLE)
+    if kinds:
+        table.add_column("kind", overflow="fold", min_width=8)
+    for name in ("messages", "runs", "tokens", "cost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("created" if order == "created" else "last used", no_wrap=True, min_width=len(when(0.0)))
     for found in page.sessions:
         session, totals = found.session, Totals.of(found.counters)
         cells = [Text(plain(session.session_id))]
         cells += [Text(plain(session.user_id or "-"))] * everyone
-        cells += [Text(short(session.title or "", 60))] * titles
+        cells += [Text(short(session.title or "", 10**6), no_wrap=True, overflow="ellipsis")] * titles
         cells += [Text(plain(_kind(session)))] * kinds
         cells += [Text(f"{found.counters[name]:,}") for name in ("messages", "runs")]
-        at = session.created if order == "created" else found.updated
-        cells += [Text(money.tokens(totals)), Text(money.cost(totals)), Text(when(at), no_wrap=True)]
-        table.add_row(*cells)
+        cells += [Text(money.tokens(totals)), Text(money.cost(totals))]
+        table.add_row(*cells, when(session.created if order == "created" else found.updated))
     console.print(table)
     for note in money.notes(sum((Totals.of(one.counters) for one in page.sessions), Totals())):
         dim(note)

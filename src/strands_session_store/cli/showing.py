@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from rich import box
 from rich.table import Table
@@ -21,6 +21,15 @@ from .listing import as_data as overview_as_data
 from .reading import Told, Whole
 from .spoken import CUT, jsonable, spelled
 from .terminal import ago, console, dim, heading, many, plain, short, size, when
+
+_NODES: Final = {
+    "execution_order": "nodes so far",
+    "node_history": "nodes so far",
+    "failed_nodes": "failed",
+    "interrupted_nodes": "interrupted",
+    "next_nodes_to_execute": "next",
+}
+"""What a Graph or Swarm says of its nodes, in its own terms, and in ours."""
 
 
 def show(whole: Whole, *, everything: bool, layout: bool, full: bool, ids: bool, hint: bool = True) -> None:
@@ -41,8 +50,7 @@ def show(whole: Whole, *, everything: bool, layout: bool, full: bool, ids: bool,
         for turn in told.turns:
             say_turn(turn, told, runs, cut, ids=ids)
     for orchestrator in whole.multi_agents:
-        status = orchestrator.state.get("status") if isinstance(orchestrator.state, dict) else None
-        heading(f"multi-agent {orchestrator.multi_agent_id}: {status or 'no status'}")
+        _show_orchestrator(orchestrator, everything)
     if everything:
         _rest(whole)
     if everything or layout:
@@ -50,9 +58,7 @@ def show(whole: Whole, *, everything: bool, layout: bool, full: bool, ids: bool,
         console.print(layout_tree(whole.stored, whole.overview.session.session_id))
     elif hint:
         console.print()
-        dim(
-            "more: -n 20 shows more turns, --all state, runs, tool calls and what is stored, --ids what fork --at takes"
-        )
+        dim("more: -n 20 (turns), --all (state, runs, tool calls, layout), --ids, --follow")
 
 
 def say_turn(turn: spoken.Turn, told: Told, runs: Sequence[records.Run], cut: int | None, *, ids: bool = False) -> None:
@@ -206,6 +212,17 @@ def _title(told: Told) -> None:
     first = told.turns[0].first if told.turns else 0
     if first > 0:
         dim(f"        ... {many(first, 'earlier message')}")
+
+
+def _show_orchestrator(orchestrator: records.MultiAgent, everything: bool) -> None:
+    """A Graph or Swarm: how far it is."""
+    state = orchestrator.state if isinstance(orchestrator.state, dict) else {}
+    heading(f"multi-agent {orchestrator.multi_agent_id}: {state.get('status') or 'no status'}")
+    for key, words in _NODES.items():
+        if nodes := [str(node) for node in state.get(key) or ()]:
+            console.print(Text(short(f"{words}: {', '.join(nodes)}")))
+    if everything:
+        console.print(Text(f"state  {short(spelled(orchestrator.state), 2_000)}"))
 
 
 def _rest(whole: Whole) -> None:
