@@ -4,6 +4,8 @@ like, and whatever became of the session since."""
 from __future__ import annotations
 
 import contextlib
+import gc
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -200,9 +202,12 @@ def test_turns_are_kept_within_bounds_and_then_told_by_the_store(store: Store, m
             told = list(events)
         with stream(here, prompt("hello", id="p-0"), told[5][0]) as events:
             assert list(events) == told[6:]
+        first = weakref.ref(app.state.face.conversations._turns.get(("ada", "c", "p-0")))
         for n in range(1, 9):
             say(here, f"hello {n}", id=f"p-{n}")
         assert 1 < len(app.state.face.conversations._turns) < 8
+        gc.collect()
+        assert first() is None
         with stream(here, prompt("hello", id="p-0"), told[5][0]) as events:
             again = list(events)
         assert [type for _, type, _ in again] == ["start", "result"]

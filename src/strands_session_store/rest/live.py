@@ -136,7 +136,7 @@ class Kept:
 
     def __init__(self) -> None:
         self._turns: dict[Key, Turn] = {}
-        self._ended: OrderedDict[Key, Turn] = OrderedDict()
+        self._ended: OrderedDict[Key, tuple[Turn, asyncio.TimerHandle]] = OrderedDict()
         self._size = 0
 
     def __len__(self) -> int:
@@ -144,9 +144,7 @@ class Kept:
 
     def get(self, key: Key) -> Turn | None:
         """One that is under way, or has ended with an answer."""
-        turn = self._turns.get(key)
-        failed = turn is not None and turn.answer.done() and turn.answer.exception() is not None
-        return None if failed else turn
+        return self._turns.get(key)
 
     def add(self, key: Key, turn: Turn) -> None:
         """It begins."""
@@ -154,14 +152,15 @@ class Kept:
         self._turns[key] = turn
 
     def ended(self, key: Key, turn: Turn) -> None:
-        """It is kept for `KEPT` seconds, in `KEPT_BYTES` with all others."""
+        """It is kept for `KEPT` seconds, in `KEPT_BYTES` with all others; one that has failed is not."""
         if self._turns.get(key) is not turn:
             return
-        self._ended[key] = turn
+        if turn.answer.exception() is not None:
+            return self._drop(key)
+        self._ended[key] = turn, asyncio.get_running_loop().call_later(KEPT, self.forget, key, turn)
         self._size += turn.size
         while self._size > KEPT_BYTES:
             self._drop(next(iter(self._ended)))
-        asyncio.get_running_loop().call_later(KEPT, self.forget, key, turn)
 
     def forget(self, key: Key, turn: Turn) -> None:
         if self._turns.get(key) is turn:
@@ -170,7 +169,9 @@ class Kept:
     def _drop(self, key: Key) -> None:
         self._turns.pop(key, None)
         if (ended := self._ended.pop(key, None)) is not None:
-            self._size -= ended.size
+            turn, timer = ended
+            timer.cancel()  # it holds the turn as well
+            self._size -= turn.size
 
 
 def _heard(future: asyncio.Future[Any]) -> None:
