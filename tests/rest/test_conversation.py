@@ -175,6 +175,20 @@ def test_of_two_at_once_one_waits_or_is_told_that_it_is_busy(store: Store) -> No
             assert http.get("/api/agent-sessions/c").json()["is_busy"] is False
 
 
+def test_who_joins_a_prompt_that_waits_less_waits_on(store: Store) -> None:
+    model = Held(lambda messages: "done")
+    with served(talking(store, model)) as url, served(talking(store, model)) as other:
+        with ada(url) as http, ada(other) as elsewhere, ThreadPoolExecutor(3) as pool:
+            first = pool.submit(say, elsewhere, "first")
+            until(lambda: len(model.calls) == 1)
+            less = pool.submit(http.post, TALK, json=prompt("second", id="p"), headers={"Prefer": "wait=2"})
+            until(lambda: Sessions(store).get("c", "ada").holder.waiting == 1)  # type: ignore[union-attr]
+            more = pool.submit(say, http, "second", id="p")
+            assert less.result(30).status_code == 409
+            model.let(2)
+            assert (first.result(30)["response"], more.result(30)["messages_count"]) == ("done", 4)
+
+
 def test_an_agent_that_fails_keeps_what_was_said_and_the_prompt_is_answered_later(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -108,23 +108,15 @@ class Conversations:
             Problem: Too much is under way; the session is not active; the server ends.
             StoreError: It is busy; or as the store says.
         """
-        if asked.session_id is not None:
-            key = owner, asked.session_id, asked.prompt_id
-            known = self._turns.get(key)
-            if known is not None and await self._stands(key, known):
-                return await _joined(known, asked)
-        self._admit(owner)
-        try:
-            # whether one that was named is there shows when it is opened
-            session_id = await self._made(None, owner, asked) if asked.session_id is None else asked.session_id
-            key = owner, session_id, asked.prompt_id
-            known = self._turns.get(key)
-            # two that were sent at once meet here
-            if known is None or known.answer.done():
-                known = self._begin(key, caller, asked, wait)
-        finally:
-            self._leave(owner)
-        return await _joined(known, asked)
+        while True:
+            turn, new = await self._entered(caller, owner, asked, wait)
+            said.check_same(asked.prompt_id, turn.said == asked.digest)
+            try:
+                await asyncio.shield(turn.begun)
+                return turn
+            except Exception:
+                if new:
+                    raise  # else it was another's, who may have waited less for the session
 
     async def close(self, grace: float) -> None:
         """Begin no turn any more, let those under way end, and after ``grace`` seconds end them. Repeatable."""
@@ -139,6 +131,25 @@ class Conversations:
             logger.error("turns=<%d> | they do not end, and are left behind", len(self._tasks))
 
     # ------------------------------------------------------------------------------------------------------- private
+
+    async def _entered(self, caller: Caller, owner: str | None, asked: Asked, wait: float) -> tuple[Turn, bool]:
+        """The turn of a prompt, and whether it is a new one; it may not have begun yet."""
+        if asked.session_id is not None:
+            key = owner, asked.session_id, asked.prompt_id
+            known = self._turns.get(key)
+            if known is not None and await self._stands(key, known):
+                return known, False
+        self._admit(owner)
+        try:
+            # whether one that was named is there shows when it is opened
+            session_id = await self._made(None, owner, asked) if asked.session_id is None else asked.session_id
+            key = owner, session_id, asked.prompt_id
+            known = self._turns.get(key)
+            if known is not None and not known.answer.done():  # two that were sent at once meet here
+                return known, False
+            return self._begin(key, caller, asked, wait), True
+        finally:
+            self._leave(owner)
 
     def _begin(self, key: Key, caller: Caller, asked: Asked, wait: float) -> Turn:
         """
@@ -332,17 +343,6 @@ class Conversations:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _joined(turn: Turn, asked: Asked) -> Turn:
-    """The turn, when it has begun.
-
-    Raises:
-        Problem: It is of another prompt.
-    """
-    said.check_same(asked.prompt_id, turn.said == asked.digest)
-    await asyncio.shield(turn.begun)
-    return turn
 
 
 def _ending() -> Problem:
