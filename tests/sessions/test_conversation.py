@@ -8,10 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import pytest
 from strands import Agent
@@ -39,6 +39,7 @@ from strands_session_store.stores import open_store
 from strands_session_store.stores.base import Store
 from strands_session_store.stores.memory import MemoryStore
 from strands_session_store.summaries import Summarize
+from strands_session_store.testing import faults
 from strands_session_store.testing.faults import FaultyStore, When
 from strands_session_store.testing.models import ScriptedModel
 
@@ -766,52 +767,65 @@ def test_awaited_it_is_the_same(store: Store) -> None:
     assert texts(everything(opened(store))) == said
 
 
-def test_the_loop_goes_on_while_a_store_is_slow() -> None:
-    faulty = FaultyStore(MemoryStore(), latency=0.2)
+def test_the_loop_goes_on_while_a_store_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "HELD_SECONDS", 10.0)
+    faulty = FaultyStore(MemoryStore())
 
-    async def ticks() -> float:
-        worst, last = 0.0, time.monotonic()
-        while True:
-            try:
-                await asyncio.sleep(0.001)
-            except asyncio.CancelledError:
-                return worst
-            now = time.monotonic()
-            worst, last = max(worst, now - last), now
+    async def beside(verb: Literal["read", "commit"], call: Callable[[], Awaitable[Any]]) -> None:
+        """A call whose first read or commit ends only when the loop has gone on meanwhile."""
+        held = faulty.plan(verb, hang="before")
+        calling = asyncio.ensure_future(call())
+        while not held.reached.is_set() and not calling.done():
+            await asyncio.sleep(0.001)
+        held.release()
+        await calling
+        assert held.reached.is_set()
 
-    async def talk() -> float:
-        beating = asyncio.create_task(ticks())
-        await asyncio.sleep(0)
+    async def talk() -> None:
         async with AsyncConversation("c", faulty, segment_after=TURNS) as chat:
-            await chat.user_says("q")
-            await chat.ai_responds("a")
-            await chat.messages()
-        beating.cancel()
-        return await beating
+            for verb in get_args(Literal["read", "commit"]):
+                await beside(verb, lambda: chat.user_says("q"))
+                await beside(verb, lambda: chat.ai_responds("a"))
+            await beside("read", chat.messages)
+            await beside("read", chat.full_history)
+            await beside("read", chat.stats)
+            await beside("commit", chat.end_segment)
 
-    assert asyncio.run(talk()) < 0.15
+    asyncio.run(talk())
 
 
 def test_a_call_that_is_not_waited_for_is_stored_once_when_it_is_made_again() -> None:
     faulty = FaultyStore(MemoryStore())
 
     async def talk(id: str, when: When) -> None:
+        summarizing = asyncio.Event()
+
+        async def forever(to: Summarize) -> str:
+            summarizing.set()
+            await asyncio.Event().wait()
+            return ""
+
         after = SegmentAfter(summarize=forever, max_turns=1, keep_turns=0)
         chat = AsyncConversation(id, faulty, user_id="u", segment_after=after)
         held = faulty.plan("commit", hang=when)
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(chat.user_says("hi"), 0.05)
+        first = asyncio.create_task(chat.user_says("hi"))
+        while not held.reached.is_set() and not first.done():
+            await asyncio.sleep(0.001)
+        await cancelled(first)
         again = asyncio.create_task(chat.user_says("hi"))
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0)  # it has begun
         held.release()
         await again
         for _ in range(2):
-            with pytest.raises(asyncio.TimeoutError):  # stored, and waits for the summary
-                await asyncio.wait_for(chat.ai_responds("ho"), 0.1)
+            answering = asyncio.create_task(chat.ai_responds("ho"))
+            await asyncio.wait_for(summarizing.wait(), 30)  # so it is stored
+            summarizing.clear()
+            await cancelled(answering)
 
-    async def forever(to: Summarize) -> str:
-        await asyncio.Event().wait()
-        return ""
+    async def cancelled(task: asyncio.Task[Any]) -> None:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
     for when in get_args(When):
         asyncio.run(talk(when, when))
