@@ -71,8 +71,8 @@ class Terminal:
         os.write(self._ours, text.encode())
 
     def interrupt(self) -> None:
-        """As Ctrl-C does."""
-        self.process.send_signal(signal.SIGINT)
+        """As Ctrl-C does: whatever runs in the terminal."""
+        os.killpg(self.process.pid, signal.SIGINT)
 
     def ended(self) -> int:
         """Read the rest, and the exit code."""

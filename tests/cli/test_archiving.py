@@ -73,7 +73,10 @@ def small(here: Path) -> str:
         (("copy", "what://me:secret@there", "--all"), "what://***@there"),
     ],
 )
-def test_errors_are_one_line(small: str, here: Path, cli: Cli, args: tuple[str, ...], says: str) -> None:
+def test_errors_are_one_line(
+    small: str, here: Path, cli: Cli, args: tuple[str, ...], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRANDS_SESSION_TIMEOUT", "2")  # also of the target
     err = cli(*args, "--store", small, status=1).err
     assert says in err and err.count("\n") == 1 and "secret" not in err
     assert [path.name for path in here.iterdir() if "x.jsonl" in path.name] == []

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Cli
-from tests.cli.programs import PATIENCE, files, program
+from tests.cli.programs import PATIENCE, files, program, terminal
 
 from strands_session_store.cli import demo
 
@@ -40,6 +41,15 @@ def test_demo_proves_that_a_killed_process_is_resumed_and_what_it_suggests_works
     assert "10 messages said, 10 in context" in said[1]
     assert "5 calls" in said[2]
     assert "Erased 1 session" in said[3]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_ctrl_c_ends_both_processes_without_a_word_from_the_other(here: Path) -> None:
+    with terminal("demo") as demo:
+        demo.wait_for("begins")
+        demo.interrupt()
+        assert demo.ended() == 130
+        assert "interrupted; nothing has to be undone" in demo.text and "Traceback" not in demo.text
 
 
 def test_demo_takes_a_store_and_repeats_it_in_what_it_suggests(here: Path, cli: Cli) -> None:

@@ -56,6 +56,18 @@ def test_errors_are_one_line_of_a_process_too(here: Path) -> None:
     assert program("show", status=2).stdout == ""
 
 
+def test_what_the_service_refuses_is_wrong_usage(cli: Cli) -> None:
+    done = cli("ls", "--kind", "", "--store", "memory://", status=2)
+    assert done.err.startswith("strands-session: kind must be a word") and done.err.count("\n") == 1
+
+
+def test_a_terminal_may_know_less_than_stored_texts(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Sessions(DEFAULT) as sessions:
+        sessions.create("c", title="\u0422\u0440\u0430")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    assert "\\u0422\\u0440\\u0430" in program("ls").stdout
+
+
 def test_looking_around_leaves_no_file(here: Path, cli: Cli) -> None:
     for args in (("ls",), ("show", "c"), ("tree", "c"), ("usage",), ("doctor",)):
         cli(*args, status=1)

@@ -150,6 +150,7 @@ def test_one_agent_of_several(cli: Cli, sessions: Sessions) -> None:
     assert "agent one" in out and "agent two" in out and out.count("turn 1 ") == 2
     only = cli("show", "c", "--agent", "two").out
     assert "agent one" not in only and "Two" in only
+    assert "has no agent 'three'; there are: 'one', 'two'" in cli("show", "c", "--agent", "three", status=1).err
 
 
 def test_a_graph_is_shown_with_its_nodes(cli: Cli, sessions: Sessions) -> None:

@@ -10,6 +10,7 @@ Rule 4. Environment variables are read in `options`.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Any
@@ -52,8 +53,13 @@ for group in GROUPS:
 
 def run() -> None:
     """Run the command that the arguments name, and end the process."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may know less than stored texts
     try:
         app()
     except StoreError as error:
         complain(str(error))
         sys.exit(1)
+    except ValueError as error:  # an argument that the service refuses; it names it
+        complain(str(error))
+        sys.exit(2)

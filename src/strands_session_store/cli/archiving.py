@@ -17,6 +17,7 @@ from .options import (
     StoreOption,
     UserOption,
     opened,
+    timeout,
 )
 from .terminal import Tell, console, many, print_json, progress, repeatable, size
 
@@ -76,12 +77,17 @@ def copy(
     as_json: JsonOption = False,
 ) -> None:
     """Write sessions to another store. Interrupted, it is repeated and goes on."""
-    from ..stores import redact
+    from ..stores import open_store, redact
 
     _one_selection(everyone, user, ids)
-    with opened(store) as sessions, repeatable(AGAIN), progress("Copying") as tell:
+    with (
+        opened(store) as sessions,
+        open_store(target, timeout=timeout()) as there,
+        repeatable(AGAIN),
+        progress("Copying") as tell,
+    ):
         done = sessions.archive.copy(
-            target, user, everyone=everyone, ids=ids or None, on_existing=on_existing.value, progress=_moving(tell)
+            there, user, everyone=everyone, ids=ids or None, on_existing=on_existing.value, progress=_moving(tell)
         )
     _report(done, as_json, "Copied", f"to {redact(target)}")
 

@@ -100,6 +100,7 @@ class Talker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "STRANDS_SESSION_STORE": store},
+            start_new_session=True,  # Ctrl-C is for the demo alone, which ends this one
         )
         self.pid = self._process.pid
         self._seen = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .. import records
+from ..errors import NotFoundError
 from ..sessions import AgentOverview, ConversationStats, LogPage, Overview, Placed, Sessions, Stored
 from ..turns import begins_turn
 from .spoken import Turn, calls_of, turns_of
@@ -68,9 +69,14 @@ def gather(
 
     Raises:
         SessionNotFoundError: There is no such session.
+        NotFoundError: It has no such agent.
     """
     overview = sessions.get(session_id, user_id)
-    agents = [one for one in sessions.agents(session_id, user_id) if agent_id in (None, one.agent.agent_id)]
+    every = sessions.agents(session_id, user_id)
+    agents = [one for one in every if agent_id in (None, one.agent.agent_id)]
+    if agent_id is not None and not agents:
+        there = ", ".join(repr(one.agent.agent_id) for one in every) or "none"
+        raise NotFoundError(f"session {session_id!r} has no agent {agent_id!r}; there are: {there}")
     below = sessions.list(user_id, parent_id=session_id, limit=CHILDREN)
     return Whole(
         overview,
