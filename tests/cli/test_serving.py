@@ -164,6 +164,21 @@ def test_what_can_not_be_served_is_refused(cli: Cli, args: list[str], why: str) 
     assert why in done.err and done.err.count("\n") == 1 and "secret@" not in done.err
 
 
+@pytest.mark.parametrize(
+    ("args", "missing"),
+    [
+        (["serve", "--auth", "none"], "fastapi"),
+        (["serve", "--auth", "none"], "uvicorn"),
+        (["key", "--user", "a", "--keys-file", "k"], "jwt"),
+    ],
+)
+def test_without_the_extra_the_remedy_is_said(here: Path, args: list[str], missing: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; from strands_session_store.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "pip install 'strands-session-store[server]'" in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_token_is_for_whom_it_says(cli: Cli, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRANDS_SESSION_JWT_SECRET", SECRET)
     told = json.loads(cli("token", "--user", "ada", "--jwt-issuer", "me", "--jwt-audience", "you", "--json").out)

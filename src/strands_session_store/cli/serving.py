@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..errors import StoreError
 from .options import JsonOption, ModelOption, StoreOption, url_of
 
 commands = typer.Typer()
 PANEL = "Serve"
+EXTRA = ("fastapi", "starlette", "uvicorn", "jwt", "limits", "cryptography")
+"""What the extra ``server`` installs."""
 
 
 class AuthKind(str, enum.Enum):
@@ -48,6 +53,20 @@ AudienceOption = Annotated[str | None, typer.Option("--jwt-audience", metavar="A
 KeysOption = Annotated[
     Path | None, typer.Option("--keys-file", metavar="FILE", help="API keys, by their hashes; `key` adds one.")
 ]
+
+
+@contextlib.contextmanager
+def _extra() -> Iterator[None]:
+    """
+    Raises:
+        StoreError: The extra that serves is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (name := (error.name or "").partition(".")[0]) not in EXTRA:
+            raise
+        raise StoreError(f"{name} is missing; install it with: pip install 'strands-session-store[server]'") from error
 
 
 @commands.command(rich_help_panel=PANEL)
@@ -88,7 +107,8 @@ def serve(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve sessions over HTTP (docs/rest.md). Ctrl-C, or SIGTERM, ends it when the turns under way have ended."""
-    from . import admission, server
+    with _extra():
+        from . import admission, server
 
     kinds = [] if auth is None else [one.value for one in auth]
     told = admission.of(
@@ -137,7 +157,8 @@ def token(
     as_json: JsonOption = False,
 ) -> None:
     """Print a token for trying `serve --auth jwt`. Whoever has the secret can make one for any user."""
-    from . import tokens
+    with _extra():
+        from . import tokens
 
     tokens.mint(
         user,
@@ -162,6 +183,7 @@ def key(
     as_json: JsonOption = False,
 ) -> None:
     """Make an API key for `serve --auth keys`. It is shown once; the file has its hash."""
-    from . import tokens
+    with _extra():
+        from . import tokens
 
     tokens.add_key(user, keys, admin=admin, said=note, as_json=as_json)
