@@ -54,6 +54,15 @@ def create_app(
 ) -> FastAPI:
     """An ASGI app with the sessions in a store. It opens nothing before it is started.
 
+    Mounted in another app it needs that one to end it, as a mounted app is not told when the server ends: else turns
+    under way are broken off, and the store is left open. Its own lifespan will do where the other app has none::
+
+        api = create_app(...)
+        app = FastAPI(lifespan=api.router.lifespan_context)
+        app.mount("/agents", api)
+
+    and where it has one, ``async with api.router.lifespan_context(api):`` goes around what that one yields.
+
     Args:
         store: A Store (shared, left open), or a URL for `open_store`: then the app's end closes it.
         auth: Says who makes a request: `JwtAuth`, `ApiKeyAuth`, `NoAuth`, `AnyAuth`, or a callable.
@@ -78,10 +87,10 @@ def create_app(
     options = dict(manager_options or {})
     if own := [name for name in options if name in _OURS]:
         raise ValueError(f"manager_options has {own[0]!r}, which is the app's own matter; leave it out")
-    if isinstance(cors_origins, str) or not all(_ORIGIN.fullmatch(one) for one in cors_origins):
+    if isinstance(cors_origins, str) or not all(map(_ORIGIN.fullmatch, map(str, cors_origins))):
         raise ValueError(f"cors_origins must be like ['https://app.example.com'], or ['*']; got {cors_origins!r:.200}")
     ids.check("agent_id", agent_id)
-    sessions = AsyncSessions(store, prices=prices)
+    rate, sessions = Rate(limits), AsyncSessions(store, prices=prices)
     conversations = None
     if agent_factory is not None:
         options = {"prices": prices, **options}
@@ -97,6 +106,7 @@ def create_app(
         if conversations is not None:
             await conversations.close(grace)
         await sessions.close()
+        await rate.close()
 
     app = FastAPI(
         title="Agent sessions",
@@ -111,7 +121,7 @@ def create_app(
     )
     document = Document(app, auth)
     app.openapi = document  # type: ignore[method-assign]
-    app.state.face = Face(sessions, auth, Rate(limits), document, conversations)
+    app.state.face = Face(sessions, auth, rate, document, conversations)
     api = APIRouter(prefix=PREFIX, dependencies=[Depends(known)])
     for router in (
         *((conversation.router,) if conversations is not None else ()),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from limits import parse
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
 
 from .callers import Caller
@@ -27,7 +28,7 @@ class Limits:
     """Bytes of a request's body."""
     rate: str | None = "600/minute"
     """Requests of one user, in the notation of the package `limits`; None: any number."""
-    rate_store: str = "async+memory://"
+    rate_store: str = field(default="async+memory://", repr=False)  # it may have a password
     """Where requests are counted: a storage URI of `limits`, such as ``async+redis://localhost:6379``."""
     conversations: int = 100
     """Agents that are at work at once."""
@@ -43,6 +44,8 @@ class Limits:
                 parse(self.rate)
             except (ValueError, TypeError) as error:
                 raise ValueError(f"rate must be like '600/minute', or None; got {self.rate!r}") from error
+        if not str(self.rate_store).startswith("async+"):
+            raise ValueError("rate_store must be a URI of the package limits that begins with async+")
 
 
 class Rate:
@@ -51,7 +54,12 @@ class Rate:
     def __init__(self, limits: Limits) -> None:
         self._item = None if limits.rate is None else parse(limits.rate)
         options = {"implementation": "redispy"} if "redis" in limits.rate_store else {}
-        storage: Any = storage_from_string(limits.rate_store, **options)
+        try:
+            storage: Any = storage_from_string(limits.rate_store, **options)
+        except ConfigurationError as error:
+            told = limits.rate_store.partition(":")[0]
+            raise ValueError(f"rate_store must be of a kind that the package limits knows; got {told}:...") from error
+        self._storage = storage
         self._limiter = SlidingWindowCounterRateLimiter(storage)
 
     async def spend(self, caller: Caller) -> None:
@@ -72,3 +80,10 @@ class Rate:
             return
         after = {"Retry-After": str(max(1, math.ceil(until - time.time())))}
         raise Problem(429, f"more than {self._item}", after)
+
+    async def close(self) -> None:
+        """Give back connections, for which the package has no method of its own."""
+        client = getattr(getattr(self._storage, "bridge", None), "storage", None)
+        close = getattr(client, "aclose", None)
+        if close is not None:
+            await close()
