@@ -35,6 +35,7 @@ from strands_session_store.stores.base import (
     Trim,
     new_commit_id,
 )
+from strands_session_store.stores.counting import Counting
 from strands_session_store.stores.redis.links import Wire
 
 SPACE = Space("session", "ann", "one")
@@ -210,6 +211,7 @@ def test_nothing_is_ever_walked(server: Server) -> None:
         store.read(SPACE, Docs(""), Log("log", [(0, None)], last=3, since="n"), Counters(["n"]))
         store.list(Query("session", "bob", limit=5))
         store.list(Query("session", everyone=True))
+        assert isinstance(store, Counting) and store.count(Query("session", everyone=True))[1]
         store.drop(SPACE)
         stats = admin.info("commandstats")
         used = {name.removeprefix("cmdstat_").partition("|")[0] for name in stats}
@@ -241,6 +243,19 @@ def test_a_list_costs_its_page(server: Server) -> None:
         assert len(page.rows) == 10
         stats = admin.info("commandstats")
         assert sum(value["calls"] for name, value in stats.items() if "eval" in name) <= 12
+
+
+def test_counting_asks_for_names_and_for_many_spaces_at_once(server: Server, trips: Trips) -> None:
+    with contextlib.closing(server.client()) as admin, open_store(server.url) as store:
+        assert isinstance(store, Counting)
+        for at in range(300):
+            message(store, space=Space("session", "ann", f"{at}"))
+        counted = []
+        store.count(Query("session", "ann"))
+        admin.config_resetstat()
+        assert trips.of(lambda: counted.append(store.count(Query("session", "ann")))) == 2
+        assert counted == [(300, True)]
+        assert admin.info("commandstats")["cmdstat_evalsha"]["calls"] == 2
 
 
 @pytest.mark.parametrize(("size", "most"), [(300, 1.35), (2000, 1.1)])

@@ -18,7 +18,7 @@ from tests.stores.servers import Servers
 from strands_session_store.errors import ConflictError, Unavailable
 from strands_session_store.stores import open_store
 from strands_session_store.stores.base import ABSENT, Add, Order, Query, Space, Store, Summary, new_commit_id
-from strands_session_store.stores.redis import RedisStore
+from strands_session_store.stores.redis import RedisStore, counting
 from strands_session_store.stores.redis.index import groups_of
 from strands_session_store.stores.redis.scripts import Ask
 
@@ -139,6 +139,27 @@ def test_a_commit_moves_its_row_in_every_group_once_a_minute(topology: str, requ
         say(store, 1, other)
         assert last() == [other] * 3
         told(store, 3)
+
+
+@pytest.mark.parametrize("topology", ["standalone", "cluster"])
+def test_rows_are_counted_by_the_step_and_only_those_of_spaces_that_are_there(
+    topology: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "STEP", 3)
+    servers: Servers = request.getfixturevalue(topology)
+    with open_store(servers.url) as store:
+        assert isinstance(store, RedisStore)
+        for owner, count in (("ann", 7), ("a:b", 6), (None, 1)):
+            for at in range(count):
+                say(store, 0, Space("session", owner, f"s:{at}"), summary=Summary(b"", "p"))
+        # the newest row is of a space that is not there
+        store._ask([group.ask(b"claim") for group in groups_of(store._prefix, SPACE, None)])
+        query = Query("session", "ann", order=Order.CREATED)
+        assert store.count(query) == store.count(query, most=9) == (7, True)
+        assert (store.count(query, most=2), store.count(query, most=3)) == ((2, False), (5, False))
+        assert (store.count(Query("session", "a:b")), store.count(Query("session"))) == ((6, True), (1, True))
+        assert store.count(Query("session", everyone=True)) == (14, True)
+        assert store.count(Query("user", everyone=True)) == (0, True)
 
 
 def test_an_evicted_group_gets_its_rows_back_with_the_next_commits(clocked_standalone: Clocked) -> None:

@@ -67,7 +67,7 @@ class Rows(Generic[T]):
         if cursor is None:
             return found, None, offset + len(found), True
         if isinstance(self.store, Counting):
-            return found, cursor, self.store.count(self.query), True
+            return found, cursor, *self.store.count(self.query, most=offset + LOOKED_AT)
         more, _, last = self._passed(cursor, max(1, LOOKED_AT - len(found)))
         return found, cursor, offset + len(found) + more, last
 

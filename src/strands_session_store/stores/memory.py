@@ -148,9 +148,9 @@ class MemoryStore(Store, Counting):
         page = rows[: query.limit]
         return Page(page, write_cursor(query.order, *_place(query, page[-1])) if len(rows) > len(page) else None)
 
-    def count(self, query: Query) -> int:
+    def count(self, query: Query, *, most: int | None = None) -> tuple[int, bool]:
         check_query(query)
-        return len(self._rows(query))
+        return len(self._rows(query)), True
 
     def _rows(self, query: Query) -> builtins.list[Row]:
         """All rows of the listing, in no order."""

@@ -75,9 +75,9 @@ class ReadOnlyStore(Store):
 
 
 class _ReadOnlyCounting(ReadOnlyStore, Counting):
-    def count(self, query: Query) -> int:
+    def count(self, query: Query, *, most: int | None = None) -> tuple[int, bool]:
         assert isinstance(self.engine, Counting)
-        return self.engine.count(query)
+        return self.engine.count(query, most=most)
 
 
 def _refused(act: str, space: Space) -> StoreError:

@@ -101,6 +101,13 @@ def ask_page(prefix: bytes, query: Query, behind: tuple[float, str, str] | None,
     )
 
 
+def key_of(prefix: bytes, query: Query, name: bytes) -> bytes:
+    """Of the space with this name in the group that is listed."""
+    owner = (ids.NO_OWNER if query.owner is None else ids.escape(query.owner)).encode()
+    whose = name.replace(b" ", b":") if query.everyone else b"%s:%s" % (owner, name)
+    return b"%s:{%s:%s}" % (prefix, query.kind.encode(), whose)
+
+
 def found_in(query: Query, reply: Sequence[bytes]) -> list[Found]:
     found = []
     for name, created, updated in zip(reply[::3], reply[1::3], reply[2::3]):

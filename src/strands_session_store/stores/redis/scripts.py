@@ -35,6 +35,7 @@ READ: Final = Script("read", ("words", "order", "paths"))
 DROP: Final = Script("drop")
 SWEEP: Final = Script("sweep")
 INDEX: Final = Script("index", ("order",))
+THERE: Final = Script("there")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import redis
@@ -32,11 +33,13 @@ from ..base import (
     Want,
 )
 from ..checks import check_commit, check_query
+from ..counting import Counting
 from ..diagnosing import Diagnosing, Finding
 from ..paging import read_cursor, write_cursor
 from .acknowledged import Acknowledged
 from .commits import Answer, Encoded, Moving, Unclaimed, corrupt, expected_word, regressed, short
 from .connect import link_over, link_to
+from .counting import STEP, count
 from .diagnosis import diagnose
 from .index import Found, ask_page, found_in, group_below, groups_of
 from .links import Link
@@ -49,7 +52,7 @@ _PRUNED: Final = 50
 """Rows of absent spaces that a listing takes away at most."""
 
 
-class RedisStore(Store, Diagnosing):
+class RedisStore(Store, Counting, Diagnosing):
     """Spaces in Redis >= 6.2 or Valkey, which any number of processes may share.
 
     Round trips: a commit 1, a read 1 (one for each 3 MiB, and one more for an
@@ -278,6 +281,20 @@ class RedisStore(Store, Diagnosing):
             if len(found) < asked:
                 return self._page(query, rows, None, absent)
             behind = found[-1].time(query.order), *found[-1].space.key[1:]
+
+    def count(self, query: Query, *, most: int | None = None) -> tuple[int, bool]:
+        check_query(query)
+        if query.parent is None:
+            return count(self._ask, self._prefix, query, most, apart=self._link_or_closed().parallel)
+        counted, query = 0, replace(query, limit=STEP, cursor=None, counters=(), prune=False)
+        while True:
+            page = self.list(query)
+            counted += len(page.rows)
+            if page.cursor is None:
+                return counted, True
+            if most is not None and counted >= most:
+                return counted, False
+            query = replace(query, cursor=page.cursor)
 
     def drop(self, space: Space, *, on: Expected = ANY) -> Dropped:
         key = space_key(self._prefix, space)

@@ -160,11 +160,11 @@ class SQLiteStore(Store, Counting, Diagnosing):
         more = len(found) > query.limit
         return Page(page, write_cursor(query.order, *found[query.limit - 1][:3]) if more else None)
 
-    def count(self, query: Query) -> int:
+    def count(self, query: Query, *, most: int | None = None) -> tuple[int, bool]:
         check_query(query)
         sql, values = counting(query, self._clock())
         with self._connections.reading() as db:
-            return int(db.execute(sql, values).fetchone()[0]) if db else 0
+            return int(db.execute(sql, values).fetchone()[0]) if db else 0, True
 
     def drop(self, space: Space, *, on: Expected = ANY) -> Dropped:
         with self._connections.writing() as db:
