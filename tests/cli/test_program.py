@@ -56,6 +56,15 @@ def test_errors_are_one_line_of_a_process_too(here: Path) -> None:
     assert program("show", status=2).stdout == ""
 
 
+def test_a_url_in_the_wrong_place_is_told_without_its_password(cli: Cli) -> None:
+    url = "redis://me:hunter2@127.0.0.1:1/0"
+    for args in ((url,), ("ls", url), ("show", "c", url), ("rm", "c", "--children", url), ("ls", "--since", url)):
+        done = cli(*args, status=2)
+        assert "redis://***@127.0.0.1" in done.err, args
+        assert "hunter2" not in done.out + done.err
+    assert "hunter2" not in cli("ls", "--limit", url, status=2).err
+
+
 def test_what_the_service_refuses_is_wrong_usage(cli: Cli) -> None:
     done = cli("ls", "--kind", "", "--store", "memory://", status=2)
     assert done.err.startswith("strands-session: kind must be a word") and done.err.count("\n") == 1
@@ -116,6 +125,10 @@ def test_ctrl_c_in_a_long_work_says_that_it_can_be_repeated(here: Path) -> None:
     with Sessions(DEFAULT) as sessions:
         for number in range(400):
             sessions.create(f"s{number}", "ada")
+    with terminal("erase-user", "ada") as asked:
+        asked.wait_for("Type the user's id to go on:")
+        asked.interrupt()
+        assert asked.ended() == 130 and "\nstrands-session: interrupted; nothing was erased\n" in asked.text
     with terminal("erase-user", "ada", "--yes") as erasing:
         erasing.wait_for("Erasing")
         erasing.interrupt()

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
-from typing import Any
+from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
 
 from ..errors import StoreError
-from ..stores import DEFAULT
+from ..stores import DEFAULT, redact
 from . import archiving, changing, checking, erasing, looking, serving, talking
 from .terminal import complain
 
@@ -27,8 +28,11 @@ GROUPS = (talking, looking, checking, changing, erasing, archiving, serving)
 """Modules whose ``commands`` are those of the program, in the order in which help shows them."""
 
 
+_URL: Final = re.compile(r"[a-z0-9+]+://[^\s'\")]+", re.IGNORECASE)
+
+
 class _Commands(TyperGroup):
-    """A reader who goes away, as ``| head`` does, is no error."""
+    """A reader who goes away, as ``| head`` does, is no error; wrong usage is told without passwords."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -38,6 +42,11 @@ class _Commands(TyperGroup):
         except BrokenPipeError:  # engines and models translate theirs, so it is of what is written here
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
+        except Exception as error:
+            # what was typed in the wrong place may be a URL with a password
+            if isinstance(message := getattr(error, "message", None), str):
+                vars(error)["message"] = _URL.sub(lambda found: redact(found[0]), message)
+            raise
 
 
 app = typer.Typer(

@@ -41,9 +41,10 @@ def rm(
     """Erase sessions, whole: each with its segments."""
     with opened(store) as sessions:
         plan = _plan(sessions, session_ids, user, children)
-        if not yes and not agreed(plan.question()):
-            complain("nothing was erased")
-            raise typer.Exit(1)
+        with repeatable("nothing was erased"):
+            if not yes and not agreed(plan.question()):
+                complain("nothing was erased")
+                raise typer.Exit(1)
         with repeatable(AGAIN), progress("Erasing") as tell:
             gone = [_erase(sessions, id, user, children, plan, tell) for id in plan.ids]
     erased = [id for receipt in gone for id in receipt.sessions]
@@ -74,7 +75,8 @@ def erase_user(
         of = found.total if found.exact else None
         if not yes:
             about = many(of, "session") if of is not None else f"more than {found.total:,} sessions"
-            typed = ask(f"All of user {user_id!r} is to be erased: {about}. Type the user's id to go on:")
+            with repeatable("nothing was erased"):
+                typed = ask(f"All of user {user_id!r} is to be erased: {about}. Type the user's id to go on:")
             if typed != user_id:
                 complain("that is not the user's id; nothing was erased")
                 raise typer.Exit(1)

@@ -64,11 +64,13 @@ def ask(question: str) -> str | None:
         KeyboardInterrupt
     """
     print(plain(question), end=" ", file=sys.stderr, flush=True)
-    line = sys.stdin.readline()
-    if not line:
-        print(file=sys.stderr)
-        return None
-    return line.rstrip("\n")
+    line = ""
+    try:
+        line = sys.stdin.readline()
+    finally:
+        if not line:
+            print(file=sys.stderr)
+    return line.rstrip("\n") if line else None
 
 
 def agreed(question: str) -> bool:
