@@ -63,9 +63,9 @@ def ask(question: str) -> str | None:
     Raises:
         KeyboardInterrupt
     """
-    print(plain(question), end=" ", file=sys.stderr, flush=True)
     line = ""
     try:
+        print(f"{plain(question)} ", end="", file=sys.stderr, flush=True)
         line = sys.stdin.readline()
     finally:
         if not line:
