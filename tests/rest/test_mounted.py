@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 from collections.abc import AsyncIterator
@@ -97,10 +96,11 @@ def test_it_ends_with_the_other_app_and_waits_for_turns_under_way(kind: str, tmp
         app = Starlette(routes=[Mount(AT, app=api)], lifespan=api.router.lifespan_context)
     at = "" if kind == "alone" else AT
     with served(app) as url:
-        with user(url) as ada, contextlib.suppress(httpx.ReadTimeout):  # a client that does not wait for the end
-            ada.post(f"{at}{TALK}", json=prompt("hello", "s"), timeout=0.5)
-        model.let()
-        until(lambda: model.words == 1)
+        headers, body = {"Accept": "text/event-stream"}, prompt("hello", "s")
+        with user(url) as ada, ada.stream("POST", f"{at}{TALK}", json=body, headers=headers) as answer:
+            model.let()
+            next(line for line in answer.iter_lines() if line == "event: delta")
+        # nobody waits for the rest, which is said when the server ends
 
         def speak() -> None:
             until(lambda: gone(url))
@@ -109,6 +109,7 @@ def test_it_ends_with_the_other_app_and_waits_for_turns_under_way(kind: str, tmp
         speaking = threading.Thread(target=speak)
         speaking.start()
     speaking.join(30)
+    assert [one.name for one in tmp_path.iterdir()] == ["s.db"]  # its log was written back: the store was closed
     assert seen == (["begun", "ended"] if kind == "around" else [])
     with served(create_app(f"sqlite:///{tmp_path}/s.db", auth=by_name)) as url, user(url) as ada:
         found = ada.get("/api/agent-sessions/s/messages").json()["items"]
