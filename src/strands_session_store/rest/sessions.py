@@ -13,6 +13,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse
 
 from ..errors import ConflictError, SessionNotFoundError
+from ..sessions.checks import UNSET
 from ..sessions.shapes import Overview
 from . import shapes, views
 from .asked import (
@@ -210,9 +211,9 @@ async def fork_session(
     session_id: SessionId, sent: shapes.Fork, request: Request, response: Response, sessions: Service, owner: Owner
 ) -> shapes.SessionTold:
     """It hangs below the session, and has what the session had right after a message; what that took stays there."""
-    named = {"title": sent.session_name} if "session_name" in sent.model_fields_set else {}
+    title = sent.session_name if "session_name" in sent.model_fields_set else UNSET
     with arguments():
-        made = await sessions.fork(session_id, owner, at=sent.at, new_id=sent.session_id, **named)
+        made = await sessions.fork(session_id, owner, at=sent.at, new_id=sent.session_id, title=title)
     located(request, response, made.session_id, up=2)
     return _told(await sessions.get(made.session_id, owner), response)
 
