@@ -8,7 +8,7 @@ Rule 2. Every commit expects that nobody else writes. One whose answer is lost i
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -79,6 +79,7 @@ class Building:
         """
         self.space = space
         self.state: tuple[str, int] | None = None
+        self._marked = ""
         self._store, self._parent, self._mark = store, parent, mark
         self._lives = HALF_MADE_SECONDS if isinstance(lives, Unset) else lives
         self._batch: list[Change] = []
@@ -150,8 +151,8 @@ class Building:
         """
         self._end_tail()
         changes = [*self._batch, PutDoc(layout.own(self.space), own, ABSENT)]
-        if self.state is not None:
-            changes.append(DropDoc(layout.MAKING))
+        if self.state is not None:  # who takes it for left behind has put the mark anew
+            changes.append(DropDoc(layout.MAKING, expect=self._marked))
         on, self.state = self.state, None  # from here on it may be there, and is not taken back
         self._commit(changes, on, ttl, summary)
 
@@ -180,6 +181,7 @@ class Building:
         if self.state is None:
             changes, summary = [*changes, PutDoc(layout.MAKING, self._mark, ABSENT)], Summary(b"", self._parent)
         done = self._commit(changes, self.state, self._lives, summary)
+        self._marked = self._marked or done.version
         self.state = done.incarnation, done.revision
 
     def _commit(
@@ -189,11 +191,20 @@ class Building:
         return send(self._store, self.space, *changes, on=on, ttl=ttl, summary=summary)
 
 
-def make_way(store: Store, space: Space) -> None:
+def make_way(store: Store, space: Space, sure: Callable[[], object] = lambda: None) -> None:
     """Have nothing at a space's place: what an interrupted one has left there is dropped.
+
+    Whether its maker was interrupted is not to be seen. So its mark is put anew first, which its last commit expects as
+    it was: either that comes first, and nothing is dropped, or it is refused.
+
+    Args:
+        store: Where.
+        space: Which.
+        sure: Called once something was found, before it is dropped; raises what is to be raised if it is to stay.
 
     Raises:
         AlreadyExistsError: Something else is there.
+        ConflictError: Its maker has come to its end meanwhile, or another makes way.
     """
     own = layout.own(space)
     look = store.read(space, Doc(own), Doc(layout.MAKING))
@@ -202,4 +213,7 @@ def make_way(store: Store, space: Space) -> None:
     # what an agent has begun also is without a session document at first
     if own in look.docs or layout.MAKING not in look.docs:
         raise AlreadyExistsError(f"{space.kind} {space.id!r} is there already; nothing was written. Choose another id")
+    sure()
+    mark = look.docs[layout.MAKING]
+    send(store, space, PutDoc(layout.MAKING, mark.data, mark.version), on=look.incarnation)
     store.drop(space, on=look.incarnation)

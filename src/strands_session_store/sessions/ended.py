@@ -28,12 +28,14 @@ def segments_of(store: Store, conversation: Space) -> list[Space]:
     return [one for id in ids_of(look, layout.AGENTS) for one in segments_in(conversation, own, look, id)]
 
 
-def segments_in(conversation: Space, own: records.Session, look: Look, agent_id: str) -> list[Space]:
-    """The same, of one agent, by its document."""
+def segments_in(
+    conversation: Space, own: records.Session, look: Look, agent_id: str, *, decided: bool = False
+) -> list[Space]:
+    """The same, of one agent, by its document. ``decided``: without what is half made."""
     if (path := layout.segments(agent_id)) not in look.docs:
         return []
     known = load(look, path, records.Segments)
-    numbers = range(1, max(known.ended, known.making) + 1)
+    numbers = range(1, (known.ended if decided else max(known.ended, known.making)) + 1)
     return [layout.segment_space(conversation, own.created, agent_id, number) for number in numbers]
 
 
@@ -88,7 +90,7 @@ def wherever(
         look = access.look(Docs(layout.AGENTS))
         agents = ids_of(look, layout.AGENTS) if agent_id is None else [agent_id]
         for id in agents:
-            for space in reversed(segments_in(access.space, access.record(look), look, id)):
+            for space in reversed(segments_in(access.space, access.record(look), look, id, decided=True)):
                 complete(access.store, space)
                 with contextlib.suppress(MessageNotFoundError, SessionNotFoundError):
                     part = session(access.store, space.id, space.owner)

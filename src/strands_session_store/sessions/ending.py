@@ -4,7 +4,7 @@ Law: every message is in one place at any moment, and one commit of the conversa
 was copied is no session for anybody; after it, it is, or is made one by whoever looks next.
 
 Rule 1. First the session says which number it makes (`Segments.making`). Who comes later says it again, so that what
-        the first one still had to decide is a conflict; then what is half made is dropped.
+        the first one still had to decide is a conflict; then what is half made is dropped, by who said it last.
 Rule 2. The copy is complete, and will not vanish, before the commit that erases its messages here.
 Rule 3. That commit expects the agent as it was read: history, context, writer. A turn that came in between is a
         conflict, and the segment goes on.
@@ -34,6 +34,7 @@ from ..stores.base import (
     Space,
     Trim,
     Ttl,
+    Version,
 )
 from ..usage import Totals
 from .access import load
@@ -89,7 +90,7 @@ def end(live: LiveSegment, ending: Ending) -> records.Session:
     marked = access.commit(
         live.look, PutDoc(path, codec.dump_document(making), expect=version(live.look, path)), ttl=ending.ttl
     )
-    _make_way(live, target)
+    _make_way(live, target, path, marked.version)
     made = _session(live, number, ending.cut)
     lives = _seconds(live, ending.ttl)
     building = Building(store, target, conversation.id, lives=lives, mark=codec.dump_document(made))
@@ -115,21 +116,32 @@ def space_of(live: LiveSegment, number: int) -> Space:
 # ------------------------------------------------------------------------------------------------------ where it goes
 
 
-def _make_way(live: LiveSegment, target: Space) -> None:
+def _make_way(live: LiveSegment, target: Space, path: str, marked: Version) -> None:
     """Have nothing there. What the conversation does not name was half made; or it came out of an archive that was
     written while the segment ended: then all its messages are in the conversation as well.
 
+    ``marked``: the version of the document in which this one has said what it makes.
+
     Raises:
-        ConflictError: There is a session with others, as where the conversation was put back to an earlier state.
+        ConflictError: There is a session with others, as where the conversation was put back to an earlier state. Or
+            another has said since that it makes this segment: then what is there may be its own, and decided.
     """
     store = live.access.store
+
+    def sure() -> None:
+        # behind the read of what is there: so whoever made that has said it earlier, and can decide no more
+        now = version(store.read(live.access.space, Doc(path)), path)
+        if now != marked:
+            raise ConflictError(path, marked, now)
+
     try:
-        make_way(store, target)
+        make_way(store, target, sure)
     except AlreadyExistsError as error:
         look = store.read(target, Doc(layout.SESSION))
         there = load(look, layout.SESSION, records.Session).segment if layout.SESSION in look.docs else None
         if there is None or there.start < live.start or there.end > live.length:
             raise ConflictError(layout.SESSION, "no session", f"session {target.id!r}", str(error)) from error
+        sure()
         store.drop(target, on=look.incarnation)  # type: ignore[arg-type]
 
 
