@@ -127,6 +127,8 @@ def pieces(
             if number == 0:
                 return
             where = Where(number) if number <= ended else None
+            if where is None:  # also where the last ones are gone
+                at = max(at or 0, view.start)
 
 
 # ------------------------------------------------------------------------------------------------------------- private
