@@ -29,9 +29,10 @@ soak: $(VENV)/made-dev       ## the long versions
 	$(BIN)/python -m pytest -n auto -m soak $(ARGS)
 
 # What says no more with an older strands-agents is left to the newest, as it takes long: programs (CLI, examples, docs,
-# wheel), engines, the service, and processes that meet, are killed or stopped.
+# wheel), engines, the service, what serves it, and processes that meet, are killed or stopped.
 ELSEWHERE := cli/test_* test_examples test_docs test_package stores/test_* sessions/test_* testing/test_* summaries/test_* \
-	$(addprefix plugin/test_,many_processes failover redis_agents regressed schedules killed paused_holder lease_costs redo)
+	$(addprefix plugin/test_,many_processes failover redis_agents regressed schedules killed paused_holder lease_costs redo) \
+	$(addprefix rest/test_,auth* endpoints_* limits mounted ownership problems schema tracing)
 test-lowest: .venv-lowest/made    ## with the lowest supported strands-agents, what that may matter to
 	.venv-lowest/bin/python -m pytest -n auto -m "not soak" $(ELSEWHERE:%=--ignore-glob='tests/%.py') $(ARGS)
 

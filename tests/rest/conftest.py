@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import httpx
 import pytest
@@ -29,23 +31,51 @@ def by_name(request: Request) -> Caller:
     return Caller(name, admin=name.startswith("root"))
 
 
-@pytest.fixture(scope="module", params=["sqlite", "redis"])
-def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """Of all tests of a module, once for each engine."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('rest')}/s.db"
-    else:
-        pytest.importorskip("redis")
-        url = request.getfixturevalue("standalone").url
-    with open_store(url) as opened:
-        yield opened
+@dataclass(frozen=True)
+class Place:
+    """An engine, and a server of it that many tests share."""
+
+    store: Store
+    url: str
 
 
 @pytest.fixture(scope="module")
-def url(store: Store) -> Iterator[str]:
-    """Of a server that many tests share."""
-    with served(talking(store, auth=by_name, limits=Limits(rate=None))) as served_at:
-        yield served_at
+def places(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Place]]:
+    """By engine. All are kept to the end of the module, as its tests come in any order."""
+    with contextlib.ExitStack() as stack:
+
+        class Places(dict[str, Place]):
+            def __missing__(self, engine: str) -> Place:
+                if engine == "sqlite":
+                    url = f"sqlite:///{tmp_path_factory.mktemp('rest')}/s.db"
+                else:
+                    pytest.importorskip("redis")
+                    url = request.getfixturevalue("standalone").url
+                store = stack.enter_context(open_store(url))
+                app = talking(store, auth=by_name, limits=Limits(rate=None))
+                self[engine] = Place(store, stack.enter_context(served(app)))
+                return self[engine]
+
+        yield Places()
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def place(request: pytest.FixtureRequest, places: dict[str, Place]) -> Place:
+    return places[request.param]
+
+
+on_sqlite = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+"""Of a test that has nothing to do with an engine."""
+
+
+@pytest.fixture
+def store(place: Place) -> Store:
+    return place.store
+
+
+@pytest.fixture
+def url(place: Place) -> str:
+    return place.url
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from schemathesis.openapi.checks import RejectedPositiveData
 UNSAID = re.compile(
     "takes? [0-9]+ bytes once escaped"  # an id's length is counted in escaped bytes
     "|the last of messages is an assistant's"  # who is to answer is told by the last one
+    "|several of messages have the same message_id"
 )
 """Reasons why a request is refused that is as its schema says."""
 

@@ -7,11 +7,10 @@ from urllib.parse import quote, unquote
 import httpx
 import pytest
 
-from .conftest import As, name_of
+from .conftest import As, name_of, on_sqlite
 from .test_endpoints_sessions import ALL, make, problem, say
 
-pytestmark = pytest.mark.parametrize("store", ["sqlite"], indirect=True, scope="module")
-"""How engines escape ids is tested there."""
+pytestmark = on_sqlite  # how engines escape ids is tested with them
 IDS = [
     "a/b",
     "/",

@@ -13,7 +13,7 @@ from strands_session_store import Sessions, StoreSessionManager, records
 from strands_session_store.stores.base import Store
 from strands_session_store.testing.models import Reply, ScriptedModel, ToolCall
 
-from .conftest import As, name_of
+from .conftest import As, name_of, on_sqlite
 from .serving import client
 from .test_endpoints_lists import followed, ids, listed
 from .test_endpoints_sessions import ALL, NONE, age, make, problem, say
@@ -43,22 +43,31 @@ def talk(store: Store, user: str, session_id: str, *turns: list[str | ToolCall])
 
 
 @pytest.fixture(scope="module")
-def reader(url: str, store: Store) -> Iterator[httpx.Client]:
+def readers() -> Iterator[dict[str, httpx.Client]]:
+    """By the server's URL."""
+    found: dict[str, httpx.Client] = {}
+    yield found
+    for one in found.values():
+        one.close()
+
+
+@pytest.fixture
+def reader(url: str, store: Store, readers: dict[str, httpx.Client]) -> httpx.Client:
     """A user with sessions that no test changes: five turns in one, one turn in another below it."""
+    if url in readers:
+        return readers[url]
+    made = readers[url] = client(url, **{"X-User": "reader"})
     calls = [ToolCall("weather", {"city": name}, id=f"call-{name}") for name in ("Lisbon", "Atlantis")]
-    with client(url, **{"X-User": "reader"}) as made:
-        make(made)
-        talk(store, "reader", "s", ["one"], [*calls, "two"], ["three"], ["four"], ["five"])
-        sessions = Sessions(store)
-        for n in range(3):
-            sessions.events.append(
-                "s", records.Event(type="custom", source="user", name=f"note {n}", data={"n": n}), "reader"
-            )
-        open_run = sessions.runs.start("s", "reader", agent_id="default")
-        make(made, "below", parent_id="s")
-        talk(store, "reader", "below", ["six"])
-        made.headers["X-Run"] = open_run.run_id
-        yield made
+    make(made)
+    talk(store, "reader", "s", ["one"], [*calls, "two"], ["three"], ["four"], ["five"])
+    sessions = Sessions(store)
+    for n in range(3):
+        note = records.Event(type="custom", source="user", name=f"note {n}", data={"n": n})
+        sessions.events.append("s", note, "reader")
+    made.headers["X-Run"] = sessions.runs.start("s", "reader", agent_id="default").run_id
+    make(made, "below", parent_id="s")
+    talk(store, "reader", "below", ["six"])
+    return made
 
 
 def test_runs_are_the_latest_oldest_first(reader: httpx.Client) -> None:
@@ -224,6 +233,7 @@ def test_a_user_makes_changes_and_erases_their_own_record(ada: httpx.Client) -> 
         [],
     ],
 )
+@on_sqlite
 def test_what_is_no_user_is_refused(as_: As, body: Any) -> None:
     problem(as_("root").post("/api/users", json=body), 422)
 

@@ -12,7 +12,7 @@ from strands_session_store import Sessions, StoreSessionManager
 from strands_session_store.stores.base import Store
 from strands_session_store.testing.models import ScriptedModel, ToolCall
 
-from .conftest import name_of
+from .conftest import name_of, on_sqlite
 from .test_endpoints_sessions import ALL, age, make, problem, say
 
 MESSAGES = f"{ALL}/s/messages"
@@ -71,7 +71,7 @@ def test_a_message_of_each_role_is_told_as_it_was_sent(ada: httpx.Client) -> Non
 
 
 @pytest.mark.parametrize(
-    ("message", "place"),
+    ("message", "words"),
     [
         ({}, "role"),
         ({"role": "user"}, "content"),
@@ -98,9 +98,10 @@ def test_a_message_of_each_role_is_told_as_it_was_sent(ada: httpx.Client) -> Non
     ],
     ids=str,
 )
-def test_what_is_no_message_is_refused_by_its_place(ada: httpx.Client, message: Any, place: str) -> None:
+@on_sqlite
+def test_what_is_no_message_is_refused_by_its_place(ada: httpx.Client, message: Any, words: str) -> None:
     make(ada)
-    problem(ada.post(MESSAGES, json=message), 422, place)
+    problem(ada.post(MESSAGES, json=message), 422, words)
     assert contents(ada) == []
 
 

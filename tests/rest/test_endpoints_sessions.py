@@ -16,7 +16,7 @@ from strands_session_store import Sessions
 from strands_session_store.stores import open_store
 from strands_session_store.stores.base import Store
 
-from .conftest import As, name_of
+from .conftest import As, name_of, on_sqlite
 
 ALL = "/api/agent-sessions"
 FULL = {
@@ -135,6 +135,7 @@ def test_an_id_is_unique_for_its_user_and_each_life_of_it_has_a_uuid(ada: httpx.
         ("user_id", [], ["bob"]),
     ],
 )
+@on_sqlite
 def test_what_a_field_may_be(ada: httpx.Client, field: str, good: list[Any], bad: list[Any]) -> None:
     for value in good:
         answer = ada.post(ALL, json={field: value})
@@ -148,6 +149,7 @@ def test_what_a_field_may_be(ada: httpx.Client, field: str, good: list[Any], bad
     assert ada.get(ALL).json()["total"] == before
 
 
+@on_sqlite
 def test_metadata_may_be_as_deep_as_it_says(ada: httpx.Client) -> None:
     def nested(levels: int) -> Any:
         return {} if levels == 1 else {"a": nested(levels - 1)}
