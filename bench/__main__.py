@@ -10,10 +10,34 @@ import platform
 import sys
 from typing import Any
 
-from bench import block, lease, pace, prompts, redis_server, scenarios, service, stalls, throughput
+from bench import (
+    block,
+    lease,
+    pace,
+    prompts,
+    redis_server,
+    rest,
+    rest_counts,
+    scenarios,
+    service,
+    stalls,
+    throughput,
+)
 
 SUBJECTS = ("ours-sqlite-turn", "ours-sqlite", "raw-file", "raw-sqlite", "strands-own-file", "strands-own-snapshot")
-QUESTIONS = ("flat", "resume", "amplification", "stalls", "lease", "throughput", "pace", "block", "service", "prompts")
+QUESTIONS = (
+    "flat",
+    "resume",
+    "amplification",
+    "stalls",
+    "lease",
+    "throughput",
+    "pace",
+    "block",
+    "service",
+    "prompts",
+    "rest",
+)
 STALL_SUBJECTS = ("without", "ours-sqlite", "ours-sqlite-turn", "ours-file", "strands-own-file", "strands-own-snapshot")
 ON_REDIS = ("ours-redis", "ours-redis-turn")
 
@@ -78,6 +102,12 @@ def main(argv: list[str] | None = None) -> None:
         head = ["strategy", "Redis: round trips", "kB", "S3: requests", "kB"]
         note = "0.5 kB a message, a tool call in each turn. S3: of a process that has nothing at hand."
         _table(f"A prompt from {prompts.MESSAGES:,} messages", head, prompts.prompts(), note)
+    if "rest" in only:
+        note = "The owner has so many sessions / the one that is asked for so many messages."
+        _table("What a request costs the store", rest_counts.HEAD, rest_counts.counts(rest_counts.SIZES), note)
+        rows = rest.rest(*((0.3, 2) if args.quick else (1.0, 7)))
+        note = "Medians of the rounds. CPU time is the server's, all threads; of the load it is its own."
+        _table("What the server adds to a request", rest.HEAD, rows, note)
     if not redis_server.possible() and only & {"pace", "block"}:
         print("\npace and block are left out: there is no redis-server in PATH")
         only -= {"pace", "block"}

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("redis")
 
 from bench import prompts, redis_server, service
-
-DOCUMENT = Path(__file__).parents[2] / "docs" / "costs.md"
-
-
-def stated(head: str) -> dict[str, list[str]]:
-    """The rows of the table whose first column has this name."""
-    table = DOCUMENT.read_text().split(f"\n| {head} |")[1].split("\n\n")[0]
-    rows = (line.strip().strip("|").split("|") for line in table.splitlines()[2:])
-    return {name.strip(): [cell.strip() for cell in cells] for name, *cells in rows}
+from tests.stated import stated
 
 
 @pytest.mark.skipif(not redis_server.possible(), reason="there is no redis-server in PATH")
