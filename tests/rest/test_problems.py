@@ -157,7 +157,7 @@ def test_what_is_too_large_is_refused_before_it_is_read(ada: httpx.Client) -> No
     problem(ada.post(ALL, content=chunks(), headers=headers), 413, "larger than 10,000 bytes")
     small: Iterator[bytes] = iter([b'{"session_id"', b": ", b'"chunked"}'])
     assert ada.post(ALL, content=small, headers=headers).json()["session_id"] == "chunked"
-    with socket.create_connection((ada.base_url.host, ada.base_url.port or 0)) as raw:
+    with socket.create_connection((ada.base_url.host, ada.base_url.port or 0), timeout=10) as raw:
         raw.sendall(b"POST /api/agent-sessions HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n")
         assert raw.recv(100).startswith(b"HTTP/1.1 413 ")
 

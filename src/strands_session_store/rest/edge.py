@@ -59,7 +59,7 @@ class Edge:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         method, path = scope["method"], paths.shown(scope)
-        # what answers a GET answers a HEAD as well; the server that is around us is to see no other request
+        # what answers a GET answers a HEAD as well; the server around us sees no other request, and sends no body
         scope = {**scope, "path": paths.segmented(scope), "method": "GET" if method == "HEAD" else method}
         begun, status = time.perf_counter(), 0
 
@@ -70,8 +70,6 @@ class Edge:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
                 if not any(name.lower() == b"cache-control" for name, _ in message["headers"]):
                     message["headers"].append((b"cache-control", b"no-store"))  # it is somebody's own
-            elif method == "HEAD":
-                message = {**message, "body": b""}
             await send(message)
 
         with self._tracer.start_as_current_span(
