@@ -44,7 +44,7 @@ ON_REDIS = ("ours-redis", "ours-redis-turn")
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller figures, half a minute")
+    parser.add_argument("--quick", action="store_true", help="smaller figures, two minutes")
     parser.add_argument("--only", default="", help=f"of {', '.join(QUESTIONS)}; comma between")
     args = parser.parse_args(argv)
     only = set(filter(None, args.only.split(","))) or set(QUESTIONS)
