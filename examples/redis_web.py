@@ -1,6 +1,6 @@
 """A web worker that keeps nothing itself: any worker takes any request, and may be killed at any time.
 
-pip install "strands-session-store[redis,server]"
+pip install "strands-session-store[redis,server]" "uvicorn[standard]"
 STRANDS_SESSION_STORE=redis://localhost:6379/0 uvicorn --app-dir examples redis_web:app --workers 4
 curl localhost:8000/messages -H "X-User: ada" --json '{"id": "1", "text": "My name is Ada."}'
 curl localhost:8000/messages -H "X-User: ada"
