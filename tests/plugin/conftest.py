@@ -46,34 +46,8 @@ def processes(_parent: Parent) -> Iterator[Parent]:
     _parent.rest()
 
 
-@pytest.fixture(scope="session")
-def _servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
-    """Servers, each started when it is asked for."""
-    stops, made = [], {}
-
-    def place(engine: str) -> str:
-        if engine not in made:
-            if engine == "redis":
-                from tests.stores import servers
-
-                server = servers.standalone(tmp_path_factory.mktemp("redis"))
-                stops.append(server.stop)
-                made[engine] = servers.Servers(server.url, [server])
-            else:
-                from tests.stores.s3_server import S3Server
-
-                made[engine] = s3 = S3Server()
-                stops.append(s3.stop)
-        found = made[engine]
-        return found.url if engine == "redis" else found.place()
-
-    yield place
-    for stop in stops:
-        stop()
-
-
 @pytest.fixture
-def url_of(_servers: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+def url_of(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     """The URL of a place in an engine (sqlite, directory, redis, s3) that several processes can use."""
 
     def url(engine: str) -> str:
@@ -84,11 +58,11 @@ def url_of(_servers: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.M
                 return f"file://{tmp_path}/shared"
             case "redis":
                 pytest.importorskip("redis")
-            case "s3":
-                if not all(map(importlib.util.find_spec, ("boto3", "moto"))):
-                    pytest.skip("needs boto3 and moto")
-                for name, value in ENVIRONMENT.items():  # what children have anyway
-                    monkeypatch.setenv(name, value)
-        return _servers(engine)
+                return str(request.getfixturevalue("standalone").url)
+        if not all(map(importlib.util.find_spec, ("boto3", "moto"))):
+            pytest.skip("needs boto3 and moto")
+        for name, value in ENVIRONMENT.items():  # what children have anyway
+            monkeypatch.setenv(name, value)
+        return str(request.getfixturevalue("s3").place())
 
     return url

@@ -13,9 +13,6 @@ from strands_session_store.stores import open_store
 from strands_session_store.stores.base import Store
 from strands_session_store.stores.memory import MemoryStore
 
-# pytest finds fixtures by name; servers are those of the engines' tests
-from ..stores.conftest import *  # noqa: F403
-
 ENGINES = ["memory", "sqlite", "redis", "redis+cluster", "directory", "s3"]
 
 
