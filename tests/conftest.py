@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from tests.forked import Forge
     from tests.stores.clock import Clocked
     from tests.stores.s3_place import Place
     from tests.stores.s3_server import S3Server
@@ -36,6 +37,16 @@ def pytest_collection_finish() -> None:
 def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def forge() -> Iterator[Forge]:
+    """Starts programs that need no import."""
+    from tests.forked import Forge
+
+    made = Forge()
+    yield made
+    made.close()
 
 
 # --------------------------------------------------------------------------------------------------------------- redis

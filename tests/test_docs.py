@@ -1,8 +1,9 @@
 """Documentation is executed: every Python block, and every ``strands-session`` command, as a reader would.
 
-The blocks of a file run in their order in one directory; each Python or TypeScript block is a process of its own, as
-are a reader's programs, so what a later block knows of an earlier one came out of the store. A server of the test's
-own stands in for ``localhost:6379``, and one that a block starts (``strands-session serve``) for ``localhost:8000``.
+The blocks of a file run in their order in one directory; each Python or TypeScript block is a process of its own
+(`forked`), as are a reader's programs, so what a later block knows of an earlier one came out of the store. A server of
+the test's own stands in for ``localhost:6379``, and one that a block starts (``strands-session serve``) for
+``localhost:8000``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import importlib.util
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.forked import Forge
 
 ROOT = Path(__file__).parents[1]
 FILES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -36,8 +39,8 @@ def blocks(path: Path) -> list[tuple[int, str, str]]:
     return [(text.count("\n", 0, found.start()) + 1, found[1], found[2]) for found in BLOCK.finditer(text)]
 
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[str | None]:
+@contextlib.contextmanager
+def redis(folder: Path) -> Iterator[str | None]:
     """Host and port; None where there is no Redis to be had: then blocks that need one are left out."""
     with contextlib.ExitStack() as stack:
         there = None
@@ -45,34 +48,36 @@ def redis(tmp_path: Path) -> Iterator[str | None]:
             from tests.stores import servers
 
             with contextlib.suppress(pytest.skip.Exception):
-                there = f"127.0.0.1:{stack.enter_context(servers.ended(servers.standalone(tmp_path / 'redis'))).port}"
+                there = f"127.0.0.1:{stack.enter_context(servers.ended(servers.standalone(folder))).port}"
         yield there
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_blocks_run_as_they_stand(path: Path, tmp_path: Path, redis: str | None) -> None:
+def test_blocks_run_as_they_stand(path: Path, tmp_path: Path, forge: Forge) -> None:
     command = tmp_path / "bin" / "strands-session"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m strands_session_store.cli "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(forge.command("-m", "strands_session_store.cli"))} "$@"\n')
     command.chmod(0o755)
     there = tmp_path / "work"
     there.mkdir()
     env = {k: v for k, v in os.environ.items() if not k.startswith(("STRANDS_SESSION_", "AWS_"))}
     env["PATH"] = os.pathsep.join([str(command.parent), str(Path(sys.executable).parent), env["PATH"]])
     with contextlib.ExitStack() as stack:
-        _run_blocks(path, there, env, redis, stack)
+        _run_blocks(path, there, env, forge, stack)
 
 
-def _run_blocks(path: Path, there: Path, env: dict[str, str], redis: str | None, stack: contextlib.ExitStack) -> None:
+def _run_blocks(path: Path, there: Path, env: dict[str, str], forge: Forge, stack: contextlib.ExitStack) -> None:
+    needed = any(REDIS in text for _, _, text in blocks(path))
+    server = stack.enter_context(redis(there.parent / "redis")) if needed else None
     port = _free_port() if any(SERVER in text for _, _, text in blocks(path)) else 0
     for line, language, text in blocks(path):
         text = text.replace(SERVER, f"localhost:{port}")
         if REDIS in text:
-            if redis is None:
+            if server is None:
                 continue
-            text = text.replace(REDIS, redis)
+            text = text.replace(REDIS, server)
         if language == "python":
-            args = [sys.executable, "-W", "error", "-c", text]
+            args = forge.command("-W", "error", "-c", text)
         elif language in SHELLS:
             kept = [command for command in text.splitlines() if not ELSEWHERE.match(command)]
             served = [command for command in kept if SERVE.match(command)]
@@ -94,13 +99,13 @@ def _run_blocks(path: Path, there: Path, env: dict[str, str], redis: str | None,
         )
         assert done.returncode == 0, f"{path.name}, block at line {line}:\n{text}\n{done.stdout}\n{done.stderr}"
         for command in served if language in SHELLS else ():
-            stack.enter_context(_serving(f"{command} --port {port}", there, env, port))
+            stack.enter_context(_serving([*shlex.split(command)[1:], "--port", f"{port}"], there, env, forge, port))
 
 
 @contextlib.contextmanager
-def _serving(command: str, there: Path, env: dict[str, str], port: int) -> Iterator[None]:
+def _serving(words: list[str], there: Path, env: dict[str, str], forge: Forge, port: int) -> Iterator[None]:
     with open(there / "server.log", "wb") as log:
-        process = subprocess.Popen(["sh", "-c", f"exec {command}"], cwd=there, env=env, stdout=log, stderr=log)
+        process = forge.start(["-m", "strands_session_store.cli", *words], cwd=there, env=env, stdout=log, stderr=log)
     try:
         from tests.stores.servers import until
 
@@ -113,7 +118,6 @@ def _serving(command: str, there: Path, env: dict[str, str], port: int) -> Itera
         yield
     finally:
         process.kill()
-        process.wait()
 
 
 def _free_port() -> int:
