@@ -42,9 +42,10 @@ PATIENCE = 120.0
 
 
 class Program:
-    """One that runs; its `pid` is its own."""
+    """One that runs; its `pid` is its own. ``output``: what it prints, where that was asked for."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, output: IO[str] | None = None) -> None:
+        self.output = output
         self._told = connection.makefile("r")
         self._connection = connection
         connection.settimeout(PATIENCE)
@@ -72,12 +73,20 @@ class Program:
         return self._status
 
     def kill(self) -> None:
-        """Gone when this returns."""
+        """Gone when this returns; what it has printed can still be read."""
         import signal
 
         if self.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
             self.wait()
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.kill()
+        if self.output is not None:
+            self.output.close()
 
 
 class Forge:
@@ -109,6 +118,13 @@ class Forge:
         with open(os.devnull, "r+b") as nothing:
             files = [(file or nothing).fileno() for file in (stdin, stdout, stderr)]
             return Program(ask(self.address, args, str(cwd or os.getcwd()), dict(env or os.environ), files))
+
+    def talk(self, *args: str) -> Program:
+        """The same, with its output to be read."""
+        reading, writing = os.pipe()
+        with open(writing, "w") as out:
+            connection = ask(self.address, args, os.getcwd(), os.environ, (0, out.fileno(), 2))
+        return Program(connection, open(reading, encoding="utf-8"))
 
     def run(
         self,

@@ -22,17 +22,17 @@ import pytest
 for needed in ("redis", "fastapi", "uvicorn"):
     pytest.importorskip(needed)
 
+from tests.forked import Forge
 from tests.stores import servers
 from tests.stores.proxy import CuttingProxy
-from tests.stores.servers import Server, until
+from tests.stores.servers import Server, Servers, until
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with servers.ended(servers.standalone(tmp_path_factory.mktemp("redis"))) as made:
-        yield made
+@pytest.fixture
+def server(standalone: Servers) -> Server:
+    return standalone.servers[0]
 
 
 def test_the_readme_names_every_example() -> None:
@@ -40,9 +40,9 @@ def test_the_readme_names_every_example() -> None:
     assert set(re.findall(r"examples/\w+\.py", readme)) == {f"examples/{file.name}" for file in EXAMPLES.glob("*.py")}
 
 
-def test_redis_agent_goes_on_where_it_ended(server: Server) -> None:
-    command = [sys.executable, str(EXAMPLES / "redis_agent.py"), f"{server.url}?prefix=redis_agent"]
-    first, second = (subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2))
+def test_redis_agent_goes_on_where_it_ended(server: Server, forge: Forge) -> None:
+    command = [str(EXAMPLES / "redis_agent.py"), f"{server.url}?prefix=redis_agent"]
+    first, second = (forge.run(command, check=True).stdout for _ in range(2))
     assert "restored" not in first and "2 messages restored" in second and "Ada" in second
 
 
@@ -83,23 +83,13 @@ def test_rest_server_answers_whom_it_knows(server: Server, tmp_path: Path) -> No
 class Worker:
     """A uvicorn process."""
 
-    def __init__(self, store: str, folder: Path) -> None:
+    def __init__(self, forge: Forge, store: str, folder: Path) -> None:
         self.port = servers.free_port()
         self.log = folder / f"{self.port}.log"
-        command = [
-            sys.executable,
-            "-m",
-            "uvicorn",
-            "--app-dir",
-            str(EXAMPLES),
-            "redis_web:app",
-            "--port",
-            f"{self.port}",
-        ]
+        command = ["-m", "uvicorn", "--app-dir", str(EXAMPLES), "redis_web:app", "--port", f"{self.port}"]
+        env = {**os.environ, "STRANDS_SESSION_STORE": store}
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, env={**os.environ, "STRANDS_SESSION_STORE": store}
-            )
+            self.process = forge.start(command, stdout=log, stderr=log, env=env)
 
     def ready(self) -> None:
         until(self._answers)
@@ -138,17 +128,16 @@ class Worker:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture
-def start(server: Server, tmp_path: Path) -> Iterator[Callable[..., list[Worker]]]:
+def start(forge: Forge, tmp_path: Path) -> Iterator[Callable[..., list[Worker]]]:
     """Starts workers, on sessions that no other test uses; ``at``: a port other than the server's for each."""
     prefix = f"?prefix={tmp_path.name}"
     made: list[Worker] = []
 
     def start(*at: int) -> list[Worker]:
-        new = [Worker(f"redis://127.0.0.1:{port}/0{prefix}", tmp_path) for port in at]
+        new = [Worker(forge, f"redis://127.0.0.1:{port}/0{prefix}", tmp_path) for port in at]
         made.extend(new)
         for worker in new:
             worker.ready()

@@ -4,8 +4,7 @@ says it and whatever fails."""
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
+import contextlib
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -16,6 +15,7 @@ from typing import Any, Literal, get_args
 import pytest
 from strands import Agent
 from strands.agent.conversation_manager import NullConversationManager, SlidingWindowConversationManager
+from tests.forked import Forge
 
 from strands_session_store import (
     AlreadyExistsError,
@@ -227,22 +227,21 @@ with Conversation("c", url, user_id="u", segment_after=SegmentAfter(1_000)) as c
 """
 
 
-def test_processes_that_are_killed_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+def test_processes_that_are_killed_lose_nothing_that_was_acknowledged(tmp_path: Path, forge: Forge) -> None:
     url = f"sqlite:///{tmp_path}/chats.db"
     told: dict[str, list[str]] = {}
     for stop in (7, 18, 31):
         names = [f"{name}{stop}" for name in ("ada", "bob")]
-        children = [
-            subprocess.Popen([sys.executable, "-c", CHILD, url, name], stdout=subprocess.PIPE, text=True)
-            for name in names
-        ]
-        for name, child in zip(names, children):
-            assert child.stdout is not None
-            told[name] = [child.stdout.readline().strip() for _ in range(stop)]
-            assert all(told[name])
-            child.kill()
-        for name, child in zip(names, children):
-            told[name] += child.communicate()[0].splitlines()
+        with contextlib.ExitStack() as stack:
+            children = [stack.enter_context(forge.talk("-c", CHILD, url, name)) for name in names]
+            for name, child in zip(names, children):
+                assert child.output is not None
+                told[name] = [child.output.readline().strip() for _ in range(stop)]
+                assert all(told[name])
+                child.kill()
+            for name, child in zip(names, children):
+                assert child.output is not None
+                told[name] += child.output.read().splitlines()
     with open_store(url) as store:
         chat = opened(store, segment_after=1_000)
         said = texts(everything(chat))

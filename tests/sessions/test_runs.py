@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 from strands import Agent, tool
 from strands.hooks import MessageAddedEvent
+from tests.forked import Forge
 
 from strands_session_store import InvalidIdError, SessionNotFoundError, StoreSessionManager, Unavailable, records
 from strands_session_store.errors import (
@@ -324,7 +323,7 @@ def test_the_blocks_error_goes_on_where_the_store_fails_too(memory: Sessions, ca
         faulty.plan("any", before=away)
 
 
-def test_a_run_whose_process_is_killed_stays_open(tmp_path: Path) -> None:
+def test_a_run_whose_process_is_killed_stays_open(tmp_path: Path, forge: Forge) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
     program = f"""
 import os, signal
@@ -334,7 +333,7 @@ sessions.create("s")
 with sessions.run("s", run_id="r"):
     os.kill(os.getpid(), signal.SIGKILL)
 """
-    assert subprocess.run([sys.executable, "-c", program], timeout=60).returncode == -9
+    assert forge.run(["-c", program]).returncode == -9
     with Sessions(url) as sessions:
         assert [run.run_id for run in sessions.runs.active("s")] == ["r"]
         assert sessions.runs.fail("s", "r", "its process died").status == "failed"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ pytest.importorskip("boto3")
 pytest.importorskip("moto")
 
 from strands import Agent
+from tests.forked import Forge
 from tests.stores.s3_place import Place
 
 from strands_session_store import S3SessionManager, StoreError, StoreSessionManager
@@ -120,12 +120,9 @@ def environment(place: Place, **more: str) -> dict[str, str]:
     return {**os.environ, "AWS_ENDPOINT_URL_S3": place.proxy.url, **more}
 
 
-def test_the_example_goes_on_where_it_ended(place: Place) -> None:
-    command = [sys.executable, str(EXAMPLES / "s3_agent.py"), place.bucket]
-    first, second = (
-        subprocess.run(command, capture_output=True, text=True, check=True, env=environment(place)).stdout
-        for _ in range(2)
-    )
+def test_the_example_goes_on_where_it_ended(place: Place, forge: Forge) -> None:
+    command = [str(EXAMPLES / "s3_agent.py"), place.bucket]
+    first, second = (forge.run(command, check=True, env=environment(place)).stdout for _ in range(2))
     assert "restored" not in first and "2 messages restored" in second and "Ada" in second
 
 
@@ -156,32 +153,33 @@ print(json.dumps([function.handler(json.loads(sys.argv[1])[0], None), *answers])
 """
 
 
-def instance(place: Place, *prompts: str, code: str = INSTANCE) -> list[dict[str, Any]]:
+def instance(forge: Forge, place: Place, *prompts: str, code: str = INSTANCE) -> list[dict[str, Any]]:
     """What a new instance of the function answers to these."""
     events = json.dumps([{"session_id": "s", "prompt": prompt} for prompt in prompts])
     env = environment(place, STRANDS_SESSION_STORE=f"s3://{place.bucket}/sessions")
-    command = [sys.executable, "-W", "error", "-c", code, events]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=EXAMPLES, env=env)
+    done = forge.run(["-W", "error", "-c", code, events], cwd=EXAMPLES, env=env)
     assert done.returncode == 0, done.stderr
     answers: list[dict[str, Any]] = json.loads(done.stdout)
     return answers
 
 
-def test_the_lambda_handler_answers_from_a_cold_start_and_from_a_warm_one(place: Place) -> None:
-    (first,) = instance(place, "My name is Ada.")
+def test_the_lambda_handler_answers_from_a_cold_start_and_from_a_warm_one(place: Place, forge: Forge) -> None:
+    (first,) = instance(forge, place, "My name is Ada.")
     assert first["statusCode"] == 200 and first["messages"] == 2
-    second, third = instance(place, "What is my name?", "And again?")
+    second, third = instance(forge, place, "What is my name?", "And again?")
     assert "Ada" in second["answer"] and (second["messages"], third["messages"]) == (4, 6)
     place.proxy.seen.clear()
-    (fourth,) = instance(place, "What is my name?")
+    (fourth,) = instance(forge, place, "What is my name?")
     assert fourth["messages"] == 8
     # a resume is one get, a turn one put; the rest is the test of an endpoint that is not Amazon's
     assert [each.method for each in place.proxy.seen if ".probe-" not in each.target] == ["GET", "PUT"]
 
 
-def test_of_two_instances_that_answer_one_session_at_once_one_says_so_and_stores_nothing(place: Place) -> None:
-    instance(place, "My name is Ada.")
-    late, quick = instance(place, "I was late.", "I was quick.", code=INTERRUPTED)
+def test_of_two_instances_that_answer_one_session_at_once_one_says_so_and_stores_nothing(
+    place: Place, forge: Forge
+) -> None:
+    instance(forge, place, "My name is Ada.")
+    late, quick = instance(forge, place, "I was late.", "I was quick.", code=INTERRUPTED)
     assert (late["statusCode"], quick["statusCode"], quick["messages"]) == (409, 200, 4)
     with S3SessionManager("s", place.bucket, "sessions", endpoint_url=place.proxy.url) as manager:
         told = str(agent_of(manager).messages)
