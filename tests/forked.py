@@ -21,7 +21,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 IMPORTED = (
     "strands",
@@ -263,22 +263,28 @@ def run(args: list[str], cwd: str, env: dict[str, str]) -> None:
 
 
 def main(args: list[str], cwd: str, env: dict[str, str]) -> None:
-    """`run`, and the end of the process, without the second that taking apart all that was imported would take."""
-    import atexit
-    import threading
+    """`run`, and the end of the process."""
     import traceback
 
     status: Any = 0
     try:
         run(args, cwd, env)
-    except SystemExit as end:
-        status = end.code or 0
+    except SystemExit as asked:
+        status = asked.code or 0
         if not isinstance(status, int):
             print(status, file=sys.stderr)
             status = 1
     except BaseException:
         traceback.print_exc()
         status = 1
+    end(status)
+
+
+def end(status: int) -> NoReturn:
+    """As the interpreter does, but that all that was imported is not taken apart, which would take longest."""
+    import atexit
+    import threading
+
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     sys.stdout.flush()

@@ -8,6 +8,7 @@ is killed.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import logging
@@ -27,6 +28,7 @@ from strands import Agent, ToolContext, tool
 from strands.agent.conversation_manager import NullConversationManager
 from strands.hooks import HookOrder, MessageAddedEvent
 from strands.types.exceptions import EventLoopException
+from tests.forked import end
 from tests.stores.s3_server import ENVIRONMENT
 
 from strands_session_store import StoreError, StoreSessionManager, Unavailable, open_store
@@ -362,6 +364,8 @@ def serve(address: str) -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(driver)
     functions = {**vars(workers), **globals()}
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:
@@ -379,7 +383,7 @@ def serve(address: str) -> None:
                 if "meant" not in str(error):
                     said.send(("crashed", repr(error)))
                 raise
-            sys.exit(0)
+            end(0)
         print(answer, flush=True)
 
 
