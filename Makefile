@@ -29,12 +29,18 @@ soak: $(VENV)/made-dev       ## the long versions
 	$(BIN)/python -m pytest -n auto -m soak $(ARGS)
 
 # What says no more with an older strands-agents is left to the newest, as it takes long: programs (CLI, examples, docs,
-# wheel), engines, the service, what serves it, and processes that meet, are killed or stopped.
+# wheel), engines, the service, what serves it, what knows nothing of agents, and processes that meet, are killed or stopped.
 ELSEWHERE := cli/test_* test_examples test_docs test_package stores/test_* sessions/test_* testing/test_* summaries/test_* \
+	$(addprefix test_,async_sessions codec context ids prices prompts tokens turns usage) \
+	$(addprefix formats/test_,openai_chat_lost openai_responses_lost published zep) \
 	$(addprefix plugin/test_,many_processes failover redis_agents regressed schedules killed paused_holder lease_costs redo) \
-	$(addprefix rest/test_,auth* endpoints_* limits mounted ownership problems schema tracing)
+	$(addprefix plugin/test_,large pressure segments_failing segments_killed segments_service segments_shown) \
+	$(addprefix plugin/test_,taking two_writers waiting_for_a_lease) \
+	$(addprefix rest/test_,auth* conversation_parallel costs endpoints_* limits mounted ownership problems schema tracing)
+# and of random conversations there are fewer
+FEWER := EXACT_RESTORE_EXAMPLES=30 FORKS_EXAMPLES=10
 test-lowest: .venv-lowest/made    ## with the lowest supported strands-agents, what that may matter to
-	.venv-lowest/bin/python -m pytest -n auto -m "not soak" $(ELSEWHERE:%=--ignore-glob='tests/%.py') $(ARGS)
+	$(FEWER) .venv-lowest/bin/python -m pytest -n auto -m "not soak" $(ELSEWHERE:%=--ignore-glob='tests/%.py') $(ARGS)
 
 check: $(VENV)/made-dev      ## lint, format, types, import contracts
 	$(BIN)/ruff check .
